@@ -1,0 +1,59 @@
+# The commands to know. Every target installs what it needs; `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+CACHE := $(or $(EVENTPLANE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/eventplane)
+UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --frozen --quiet
+# what runs below calls uv too
+export PATH := $(dir $(UV)):$(PATH)
+CASE ?= topics
+N ?= 1000
+
+.PHONY: help demo test check generate cluster-up cluster-down image bench setup unit e2e
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: setup ## a real cluster, a real Kafka, the operator, the samples, an event, the statuses
+	$(RUN) python -m e2e.demo
+
+test: check ## everything: check, then contract, integration and end-to-end tests on real servers
+	$(RUN) pytest tests/contract tests/integration
+	$(RUN) pytest e2e
+
+check: setup ## lint, types, layers, unit tests with coverage, generated files in sync
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
+	$(RUN) deptry --no-ansi .
+	$(RUN) vulture
+	$(RUN) codespell
+	$(RUN) python -m hack.generate --check
+	$(RUN) pytest tests/unit tests/generated --cov
+
+generate: setup ## make CRDs, the install manifest and the reference from the models
+	$(RUN) python -m hack.generate
+
+cluster-up: setup ## bring up the kind cluster and the messaging servers; what runs is kept
+	$(RUN) python -m e2e.cluster up
+
+cluster-down: setup ## stop exactly what cluster-up started
+	$(RUN) python -m e2e.cluster down
+
+image: setup ## build the operator's image and load it into the cluster if that runs
+	$(RUN) python -m e2e.cluster image
+
+bench: setup ## measure beside a raw floor: make bench CASE=topics N=1000
+	$(RUN) python -m bench.$(CASE) --n $(N)
+
+setup: $(UV) ## install the locked dependencies
+	@$(UV) sync --frozen --quiet
+
+$(CACHE)/uv/bin/uv:
+	@command -v python3 >/dev/null || { echo "python3 (3.11 or later) is missing: install it"; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed"; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+		&& apt-get install -y -qq python3-venv; } || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@echo "installing uv from PyPI into $(CACHE)/uv"
+	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'

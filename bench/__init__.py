@@ -1,0 +1,1 @@
+"""Measurements, each beside a raw floor in the same run; only what does not converge fails, never what is slow."""

@@ -1,0 +1,169 @@
+"""How fast EventTopics become Kafka topics, beside a bare script that does the same: `python -m bench.topics --n 1000`.
+
+Exits with 1 if something did not converge, never for slowness.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from bench.api_server import ApiServer
+from bench.changes import create_and_delete, floor_changes, update
+from bench.creation import cold_creation, floor_creation, operator_creation
+from bench.failure import BenchError
+from bench.idle import at_rest, single_topics
+from bench.operator_process import OperatorProcess, operator
+from bench.outage import outage
+from bench.phases import phase, say
+from bench.report import print_report
+from bench.site import Site, brokers_for, check_alone, install_crds, site
+from e2e import cluster as harness
+from e2e.cluster import engine as engines
+from e2e.cluster import kind_cluster
+from e2e.servers import ServerError
+
+_CHANGED: Final = 1000
+_PENDING: Final = 50
+
+
+Measured = dict[str, Any]
+
+
+async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measured) -> None:
+    """Measure what is wanted; what is known is in `measured` even if the rest fails.
+
+    Floor and operator take turns, so that what else the machine does befalls both; the last turn goes on to the rest.
+    """
+    async with ApiServer.connect(kubeconfig) as api:
+        await install_crds(api)
+        await check_alone(api)
+    count: int = wanted.n
+    floors: list[float] = []
+    runs: list[float] = []
+    for number in range(1, wanted.rounds + 1):
+        say(f"round {number} of {wanted.rounds}")
+        last = number == wanted.rounds
+        changes = last and not wanted.creation_only
+        async with site(kubeconfig, "floor", count) as place:
+            floor = await floor_creation(place, count, wait_until_shown=changes)
+            floors.append(floor["seconds"])
+            measured |= {"floor": floor, "floor_seconds": statistics.median(floors)}
+            floor_of_changes = await floor_changes(place, min(count, _CHANGED)) if changes else {}
+        async with site(kubeconfig, "operator", count) as place:
+            async with operator(kubeconfig) as under_test:
+                created = await _create(place, under_test, count)
+                runs.append(created["seconds"])
+                measured |= _compared(runs, floors) | {"create": created}
+                if changes:
+                    await _go_on(place, under_test, count, floor_of_changes, measured)
+            if last:
+                async with operator(kubeconfig, wanted.resync) as under_test:
+                    measured["at_rest"] = await at_rest(place, under_test, count, wanted.resync)
+    if not wanted.creation_only:
+        measured["cold_seconds"] = await cold_creation(kubeconfig, count)
+
+
+def _compared(runs: list[float], floors: list[float]) -> Measured:
+    seconds, floor_seconds = statistics.median(runs), statistics.median(floors)
+    return {
+        "seconds": seconds,
+        "floor_seconds": floor_seconds,
+        "ratio": seconds / floor_seconds,
+        "seconds_each": list(runs),
+        "floor_seconds_each": list(floors),
+    }
+
+
+async def _create(place: Site, under_test: OperatorProcess, count: int) -> Measured:
+    async with phase("operator: start", 60):
+        await under_test.leading()
+        await place.bus_ready()
+        await under_test.idle()
+    rss_before = under_test.rss_mib()
+    created = await operator_creation(place, under_test, count)
+    return created | {"rss_before_mib": rss_before, "rss_mib": under_test.rss_mib()}
+
+
+async def _go_on(
+    place: Site, under_test: OperatorProcess, count: int, floors: dict[str, float], measured: Measured
+) -> None:
+    """Measure what comes after the creation, on the same operator."""
+    changed = min(count, _CHANGED)
+    measured["single"] = await single_topics(place, under_test, max(50, min(200, count // 5)))
+    measured["single_delete_policy"] = await single_topics(place, under_test, 50, "Delete")
+    measured["update"] = _beside(await update(place, under_test, changed), floors["update"]) | {"n": changed}
+    of_both = await create_and_delete(place, under_test, changed)
+    measured["create_delete_policy"] = _beside(of_both["create"], floors["create_with_finalizer"])
+    measured["delete"] = _beside(of_both["delete"], floors["delete"]) | {"n": changed}
+    measured["outage"] = await outage(place, min(_PENDING, count), count)
+    measured["rss_peak_mib"] = under_test.peak_rss_mib()
+
+
+def _beside(measured: Measured, floor_seconds: float) -> Measured:
+    return {
+        "seconds": measured["seconds"],
+        "floor_seconds": floor_seconds,
+        "ratio": measured["seconds"] / floor_seconds,
+    } | measured
+
+
+@contextlib.contextmanager
+def _cluster(given: Path | None) -> Iterator[Path]:
+    """Use a given cluster, or the harness's, which is taken down again if it had to be brought up."""
+    if given is not None:
+        yield given
+        return
+    engine = engines.running()
+    found = engine is not None and kind_cluster.usable(engine) is not None
+    try:
+        yield harness.up().kubeconfig
+    finally:
+        if not found:
+            harness.down()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.topics", description=__doc__)
+    parser.add_argument("--n", type=int, default=1000, help="EventTopics (default: 1000)")
+    parser.add_argument(
+        "--rounds", type=int, help="turns of floor and operator (default: 3 up to 3,000 topics, then 1)"
+    )
+    parser.add_argument("--resync", type=float, default=20.0, help="resync period while at rest, seconds (default: 20)")
+    parser.add_argument("--creation-only", action="store_true", help="measure creation and rest, not the changes")
+    parser.add_argument("--kubeconfig", type=Path, help="use this cluster, and bring none up")
+    arguments = parser.parse_args()
+    if arguments.n < 1:
+        parser.error("--n is at least 1")
+    arguments.rounds = arguments.rounds or (3 if arguments.n <= 3000 else 1)
+    return arguments
+
+
+def main() -> int:
+    """Run the bench."""
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: everything started is stopped
+    measured: Measured = {"case": "topics", "n": arguments.n, "brokers": brokers_for(arguments.n)}
+    measured["load_average_before"] = os.getloadavg()[0]
+    with _cluster(arguments.kubeconfig) as kubeconfig:
+        try:
+            asyncio.run(measure(kubeconfig, arguments, measured))
+        except (BenchError, ServerError, aiohttp.ClientError, OSError) as failure:
+            measured["failed"] = str(failure) or type(failure).__name__
+        except KeyboardInterrupt:
+            measured["failed"] = "interrupted"
+    measured["load_average_after"] = os.getloadavg()[0]
+    print_report(measured)
+    return 1 if "failed" in measured else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""End-to-end harness: a cluster, messaging servers, and the tests that need them."""

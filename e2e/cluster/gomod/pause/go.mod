@@ -1,0 +1,3 @@
+module eventplane.dev/e2e/pause
+
+go 1.26.0

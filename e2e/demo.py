@@ -1,0 +1,212 @@
+"""The demo: a real cluster, a real Kafka, the operator from its chart, the samples, an event, a repair, the truth.
+
+Every claim is checked; the exit code is 1 when one does not hold. Run it again as often as you like.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING
+
+import yaml
+
+from e2e import cluster as harness
+from e2e import servers
+from e2e.cluster.commands import HarnessError, stop_running
+from e2e.cluster.lifecycle import servers_dir
+from e2e.cluster.steps import step
+from e2e.installation import CHART, Installation
+from e2e.kafka_view import KafkaView
+from e2e.servers.polling import poll
+from e2e.workspace import NotReachedError, Workspace, is_current, ready, scram_bus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from e2e.cluster import Cluster
+    from e2e.cluster.steps import Step
+    from e2e.servers import Kafka
+    from e2e.workspace import Resource
+
+NAMESPACE = "eventplane-demo"
+SETTINGS = {"settings.resyncSeconds": "10", "settings.secretRefreshSeconds": "5"}
+_SAMPLES = CHART.parent.parent / "manifests/samples"
+_EXPECTED: Mapping[str, frozenset[str]] = {
+    "payments": frozenset({"AwaitingApproval", "Ready"}),  # Ready once somebody has approved it, as it tells how to
+    "legacy-invoices": frozenset({"OutOfSync"}),
+}
+"""The reasons of Ready of those samples that are not to become Ready by themselves."""
+_READY = frozenset({"Ready"})
+_WIDTH = 180
+_DRIFT = ("retention.ms", "60000")
+
+
+class ClaimError(Exception):
+    """Something that the demo shows is not so."""
+
+
+def run() -> None:
+    """Run the demo; raises when a claim does not hold."""
+    cluster = harness.up()
+    Installation(cluster).install(SETTINGS)
+    kafka = servers.load(servers_dir()).kafka
+    view, place = KafkaView(kafka), Workspace(cluster, NAMESPACE)
+    with step("bus"):
+        make_bus(place, kafka)
+    with step("samples") as current:
+        names = apply_samples(place)
+        reasons = settle(place, names, current)
+    table = place.kubectl("get", "eventbuses,eventtopics", "--output", "wide")
+    show("what Kubernetes says", "\n".join(line[:_WIDTH].rstrip() for line in table.splitlines()))
+    with step("topics in Kafka") as current:
+        listed = check_topics(place, view, reasons)
+        current.result(f"{len(listed)} as their statuses say")
+    show("what Kafka says", "\n".join(f"{name:<30} {count:>3} partitions" for name, count in listed.items()))
+    with step("an event") as current:
+        current.result(exchange_event(view, "orders"))
+    with step("a repair") as current:
+        current.result(repair(place, view, current))
+    show("its Event", place.kubectl("get", "events", "--field-selector=reason=DriftRepaired"))
+    found = place.get("EventTopic", "orders") or {}
+    show("what one status looks like", yaml.safe_dump(found["status"], sort_keys=False))
+    place.close()
+    show("how to go on", _farewell(cluster))
+
+
+def make_bus(place: Workspace, kafka: Kafka) -> None:
+    """Make the bus `main`: TLS, SCRAM, its Secrets, and the consent to read them."""
+    place.create()
+    place.allow_secrets()
+    defaults = {"partitions": 6, "config": {"min.insync.replicas": "1"}}
+    place.apply(*scram_bus("main", kafka, defaults=defaults))
+    place.until_ready("main", kind="EventBus")
+
+
+def apply_samples(place: Workspace) -> list[str]:
+    """Apply the sample topics as they are; return their names."""
+    files = sorted(_SAMPLES.glob("1*.yaml"))
+    words = [f"--filename={file}" for file in files]
+    place.kubectl("apply", *words)
+    return [str(yaml.safe_load(file.read_text())["metadata"]["name"]) for file in files]
+
+
+def settle(place: Workspace, names: list[str], current: Step) -> dict[str, str]:
+    """Wait until each topic is Ready, or what else it is to be; return the reasons."""
+    reasons = {}
+    for name in names:
+        wanted = _EXPECTED.get(name, _READY)
+        current.doing(f"waiting for {name} to be {' or '.join(sorted(wanted))}")
+        found = place.until("EventTopic", name, partial(_is_settled, wanted))
+        reasons[name] = ready(found)["reason"]
+    current.result(", ".join(f"{name} {reason}" for name, reason in reasons.items()))
+    return reasons
+
+
+def _is_settled(wanted: frozenset[str], found: Resource) -> bool:
+    return is_current(found) and ready(found).get("reason") in wanted
+
+
+def check_topics(place: Workspace, view: KafkaView, reasons: Mapping[str, str]) -> dict[str, int]:
+    """Compare the statuses with Kafka; return the topics with their partitions."""
+    existing, shown = view.partitions(), {}
+    for resource in place.every("EventTopic"):
+        name, status = resource["metadata"]["name"], resource["status"]
+        if name not in reasons:
+            continue
+        actual = existing.get(status["topicName"])
+        if actual != status.get("partitions") or (reasons[name] == "Ready" and actual is None):
+            raise ClaimError(
+                f"topic {status['topicName']} has {actual} partitions, its status says otherwise: {status}"
+            )
+        if actual is not None:
+            shown[status["topicName"]] = actual
+    return shown
+
+
+def exchange_event(view: KafkaView, topic: str) -> str:
+    """Produce a CloudEvent (structured mode, https://cloudevents.io) and read it back from where it was written."""
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/shop",
+        "type": "order.created",
+        "datacontenttype": "application/json",
+        "data": {"order": "o-42", "amount": 120},
+    }
+    sent = json.dumps(event).encode()
+    headers = {"content-type": "application/cloudevents+json"}
+    ((partition, offset),) = view.produce(topic, sent, key=b"o-42", headers=headers)
+    message = view.at(topic, partition, offset)
+    if message.value() != sent or dict(message.headers() or []) != {
+        key: value.encode() for key, value in headers.items()
+    }:
+        raise ClaimError(f"what was read from {topic} is not what was written: {message.value()!r}")
+    return f"{event['type']} {event['id']} written to {topic} (partition {partition}, offset {offset}) and read back"
+
+
+def repair(place: Workspace, view: KafkaView, current: Step) -> str:
+    """Change a setting behind the operator's back and wait until it is as asked for again, with an Event that tells."""
+    key, value = _DRIFT
+    wanted = view.settings("orders")[key]
+    told_before = len(_repairs(place))
+    view.set("orders", key, value)
+    current.tell(f"somebody sets {key} of topic orders to {value}")
+    began = time.monotonic()
+    if not poll(lambda: view.settings("orders").get(key) == wanted, 60, every=0.2):
+        raise ClaimError(f"{key} of topic orders is still {view.settings('orders').get(key)}")
+    seconds = time.monotonic() - began
+    if not poll(lambda: len(_repairs(place)) > told_before, 20, every=0.2):
+        raise ClaimError("the repair posted no Event")
+    return f"{key} is {wanted} again after {seconds:.1f} s (looked at every {SETTINGS['settings.resyncSeconds']} s)"
+
+
+def _repairs(place: Workspace) -> list[tuple[str, str]]:
+    return [event for event in place.events("orders") if event[0] == "DriftRepaired"]
+
+
+def show(title: str, text: str) -> None:
+    """Print a block for the reader."""
+    print(f"\n--- {title}\n{text.rstrip()}\n", flush=True)
+
+
+def _farewell(cluster: Cluster) -> str:
+    return (
+        f"export KUBECONFIG={cluster.kubeconfig} PATH={cluster.kubectl_path.parent}:$PATH\n"
+        f"kubectl -n {NAMESPACE} get eventplane               # everything, with Ready and its reason\n"
+        f"kubectl -n {NAMESPACE} get etopic payments -o jsonpath='{{.status.plan}}'   # what waits for approval\n"
+        f"kubectl -n {NAMESPACE} describe etopic orders       # with its Events\n"
+        "kubectl explain eventtopic.spec                   # every field with its default\n"
+        "make cluster-down                                 # stop all of it"
+    )
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    began = time.monotonic()
+    try:
+        run()
+    except (HarnessError, servers.ServerError, NotReachedError, ClaimError, PermissionError, TimeoutError) as failure:
+        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: run it again to go on, `make cluster-down` to stop everything", file=sys.stderr)
+        return 130
+    finally:
+        stop_running()
+    print(f"\nEverything above is so; it took {time.monotonic() - began:.0f} s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Each constraint of an EventBus's spec, with values on both sides of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from e2e.crd_constraints import ABSENT, LEAST, NAME_REFUSED, Constrained, Spec, configured, ranged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CA: Final = {"kafka": {"bootstrapServers": ["kafka:9092"], "tls": {"caSecretRef": {"name": "ca"}}}}
+_CLIENT: Final = {"kafka": {"bootstrapServers": ["kafka:9092"], "tls": {"certificateSecretRef": {"name": "client"}}}}
+_SCRAM: Final = {
+    "kafka": {
+        "bootstrapServers": ["kafka:9092"],
+        "authentication": {"type": "SCRAM-SHA-512", "secretRef": {"name": "login"}},
+    }
+}
+_SELECTOR: Final = {
+    "allowedNamespaces": {
+        "from": "Selector",
+        "selector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]},
+    }
+}
+_EXPRESSIONS: Final = "allowedNamespaces.selector.matchExpressions"
+
+
+def event_bus_constraints() -> Iterator[Constrained]:
+    """Give them all."""
+    yield from _connections()
+    yield from _namespaces()
+    yield from _bus_rules()
+
+
+def _secret_name(path: str, given: Spec) -> Constrained:
+    return Constrained("EventBus", path, ("s", "s" * 253), tuple(NAME_REFUSED.items()), given)
+
+
+def _connections() -> Iterator[Constrained]:
+    bus = "EventBus"
+    yield Constrained(bus, "kafka", (LEAST[bus]["kafka"],), ((ABSENT, "Required value"),))
+    addresses = [f"kafka-{number}:9092" for number in range(33)]
+    yield Constrained(
+        bus,
+        "kafka.bootstrapServers",
+        (addresses[:1], addresses[:32]),
+        (
+            (ABSENT, "Required value"),
+            ([], "should have at least 1 items"),
+            (addresses, "must have at most 32 items"),
+        ),
+    )
+    yield Constrained(
+        bus,
+        "kafka.bootstrapServers[]",
+        (
+            "kafka:9092",
+            "10.0.0.1:9092",
+            "[2001:db8::1]:9092",
+            "b_1.kafka.svc.cluster.local:19092",
+            "k" * 255 + ":65535",
+        ),
+        (
+            ("kafka", "should match"),
+            ("kafka:port", "should match"),
+            ("SASL_SSL://kafka:9092", "should match"),
+            ("kafka:9092,other:9092", "should match"),
+            ("k" * 257 + ":9092", "may not be more than 261 bytes"),
+        ),
+    )
+    yield _secret_name("kafka.tls.caSecretRef.name", _CA)
+    key_refused = (("", "should be at least 1 chars long"), ("k" * 254, "may not be more than 253 bytes"))
+    yield Constrained(bus, "kafka.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), key_refused, _CA)
+    yield _secret_name("kafka.tls.certificateSecretRef.name", _CLIENT)
+    yield _secret_name("kafka.authentication.secretRef.name", _SCRAM)
+    yield Constrained(
+        bus,
+        "kafka.authentication.type",
+        ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"),  # TLS: see the rules
+        (
+            (ABSENT, "Required value"),
+            ("GSSAPI", 'supported values: "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS"'),
+        ),
+        _SCRAM,
+    )
+    login = "secretRef (a Secret with username and password) goes with SCRAM and PLAIN, and only with them"
+    yield Constrained(
+        bus,
+        "kafka.authentication",
+        (ABSENT, {"type": "PLAIN", "secretRef": {"name": "login"}}, {"type": "TLS"}),
+        (
+            ({"type": "PLAIN"}, login),
+            ({"type": "SCRAM-SHA-256"}, login),
+            ({"type": "TLS", "secretRef": {"name": "login"}}, login),
+        ),
+        _CLIENT,
+    )
+    no_certificate = "authentication of type TLS needs tls.certificateSecretRef"
+    by_certificate = LEAST[bus]["kafka"] | {"authentication": {"type": "TLS"}}
+    yield Constrained(
+        bus,
+        "kafka",
+        (by_certificate | {"tls": {"certificateSecretRef": {"name": "client"}}},),
+        (
+            (by_certificate, no_certificate),
+            (by_certificate | {"tls": {}}, no_certificate),
+            (by_certificate | {"tls": {"caSecretRef": {"name": "ca"}}}, no_certificate),
+        ),
+    )
+
+
+def _namespaces() -> Iterator[Constrained]:
+    bus, mismatch = "EventBus", "selector goes with from: Selector, and only with it"
+    yield Constrained(
+        bus,
+        "allowedNamespaces",
+        (ABSENT, {"from": "Same"}, {"from": "All"}, {"from": "Selector", "selector": {}}),
+        (
+            ({"from": "Selector"}, mismatch),
+            ({"from": "All", "selector": {}}, mismatch),
+            ({"selector": {"matchLabels": {"a": "b"}}}, mismatch),
+        ),
+    )
+    somewhere = (("Anywhere", 'supported values: "Same", "All", "Selector"'),)
+    yield Constrained(bus, "allowedNamespaces.from", ("Same", "All"), somewhere)
+    expression = {"key": "team", "operator": "Exists"}
+    yield Constrained(
+        bus, _EXPRESSIONS, ([], [expression] * 100), (([expression] * 101, "must have at most 100 items"),), _SELECTOR
+    )
+    key_refused = (
+        (ABSENT, "Required value"),
+        ("", "should be at least 1 chars long"),
+        ("k" * 318, "may not be more than 317 bytes"),
+    )
+    yield Constrained(bus, f"{_EXPRESSIONS}[].key", ("k", "k" * 317), key_refused, _SELECTOR)
+    operator_refused = (
+        (ABSENT, "Required value"),
+        ("Like", 'supported values: "In", "NotIn", "Exists", "DoesNotExist"'),
+    )
+    yield Constrained(bus, f"{_EXPRESSIONS}[].operator", ("In", "NotIn"), operator_refused, _SELECTOR)
+    some = [f"v{number}" for number in range(101)]
+    yield Constrained(
+        bus, f"{_EXPRESSIONS}[].values", (some[:100],), ((some, "must have at most 100 items"),), _SELECTOR
+    )
+    too_long = (("v" * 64, "may not be more than 63 bytes"),)
+    yield Constrained(bus, f"{_EXPRESSIONS}[].values[]", ("", "v" * 63), too_long, _SELECTOR)
+    without = "values go with In and NotIn, and only with them"
+    yield Constrained(
+        bus,
+        f"{_EXPRESSIONS}[]",
+        (expression, {"key": "team", "operator": "DoesNotExist"}),
+        (
+            ({"key": "team", "operator": "In"}, without),
+            ({"key": "team", "operator": "NotIn", "values": []}, without),
+            (expression | {"values": ["a"]}, without),
+        ),
+        _SELECTOR,
+    )
+
+
+def _bus_rules() -> Iterator[Constrained]:
+    bus, nameless = "EventBus", "a template without the resource's name gives one name to all"
+    yield Constrained(
+        bus,
+        "naming.topic",
+        (ABSENT, "{{ name }}", "{{ namespace }}-{{ name | lower }}", "{{name}}" + "x" * 504),
+        (
+            ("orders", nameless),
+            ("{{ namespace }}", nameless),
+            ("name", nameless),
+            ("{{name}}" + "x" * 505, "may not be more than 512 bytes"),
+        ),
+    )
+    yield ranged(bus, "defaults.partitions", 1, 10_000)
+    yield ranged(bus, "defaults.replicationFactor", 1, 32_767)
+    yield from configured(bus, "defaults.config")
+    yield ranged(bus, "limits.topicsPerNamespace", 0)
+    yield ranged(bus, "limits.partitionsPerTopic", 1)
+    yield Constrained(
+        bus,
+        "orphanAfter",
+        (ABSENT, "0s", "500ms", "15m", "2h", "7d", "999999999w"),
+        tuple((value, "should match") for value in ("", "15", "15 m", "1.5h", "-1h", "unlimited", "1h30m")),
+    )

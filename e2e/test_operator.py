@@ -1,0 +1,126 @@
+"""The operator's own life: killed in the middle of a batch, taken over by its standby, at rest."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from e2e.conftest import RESYNC_SECONDS
+from e2e.servers.polling import poll
+from e2e.workspace import GROUP, VERSION, is_ready, topic
+from eventplane.backends.kafka import KafkaTopicBackend
+from eventplane.planning.connection import KafkaConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from e2e.installation import Installation
+    from e2e.kafka_view import KafkaView
+    from e2e.servers import Kafka
+    from e2e.workspace import Resource, Workspace
+    from eventplane.planning.topic_state import Claim
+
+pytestmark = pytest.mark.cluster
+
+BATCH = 300
+TAKEOVER_SECONDS = 90
+"""A Lease whose holder was killed runs out after 15 s; the rest is for two busy cores."""
+
+
+def create_all(place: Workspace, resources: list[Resource]) -> None:
+    """Create EventTopics, sixteen at a time."""
+
+    def create(resource: Resource) -> None:
+        place.objects.create_namespaced_custom_object(GROUP, VERSION, place.namespace, "eventtopics", resource)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(create, resources))
+
+
+async def claims(kafka: Kafka) -> Mapping[str, Claim]:
+    """Read the ledger."""
+    backend = KafkaTopicBackend(KafkaConnection((kafka.bootstrap("PLAINTEXT"),)), client_id="e2e")
+    try:
+        return await backend.claims()
+    finally:
+        await backend.close()
+
+
+async def test_an_operator_killed_in_the_middle_of_a_batch_finishes_it_once_it_is_back(
+    operator: Installation, place: Workspace, main_bus: Resource, kafka: Kafka, view: KafkaView
+) -> None:
+    leader = operator.wait_for_leader()
+    resources = [topic(f"t{number}", main_bus, partitions=1) for number in range(BATCH)]
+    create_all(place, resources[: BATCH // 2])
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(operator.kill, leader)
+        create_all(place, resources[BATCH // 2 :])
+        killing.result()
+    assert not all(is_ready(each) for each in place.every("EventTopic")), "the kill came too late to prove anything"
+    assert poll(lambda: all(is_ready(each) for each in place.every("EventTopic")), TAKEOVER_SECONDS, every=1)
+    assert operator.leader() != leader
+    expected = {f"{place.namespace}.t{number}" for number in range(BATCH)}
+    existing = {name for name in view.partitions() if name.startswith(f"{place.namespace}.")}
+    assert existing == expected
+    shown = {each["status"]["topicName"]: each for each in place.every("EventTopic")}
+    ledger = {name: claim for name, claim in (await claims(kafka)).items() if name in expected}
+    assert {name: (claim.owner.uid, claim.topic_id) for name, claim in ledger.items()} == {
+        name: (each["metadata"]["uid"], each["status"]["topicId"]) for name, each in shown.items()
+    }
+    for number in (0, BATCH // 2, BATCH - 1):
+        name = f"{place.namespace}.t{number}"
+        found = view.topic(name)
+        assert found is not None
+        assert found.topic_id == ledger[name].topic_id
+
+
+def test_the_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(
+    operator: Installation, place: Workspace, main_bus: Resource
+) -> None:
+    assert poll(lambda: len(operator.pods()) == 2, 60, every=0.5)
+    leader = operator.wait_for_leader()
+    operator.delete_pod(leader)
+    place.apply(topic("t", main_bus))
+    began = time.monotonic()
+    place.until_ready("t")
+    assert time.monotonic() - began < 10  # and not the 15 s of a Lease that runs out
+    assert operator.leader() != leader
+
+
+def test_at_rest_nothing_is_written(operator: Installation, place: Workspace, main_bus: Resource) -> None:
+    place.apply(*(topic(f"t{number}", main_bus, deletionPolicy="Delete") for number in range(5)))
+    for number in range(5):
+        place.until_ready(f"t{number}")
+    leader = operator.wait_for_leader()
+    time.sleep(RESYNC_SECONDS)  # what else was under way is over
+    before, versions = writes(operator, leader), resource_versions(place)
+    looked = passes(operator, leader)
+    time.sleep(2 * 1.1 * RESYNC_SECONDS)
+    assert passes(operator, leader) >= looked + 2 * 5
+    assert writes(operator, leader) == before
+    assert resource_versions(place) == versions
+
+
+def resource_versions(place: Workspace) -> dict[str, str]:
+    return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in place.every("EventTopic")}
+
+
+def writes(operator: Installation, pod: str) -> float:
+    """Count the writes of a pod to the API server."""
+    return total(operator, pod, "eventplane_kubernetes_api_calls", lambda labels: labels["verb"] != "GET")
+
+
+def passes(operator: Installation, pod: str) -> float:
+    """Count the passes over topics."""
+    return total(operator, pod, "eventplane_reconcile", lambda labels: labels["kind"] == "EventTopic")
+
+
+def total(operator: Installation, pod: str, counter: str, counts: Callable[[dict[str, str]], bool]) -> float:
+    """Add up those samples of a counter that count."""
+    families = text_string_to_metric_families(operator.metrics(pod))
+    samples = [sample for family in families if family.name == counter for sample in family.samples]
+    return sum(each.value for each in samples if each.name == f"{counter}_total" and counts(each.labels))

@@ -1,0 +1,42 @@
+"""Names that vulture would take for unused since only a framework, a test or the generator uses them; never run."""
+# ruff: noqa: B018 - naming them is the point
+
+from typing import Any
+
+used: Any = ...
+
+# pydantic and pydantic-settings
+used.model_config
+# kopf's and the Kubernetes client's settings and hooks
+used.build
+used.client_session_kwargs
+used.connection_pool_maxsize
+used.diffbase_storage
+used.chunk_size
+used.disabled
+used.enabled
+used.essence
+used.fetch
+used.idle_timeout
+used.server_timeout
+used.standalone
+# logging's and prometheus_client's hooks
+used.collect
+used.format
+# signatures of protocols
+used.by_alias
+used.cls
+# reasons made from their text
+used.AWAITING_APPROVAL
+used.OUT_OF_SYNC
+# the generator
+used.KINDS
+used.crd
+# what tests do to the doubles
+used.annotate
+used.fail_next
+used.leave
+used.put
+used.put_secret
+used.raw
+used.show

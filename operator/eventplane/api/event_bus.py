@@ -1,0 +1,212 @@
+"""EventBus: one messaging installation, and the rules for those who use it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from eventplane.api.conditions import Condition
+from eventplane.api.metadata import DeletionPolicy, Metadata, SecretKeyRef, SecretRef
+from eventplane.api.quantities import Duration
+from eventplane.api.schema import ApiModel, rules
+
+ConfigKey = Annotated[str, Field(min_length=1, max_length=128)]
+ConfigValue = Annotated[str, Field(max_length=1024)]
+
+
+class Tls(ApiModel):
+    """Encryption of the connection, and the client's certificate where the bus asks for one."""
+
+    ca_secret_ref: SecretKeyRef | None = None
+    """The certificates to trust, PEM; default: the trust store of the operator's image."""
+    certificate_secret_ref: SecretRef | None = None
+    """A Secret of type kubernetes.io/tls with the client's certificate and key (tls.crt, tls.key)."""
+
+
+class Authentication(ApiModel):
+    """How the operator proves who it is to the bus."""
+
+    model_config = rules(
+        (
+            "(self.type == 'TLS') != has(self.secretRef)",
+            "secretRef (a Secret with username and password) goes with SCRAM and PLAIN, and only with them",
+        ),
+    )
+
+    type: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS"]
+    """TLS takes the identity from tls.certificateSecretRef; the others read username and password from secretRef."""
+    secret_ref: SecretRef | None = None
+    """A Secret with the keys username and password."""
+
+
+class Kafka(ApiModel):
+    """The connection to Kafka."""
+
+    model_config = rules(
+        (
+            (
+                "!has(self.authentication) || self.authentication.type != 'TLS'"
+                " || (has(self.tls) && has(self.tls.certificateSecretRef))"
+            ),
+            "authentication of type TLS needs tls.certificateSecretRef",
+        ),
+    )
+
+    bootstrap_servers: tuple[
+        Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=261)], ...
+    ] = Field(min_length=1, max_length=32)
+    """Addresses (host:port) to find the cluster by."""
+    tls: Tls | None = None
+    """Present where the listener speaks TLS; absent means plaintext."""
+    authentication: Authentication | None = None
+    """Absent means that the listener asks for no credentials."""
+
+
+class LabelSelectorRequirement(ApiModel):
+    """One expression of a label selector, as in metav1.LabelSelectorRequirement."""
+
+    model_config = rules(
+        (
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "values go with In and NotIn, and only with them",
+        ),
+    )
+
+    key: str = Field(min_length=1, max_length=317)
+    """Label key."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """Relation of the label to the values."""
+    values: tuple[Annotated[str, Field(max_length=63)], ...] = Field(default=(), max_length=100)
+    """Values for In and NotIn."""
+
+
+class LabelSelector(ApiModel):
+    """Labels that a namespace must carry, as in metav1.LabelSelector; an empty one selects every namespace."""
+
+    match_labels: Mapping[str, str] = Field(default_factory=dict)
+    """Labels with exact values."""
+    match_expressions: tuple[LabelSelectorRequirement, ...] = Field(default=(), max_length=100)
+    """Expressions that all must hold."""
+
+
+class AllowedNamespaces(ApiModel):
+    """Which namespaces may use this bus."""
+
+    model_config = rules(
+        ("(self.from == 'Selector') == has(self.selector)", "selector goes with from: Selector, and only with it"),
+    )
+
+    from_: Literal["Same", "All", "Selector"] = Field(default="Same", alias="from")
+    """Same: the bus's own namespace; All: every namespace; Selector: those whose labels match."""
+    selector: LabelSelector | None = None
+    """Labels of the namespaces that may use this bus."""
+
+
+class Naming(ApiModel):
+    """Names for what resources do not name themselves."""
+
+    topic: str = Field(
+        default="{{ namespace }}.{{ name }}",
+        max_length=512,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": r"self.matches('\\{\\{.*\\bname\\b.*\\}\\}')",
+                    "message": "a template without the resource's name gives one name to all",
+                }
+            ]
+        },
+    )
+    """Jinja2 template of a topic's name; it knows namespace, name and labels of the EventTopic, conditions, and the
+    filters default, lower, replace, trim and upper."""
+
+
+class TopicDefaults(ApiModel):
+    """What EventTopics get where they say nothing."""
+
+    partitions: int | None = Field(default=None, ge=1, le=10_000)
+    """Partitions of new topics; default: the broker's num.partitions. A change leaves existing topics alone."""
+    replication_factor: int | None = Field(default=None, ge=1, le=32_767)
+    """Replicas of each partition of new topics; default: the broker's default.replication.factor. A change leaves
+    existing topics alone."""
+    config: Mapping[ConfigKey, ConfigValue] = Field(default_factory=dict, max_length=100)
+    """Topic settings by their Kafka names."""
+
+
+class Limits(ApiModel):
+    """What one namespace may take. A limit refuses creation and growth, never what exists."""
+
+    topics_per_namespace: int | None = Field(default=None, ge=0)
+    """EventTopics of one namespace on this bus; default: no limit."""
+    partitions_per_topic: int | None = Field(default=None, ge=1)
+    """Partitions of one topic; default: no limit."""
+
+
+class EventBusSpec(ApiModel):
+    """What the owner of a bus asks for."""
+
+    kafka: Kafka
+    """The connection to Kafka."""
+    allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
+    """Which namespaces may use this bus."""
+    naming: Naming = Naming()
+    """Names for what resources do not name themselves."""
+    defaults: TopicDefaults = TopicDefaults()
+    """What EventTopics get where they say nothing."""
+    limits: Limits = Limits()
+    """What one namespace may take."""
+    orphan_after: Duration = "15m"
+    """How long a deleted resource waits for an unreachable bus before it is let go and recorded in status.orphans."""
+
+
+class Orphan(ApiModel):
+    """Something whose resource was let go while the bus was unreachable; it is dealt with when the bus is back."""
+
+    kind: str
+    """Kind of the resource that is gone."""
+    namespace: str
+    """Its namespace."""
+    name: str
+    """Its name."""
+    uid: str
+    """Its uid."""
+    topic_name: str
+    """The topic that it leaves behind."""
+    topic_id: str | None = None
+    """Id of that topic: another topic of this name is never touched."""
+    deletion_policy: DeletionPolicy
+    """What it asked for on deletion."""
+
+
+class EventBusStatus(ApiModel):
+    """What is the case."""
+
+    observed_generation: int | None = None
+    """The metadata.generation that this status speaks of."""
+    cluster_id: str | None = None
+    """Kafka's id of the cluster behind the addresses."""
+    brokers: int | None = None
+    """Brokers that are alive."""
+    orphans: tuple[Orphan, ...] = ()
+    """What waits to be dealt with when the bus is back."""
+    conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra={"x-list-map-keys": ["type"]})
+    """Ready, Reconciling and Stalled, as kstatus reads them."""
+
+
+class EventBus(ApiModel):
+    """One messaging installation: the connection, the naming, the defaults, the limits, and who may use it."""
+
+    kind: ClassVar[str] = "EventBus"
+    plural: ClassVar[str] = "eventbuses"
+    short_names: ClassVar[tuple[str, ...]] = ("ebus",)
+    printer_columns: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
+        {"name": "Reason", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].reason'},
+        {"name": "Brokers", "type": "integer", "jsonPath": ".status.brokers"},
+        {"name": "Cluster", "type": "string", "jsonPath": ".status.clusterId", "priority": 1},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    )
+
+    metadata: Metadata
+    spec: EventBusSpec
+    status: EventBusStatus = EventBusStatus()

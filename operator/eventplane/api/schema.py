@@ -1,0 +1,32 @@
+"""What every model of the API shares: camelCase on the wire, snake_case in code, a description on every field."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic.alias_generators import to_camel
+
+
+class ApiModel(BaseModel):
+    """A part of a custom resource. Unknown fields are ignored, as the API server prunes them."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Render as Kubernetes JSON: camelCase, absent and empty fields left out."""
+        wire = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {key: value for key, value in wire.items() if value not in ([], {})}
+
+
+def rules(*those: tuple[str, str]) -> ConfigDict:
+    """Attach CEL rules, each `(expression, message)`, to the object that a model becomes.
+
+    The message says what to do. Source: Kubernetes' x-kubernetes-validations.
+    """
+    validations: list[JsonValue] = [{"rule": expression, "message": message} for expression, message in those]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": validations})

@@ -1,0 +1,198 @@
+"""The Kubernetes API, where the truth is reported: status, finalizers, Events; and the Secrets to connect with."""
+
+import base64
+import datetime as dt
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from eventplane.api import API_VERSION, GROUP, VERSION
+from eventplane.api.conditions import Reason
+from eventplane.api.metadata import Metadata
+from eventplane.planning.outcome import Rejected, Unavailable
+from eventplane.planning.plan import Refusal
+
+TIMEOUT_SECONDS: Final = 15
+CONNECTIONS: Final = 100
+PAGE: Final = 1000
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+_MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class Gone(Exception):  # noqa: N818 - a state of the resource
+    """The resource does not exist any more, or another has its name."""
+
+
+class Conflict(Exception):  # noqa: N818 - a state of the resource
+    """The resource has changed since it was looked at: look again."""
+
+
+async def configure() -> Configuration:
+    """Find the API server: from within the pod, else by kubeconfig.
+
+    Raises:
+        kubernetes.aio.config.ConfigException: neither is there.
+    """
+    configuration = Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    configuration.connection_pool_maxsize = CONNECTIONS
+    # the kubeconfig names the proxy if there is one; looking for .netrc and proxy variables costs a tenth of a request
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
+
+
+class KubernetesApi:
+    """The few calls that the operator makes; every call is one request, none reads what the watch has shown already."""
+
+    def __init__(self, client: ApiClient, on_call: Callable[[str, int], None] = lambda _verb, _status: None) -> None:
+        """Use a client; `on_call` is told the verb and the HTTP status of every request."""
+        self._client = client
+        self._on_call = on_call
+
+    async def patch_status(self, plural: str, metadata: Metadata, status: Mapping[str, Any]) -> str:
+        """Write a status; return the new resourceVersion.
+
+        The uid goes along, so that a namesake that took the resource's place is left alone.
+
+        Raises:
+            Gone: the resource is no more.
+            Unavailable: no answer.
+        """
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{metadata.namespace}/{plural}/{metadata.name}/status"
+        answer = await self._request("PATCH", path, {"metadata": {"uid": metadata.uid}, "status": status})
+        return str(answer["metadata"]["resourceVersion"])
+
+    async def patch_finalizers(self, plural: str, metadata: Metadata, finalizers: tuple[str, ...]) -> str:
+        """Write the finalizers of a resource that has not changed since; return the new resourceVersion.
+
+        Raises:
+            Conflict: it has changed.
+            Gone: the resource is no more.
+            Unavailable: no answer.
+        """
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{metadata.namespace}/{plural}/{metadata.name}"
+        guard = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
+        answer = await self._request("PATCH", path, {"metadata": {**guard, "finalizers": list(finalizers)}})
+        return str(answer["metadata"]["resourceVersion"])
+
+    async def create_event(
+        self, kind: str, metadata: Metadata, *, warning: bool, reason: str, message: str, now: dt.datetime
+    ) -> None:
+        """Post a Kubernetes Event about a resource.
+
+        Raises:
+            Gone: its namespace is no more, or is going.
+            Unavailable: no answer.
+        """
+        at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        event = {
+            "metadata": {"generateName": f"{metadata.name[:200]}.", "namespace": metadata.namespace},
+            "type": "Warning" if warning else "Normal",
+            "reason": reason,
+            "message": message[:1024],
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "count": 1,
+            "source": {"component": "eventplane"},
+            "reportingComponent": "eventplane",
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": kind,
+                "namespace": metadata.namespace,
+                "name": metadata.name,
+                "uid": metadata.uid,
+            },
+        }
+        await self._request("POST", f"/api/v1/namespaces/{metadata.namespace}/events", event)
+
+    async def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | Refusal:
+        """Read a Secret's data, decoded; what is missing or forbidden is a refusal that says what to do.
+
+        Raises:
+            Unavailable: no answer.
+        """
+        try:
+            secret = await self._request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except Gone:
+            return Refusal(Reason.SECRET_NOT_FOUND, f"Secret {namespace}/{name} does not exist: create it")
+        except Rejected:
+            return Refusal(
+                Reason.SECRET_NOT_READABLE,
+                f"the operator may not read Secret {namespace}/{name}: bind the ClusterRole eventplane-secret-reader to"
+                f" the operator's ServiceAccount in namespace {namespace}",
+            )
+        data: Mapping[str, str] = secret.get("data") or {}
+        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
+
+    async def check_kind(self, plural: str) -> None:
+        """Check that the API server serves a kind.
+
+        Raises:
+            Gone: it does not: the CRD is missing.
+            Unavailable, Rejected: it did not answer, or refused to.
+        """
+        await self._request("GET", f"/apis/{GROUP}/{VERSION}/{plural}?limit=1", accept=_METADATA_LIST)
+
+    async def list_keys(self, plural: str) -> set[tuple[str, str]]:
+        """List the namespace and name of all resources of a kind, in pages and without their contents.
+
+        Raises:
+            Gone: the API server does not know the kind.
+            Unavailable: no answer.
+        """
+        keys: set[tuple[str, str]] = set()
+        path, token = f"/apis/{GROUP}/{VERSION}/{plural}?limit={PAGE}", ""
+        while True:
+            page = await self._request("GET", f"{path}&continue={token}" if token else path, accept=_METADATA_LIST)
+            keys.update((item["metadata"]["namespace"], item["metadata"]["name"]) for item in page["items"] or ())
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return keys
+
+    async def _request(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {
+            "Accept": accept,
+            "Content-Type": _MERGE_PATCH if verb == "PATCH" else "application/json",
+        }
+        try:
+            request = await self._client.param_serialize(
+                verb, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
+            content = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._on_call(verb, 0)
+            raise Unavailable(
+                f"the API server did not answer: {type(error).__name__}", Reason.INTERNAL_ERROR
+            ) from error
+        self._on_call(verb, response.status)
+        _raise_for(response.status, content)
+        answer: dict[str, Any] = orjson.loads(content)
+        return answer
+
+
+def _raise_for(status: int, content: bytes) -> None:
+    if status < HTTPStatus.BAD_REQUEST:
+        return
+    message = f"the API server answered {status}: {content[:300].decode('utf-8', 'replace')}"
+    match status:
+        case HTTPStatus.NOT_FOUND:
+            raise Gone(message)
+        case HTTPStatus.CONFLICT:
+            raise Conflict(message)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            raise Unavailable(message, Reason.INTERNAL_ERROR)
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unavailable(message, Reason.INTERNAL_ERROR)
+        case _:
+            raise Rejected(Reason.INTERNAL_ERROR, message)

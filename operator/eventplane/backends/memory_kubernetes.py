@@ -1,0 +1,262 @@
+"""A Kubernetes API server in memory: the double of `kubernetes.py`, with the refusals of the real one."""
+
+import asyncio
+import base64
+import copy
+import datetime as dt
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from eventplane.api import GROUP, VERSION
+from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic
+from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
+from eventplane.planning.outcome import Rejected, Unavailable
+
+__all__ = ["MemoryKubernetes", "Write"]
+
+Key: TypeAlias = tuple[str, str]
+Resource: TypeAlias = EventTopic | EventBus
+R = TypeVar("R", EventTopic, EventBus)
+Watcher: TypeAlias = Callable[[str | None, str, Mapping[str, Any]], None]
+"""Takes the type of an event (None for a listing), the plural of its kind, and the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A request that changed something or tried to."""
+
+    verb: str
+    path: str
+    body: Mapping[str, Any]
+    ok: bool
+
+    @property
+    def what(self) -> str:
+        """Name what was written: status, finalizers, or event."""
+        if self.verb == "POST":
+            return "event"
+        return "status" if self.path.endswith("/status") else "finalizers"
+
+
+class MemoryKubernetes(KubernetesApi):
+    """The requests of `KubernetesApi`, answered from memory; the other methods are what users and the server do.
+
+    What watchers are told comes a turn of the event loop later, or when the test says so (`lag`).
+    """
+
+    def __init__(self, now: Callable[[], dt.datetime]) -> None:
+        """Make an empty server with a clock."""
+        self.available = True
+        """Whether the server answers."""
+        self.lag = False
+        """Whether watchers are told nothing until `catch_up`."""
+        self.writes: list[Write] = []
+        self.reads: list[str] = []
+        """Paths of what was read."""
+        self.gates: dict[str, asyncio.Event] = {}
+        """Requests whose `VERB path` contains a text arrive and are answered only when its gate opens."""
+        self._now = now
+        self._objects: dict[tuple[str, Key], dict[str, Any]] = {}
+        self._secrets: dict[Key, dict[str, str] | Exception] = {}
+        self._version = 100
+        self._watchers: list[Watcher] = []
+        self._news: deque[tuple[str | None, str, dict[str, Any]]] = deque()
+        self._failures: list[tuple[str, Exception]] = []
+
+    # --- what users do
+
+    def put(self, resource: Resource) -> None:
+        """Create a resource, status and finalizers included, or update the spec, labels and annotations of one."""
+        place, wire = (resource.plural, resource.metadata.key), resource.to_wire()
+        known = self._objects.get(place)
+        if known is None:
+            self._store("ADDED", place, wire)
+            return
+        asked = {field: wire["metadata"][field] for field in ("labels", "annotations")}
+        generation = known["metadata"]["generation"] + (known["spec"] != wire["spec"])
+        metadata = known["metadata"] | asked | {"generation": generation}
+        self._store("MODIFIED", place, known | {"spec": wire["spec"], "metadata": metadata})
+
+    def annotate(self, kind: type[Resource], key: Key, annotations: Mapping[str, str]) -> None:
+        """Give a resource annotations instead of those it had."""
+        known = self._objects[kind.plural, key]
+        metadata = known["metadata"] | {"annotations": dict(annotations)}
+        self._store("MODIFIED", (kind.plural, key), known | {"metadata": metadata})
+
+    def delete(self, kind: type[Resource], key: Key) -> None:
+        """Delete a resource; one with finalizers goes when they are gone."""
+        known = self._objects[kind.plural, key]
+        if known["metadata"]["finalizers"]:
+            leaving = {"deletionTimestamp": _stamp(self._now()), "generation": known["metadata"]["generation"] + 1}
+            self._store("MODIFIED", (kind.plural, key), known | {"metadata": known["metadata"] | leaving})
+        else:
+            self.vanish(kind, key)
+
+    def vanish(self, kind: type[Resource], key: Key, *, unseen: bool = False) -> None:
+        """Take a resource away at once; `unseen` while the watch was interrupted."""
+        gone = self._objects.pop((kind.plural, key))
+        if not unseen:
+            self._tell("DELETED", kind.plural, gone)
+
+    def put_secret(self, namespace: str, name: str, data: Mapping[str, str] | Exception | None) -> None:
+        """Set a Secret, take it away (None), or let reading it fail."""
+        if data is None:
+            self._secrets.pop((namespace, name), None)
+        else:
+            self._secrets[namespace, name] = data if isinstance(data, Exception) else dict(data)
+
+    def show(self, kind: type[R], key: Key) -> R | None:
+        """Read a resource as kubectl does."""
+        known = self._objects.get((kind.plural, key))
+        return None if known is None else kind.model_validate(known)
+
+    def exists(self, kind: type[Resource], key: Key) -> bool:
+        """Tell whether a resource exists."""
+        return (kind.plural, key) in self._objects
+
+    def raw(self, kind: type[Resource], key: Key) -> dict[str, Any]:
+        """Read a resource as stored; a copy."""
+        return copy.deepcopy(self._objects[kind.plural, key])
+
+    # --- what the server does
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """List everything to a watcher, then tell it what changes; return what ends it."""
+        self._watchers.append(watcher)
+        self.relist(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def relist(self, watcher: Watcher) -> None:
+        """List everything to a watcher, as after an interruption."""
+        for (plural, _), known in sorted(self._objects.items()):
+            watcher(None, plural, copy.deepcopy(known))
+
+    def catch_up(self) -> None:
+        """Tell the watchers all that they have not been told."""
+        while self._news:
+            news = self._news.popleft()
+            for watcher in list(self._watchers):
+                watcher(news[0], news[1], copy.deepcopy(news[2]))
+
+    def fail_next(self, match: str, error: Exception | None = None, times: int = 1) -> None:
+        """Let the next requests whose `VERB path` contains a text end with an error."""
+        error = error or Unavailable("the API server did not answer", Reason.INTERNAL_ERROR)
+        self._failures += [(match, error)] * times
+
+    async def _request(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        del accept
+        await asyncio.sleep(0)  # as on a network, others go on meanwhile
+        for match, gate in list(self.gates.items()):
+            if match in f"{verb} {path}":
+                await gate.wait()
+        if body is None:
+            self.reads.append(path)
+            self._fail(verb, path)
+            return self._read_secret(path) if "/secrets/" in path else self._list(path)
+        try:
+            self._fail(verb, path)
+            answer = self._write(verb, path, body)
+        except Exception:
+            self.writes.append(Write(verb, path, copy.deepcopy(dict(body)), ok=False))
+            raise
+        self.writes.append(Write(verb, path, copy.deepcopy(dict(body)), ok=True))
+        return answer
+
+    def _fail(self, verb: str, path: str) -> None:
+        if not self.available:
+            raise Unavailable("the API server did not answer: ClientConnectorError", Reason.INTERNAL_ERROR)
+        for index, (match, error) in enumerate(self._failures):
+            if match in f"{verb} {path}":
+                del self._failures[index]
+                raise error
+
+    def _read_secret(self, path: str) -> dict[str, Any]:
+        parts = path.split("/")
+        secret = self._secrets.get((parts[4], parts[6]))
+        if secret is None:
+            raise Gone(f"the API server answered 404: {path}")
+        if isinstance(secret, Exception):
+            raise secret
+        return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}}
+
+    def _list(self, path: str) -> dict[str, Any]:
+        asked = path.removeprefix(f"/apis/{GROUP}/{VERSION}/").partition("?")[0]
+        items = [{"metadata": known["metadata"]} for (plural, _), known in self._objects.items() if plural == asked]
+        return {"metadata": {}, "items": items}
+
+    def _write(self, verb: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if verb == "POST":
+            return dict(body)
+        prefix = f"/apis/{GROUP}/{VERSION}/namespaces/"
+        namespace, plural, name, *subresource = path.removeprefix(prefix).split("/")
+        place = (plural, (namespace, name))
+        known = self._objects.get(place)
+        if known is None:
+            raise Gone(f"the API server answered 404: {path}")
+        _check(known["metadata"], body["metadata"])
+        if subresource == ["status"]:
+            changed = known | {"status": _merged(known.get("status", {}), body["status"])}
+        else:
+            changed = known | {"metadata": known["metadata"] | {"finalizers": list(body["metadata"]["finalizers"])}}
+        if changed == known:
+            return known  # as the server does: no new version, nothing to watch
+        return self._store("MODIFIED", place, changed)
+
+    def _store(self, event: str, place: tuple[str, Key], changed: Mapping[str, Any]) -> dict[str, Any]:
+        self._version += 1
+        stored = copy.deepcopy(dict(changed))
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        if stored["metadata"].get("deletionTimestamp") and not stored["metadata"]["finalizers"]:
+            self._objects.pop(place, None)
+            event = "DELETED"
+        else:
+            self._objects[place] = stored
+        self._tell(event, place[0], stored)
+        return stored
+
+    def _tell(self, event: str, plural: str, stored: dict[str, Any]) -> None:
+        self._news.append((event, plural, copy.deepcopy(stored)))
+        if not self.lag:
+            asyncio.get_running_loop().call_soon(self._tell_next)
+
+    def _tell_next(self) -> None:
+        if not self.lag:
+            self.catch_up()
+
+
+def _check(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse what the API server refuses: a stale version (409), another uid (422), a finalizer on what is going (422).
+
+    Source: k8s.io/apiserver registry/generic/registry/store.go, k8s.io/apimachinery ValidateObjectMetaUpdate.
+    """
+    if asked.get("resourceVersion", known["resourceVersion"]) != known["resourceVersion"]:
+        raise Conflict("the API server answered 409: the object has been modified")
+    if asked["uid"] != known["uid"]:
+        raise Rejected(Reason.INTERNAL_ERROR, "the API server answered 422: metadata.uid: field is immutable")
+    added = set(asked.get("finalizers", ())) - set(known["finalizers"])
+    if added and known.get("deletionTimestamp"):
+        raise Rejected(Reason.INTERNAL_ERROR, "the API server answered 422: no new finalizers can be added")
+
+
+def _merged(known: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply a JSON merge patch (RFC 7386)."""
+    merged = dict(known)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = _merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _stamp(now: dt.datetime) -> str:
+    return now.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,309 @@
+"""One lane per bus: its queue, its connection, its circuit breaker. A dead bus stops its own lane and no other."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus, Orphan
+from eventplane.api.event_topic import EventTopic
+from eventplane.backends.kubernetes import KubernetesApi
+from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.leftovers import Leftovers
+from eventplane.controllers.queue import Item, Urgency, WorkQueue
+from eventplane.controllers.reconcile import Batch, Next, TopicReconciler
+from eventplane.controllers.reporting import key_fields
+from eventplane.controllers.store import Key
+from eventplane.planning.bus_decisions import unusable, verify_cluster
+from eventplane.planning.connection import KafkaConnection, connect, secret_names
+from eventplane.planning.outcome import BackendError, Rejected, Unavailable
+from eventplane.planning.plan import Refusal
+from eventplane.planning.readiness import bus_status
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS: Final = 10.0
+FIRST_REPROBE_SECONDS: Final = 0.25
+LAST_REPROBE_SECONDS: Final = 0.5
+LINGER_SECONDS: Final = 0.02
+"""How long the first dirty key waits for company: what arrives together shares its requests."""
+SWEEP_DELAY_SECONDS: Final = 0.5
+REPORTS_AT_ONCE: Final = 3
+"""Batches whose statuses are being written while the next one is under way."""
+
+Connect = Callable[[KafkaConnection, Key], TopicBackend]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTiming:
+    """How often a lane looks again, seconds."""
+
+    resync_seconds: float
+    secret_refresh_seconds: float
+
+
+class BusLane:
+    """Everything that happens on one bus."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        reconciler: TopicReconciler,
+        api: KubernetesApi,
+        connect_backend: Connect,
+        timing: LaneTiming,
+        batch_size: int,
+    ) -> None:
+        self.bus = bus
+        self.key = bus.metadata.key
+        self.problem: BackendError | Refusal | None = Unavailable(f"EventBus {'/'.join(self.key)} is being connected")
+        self._reconciler = reconciler
+        self._api = api
+        self._connect_backend = connect_backend
+        self._timing = timing
+        self._batch_size = batch_size
+        self._clock = asyncio.get_running_loop().time
+        self.queue: WorkQueue[Key] = WorkQueue(self._clock)
+        self.backend: TopicBackend | None = None
+        self._connection: KafkaConnection | None = None
+        self._attention = asyncio.Event()
+        self._looked = asyncio.Event()
+        self.leftovers = Leftovers(self, reconciler)
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._parked: set[Key] = set()
+        self._failures = 0
+        self._reports: set[asyncio.Task[None]] = set()
+        self._report_slots = asyncio.Semaphore(REPORTS_AT_ONCE)
+        self._pass: asyncio.Task[Batch] | None = None
+
+    # --- what happens around the lane
+
+    def bus_changed(self) -> None:
+        """Look at the bus again, and at all its topics: what they inherit may have changed."""
+        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
+        self._attention.set()
+        self.mark_all(Urgency.CHANGE)
+
+    def topic_gone(self) -> None:
+        """Let go of what a resource that is gone had claimed."""
+        self.leftovers.sweep_due = True
+        if self._sweep_timer is None:  # what goes together is swept together
+            self._sweep_timer = asyncio.get_running_loop().call_later(SWEEP_DELAY_SECONDS, self._attend_to_sweep)
+
+    def _attend_to_sweep(self) -> None:
+        self._sweep_timer = None
+        self._attention.set()
+
+    def mark_all(self, urgency: Urgency) -> None:
+        """Mark all topics of the bus dirty."""
+        for key in self._reconciler.store.topics_of(self.key):
+            self.queue.add(key, urgency)
+        for topic in self.leftovers.leaving():  # those too whose bus is gone or does not let them in any more
+            self.queue.add(topic.metadata.key, urgency)
+
+    def has_work_left(self) -> bool:
+        """Tell whether resources being deleted still need this bus, though it is gone."""
+        return any(True for _ in self.leftovers.leaving())
+
+    def may_have_work_left(self) -> bool:
+        """Tell whether resources that live here will need this bus when they are deleted."""
+        return self.leftovers.has_bound()
+
+    async def run(self) -> None:
+        """Work until cancelled; close the connection then."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._supervise())
+                tasks.create_task(self._resync())
+                tasks.create_task(self._work())
+        finally:
+            for report in self._reports:
+                report.cancel()
+            await asyncio.gather(*self._reports, return_exceptions=True)
+            await self._disconnect()
+
+    # --- the connection
+
+    async def _supervise(self) -> None:
+        while True:
+            self._attention.clear()  # what happens from here on is looked at in the next turn
+            try:
+                await self._look()
+            except Exception as error:
+                fields = key_fields(EventBus.kind, self.key)
+                logger.exception("not looked at: this is a fault of the operator", extra={"fields": fields})
+                message = f"the operator failed ({type(error).__name__}): please report this, its log has the details"
+                await self._found(Unavailable(message, Reason.INTERNAL_ERROR))
+            self._looked.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience()):
+                    await self._attention.wait()
+
+    async def _look(self) -> None:
+        await self._look_at_bus()
+        self._looked.set()
+        if self.problem is None and self.leftovers.sweep_due:
+            await self.leftovers.sweep()
+        if self.problem is not None:
+            await self.leftovers.let_go()
+
+    def _patience(self) -> float:
+        """Tell how long to wait before looking at the bus again, seconds."""
+        if self.problem is None:
+            return min(PROBE_SECONDS, self._timing.secret_refresh_seconds)
+        patience: float = FIRST_REPROBE_SECONDS * 2 ** min(self._failures, 8)
+        return min(LAST_REPROBE_SECONDS, patience)
+
+    async def _look_at_bus(self) -> None:
+        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
+        found: tuple[str, int] | BackendError | Refusal
+        try:
+            found = await self._probe()
+        except (Unavailable, Rejected) as error:
+            found = error
+        await self._found(found)
+
+    async def _found(self, found: tuple[str, int] | BackendError | Refusal) -> None:
+        if isinstance(found, tuple):
+            await self._usable()
+        else:
+            await self._unusable(found)
+        await self.report_bus(found, self.bus.status.orphans)
+
+    async def _probe(self) -> tuple[str, int] | Refusal:
+        names = secret_names(self.bus)
+        secrets = {name: await self._api.read_secret(self.key[0], name) for name in sorted(names)}
+        connection = connect(self.bus, secrets)
+        if isinstance(connection, Refusal):
+            if self.backend is not None and self.key not in self._reconciler.store.buses:
+                return await self._ask(self.backend)  # a deleted bus serves its last deletions as it is
+            return connection
+        if connection != self._connection or self.backend is None:
+            await self._disconnect()
+            self.backend = self._connect_backend(connection, self.key)
+            self._connection = connection
+        return await self._ask(self.backend)
+
+    async def _ask(self, backend: TopicBackend) -> tuple[str, int] | Refusal:
+        state = await backend.probe()
+        return verify_cluster(self.bus, state.cluster_id) or (state.cluster_id, state.brokers)
+
+    async def _usable(self) -> None:
+        recovered = self.problem is not None
+        self.problem = None
+        self._failures = 0
+        if recovered:
+            logger.info("bus usable", extra={"fields": key_fields(EventBus.kind, self.key)})
+            self.leftovers.sweep_due = True
+            for key in self._parked:
+                self.queue.add(key)
+            self._parked.clear()
+
+    async def _unusable(self, problem: BackendError | Refusal) -> None:
+        if self.problem is None or self._failures == 0:
+            fields = key_fields(EventBus.kind, self.key) | {"reason": problem.reason, "problem": problem.message}
+            logger.warning("bus unusable", extra={"fields": fields})
+        self._failures += 1
+        self.problem = problem
+        if self._pass is not None:
+            self._pass.cancel()
+
+    async def _disconnect(self) -> None:
+        backend, self.backend, self._connection = self.backend, None, None
+        if self._pass is not None:
+            self._pass.cancel()
+        if backend is not None:
+            await backend.close()
+
+    async def report_bus(self, found: tuple[str, int] | BackendError | Refusal, orphans: Sequence[Orphan]) -> None:
+        """Write what is the case about the bus, and go on with it as written."""
+        if self.key not in self._reconciler.store.buses:
+            return
+        try:
+            await self._reconciler.reporter.bus_status(self.bus, bus_status(self.bus, found, orphans))
+        except (Unavailable, Rejected) as error:
+            logger.warning("status not written: %s", error, extra={"fields": key_fields(EventBus.kind, self.key)})
+        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
+
+    # --- the topics
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.resync_seconds * (0.9 + 0.2 * random.random()))  # noqa: S311 - jitter
+            self.mark_all(Urgency.RESYNC)
+            self.leftovers.sweep_due = True
+            self._attention.set()
+
+    async def _work(self) -> None:
+        await self._looked.wait()
+        while True:
+            await self._report_slots.acquire()
+            await self.queue.ready()
+            await asyncio.sleep(LINGER_SECONDS)
+            items = self.queue.take(self._batch_size)
+            batch, error = await self._pass_over(items)
+            task = asyncio.create_task(self._finish(items, batch, error))
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
+
+    async def _pass_over(self, items: Sequence[Item[Key]]) -> tuple[Batch | None, BackendError | None]:
+        """Make a pass; no batch if the bus is, or turns out to be, unusable, and the error that said so."""
+        if self.problem is not None or self.backend is None:
+            return None, None
+        failed: BackendError | None = None
+        keys = [item.key for item in items]
+        self._pass = asyncio.create_task(self._reconciler.change(self.bus, self.backend, keys))
+        try:
+            return await asyncio.shield(self._pass), None
+        except (Unavailable, Rejected) as error:
+            failed = error
+            logger.warning("pass failed: %s", error, extra={"fields": key_fields(EventBus.kind, self.key)})
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # we are being stopped; else the supervisor ended the pass
+                self._pass.cancel()
+                await asyncio.gather(self._pass, return_exceptions=True)
+                raise
+        except Exception:
+            logger.exception("pass failed", extra={"fields": key_fields(EventBus.kind, self.key)})
+        finally:
+            self._pass = None
+        self._attention.set()
+        return None, failed
+
+    async def _finish(self, items: Sequence[Item[Key]], batch: Batch | None, error: BackendError | None) -> None:
+        try:
+            results = await (self._hold(items, error) if batch is None else self._reconciler.report(batch))
+        except Exception:
+            logger.exception("a report failed", extra={"fields": key_fields(EventBus.kind, self.key)})
+            results = {item.key: Next.RETRY for item in items}
+        finally:
+            self._report_slots.release()
+        outcomes = batch.outcomes() if batch is not None else {}
+        for item in items:
+            again = results.get(item.key) is Next.RETRY
+            self.queue.done(item.key, ok=not again)
+            if again:
+                self._parked.add(item.key)  # an outage that ends ends the wait as well
+                self.queue.retry(item.key)
+            else:
+                outcome = outcomes.get(item.key, Reason.BUS_UNAVAILABLE)
+                self._reconciler.metrics.seconds.labels(EventTopic.kind, outcome).observe(self._clock() - item.since)
+
+    async def _hold(self, items: Sequence[Item[Key]], error: BackendError | None) -> dict[Key, Next]:
+        """Say that the bus is unusable, and keep the keys until it is usable again."""
+        topics = self._reconciler.topics_at(self.bus, [item.key for item in items])
+        if self.problem is None:  # the pass failed and the supervisor has yet to find out why
+            if isinstance(error, Rejected):  # the bus answers, and this is its answer
+                await asyncio.gather(*(self._reconciler.refuse(topic, error) for topic in topics))
+            return {item.key: Next.RETRY for item in items}
+        self._parked.update(item.key for item in items)
+        problem = unusable(self.bus, self.problem)
+        results = await asyncio.gather(*(self._reconciler.refuse(topic, problem) for topic in topics))
+        if self.problem is None:  # it came back while we were saying so
+            return {item.key: Next.RETRY for item in items}
+        return {topic.metadata.key: result for topic, result in zip(topics, results, strict=True)}

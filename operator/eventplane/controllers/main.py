@@ -1,0 +1,177 @@
+"""The operator process: settings in, everything wired, until it is told to stop or loses the lead."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import kopf
+from kubernetes.aio.client import ApiClient
+
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic
+from eventplane.backends.kafka import KafkaTopicBackend
+from eventplane.backends.kubernetes import Gone, KubernetesApi, configure
+from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.admission import admission_server, register_admission
+from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.handlers import register
+from eventplane.controllers.handlers import settings as kopf_settings
+from eventplane.controllers.lanes import BusLane, LaneTiming
+from eventplane.controllers.leadership import lead_by_lease
+from eventplane.controllers.probes import ProbeServer
+from eventplane.controllers.reconcile import TopicReconciler
+from eventplane.controllers.reporting import Reporter
+from eventplane.controllers.store import Key, Store
+from eventplane.controllers.unbound import UnboundLane
+from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.outcome import Rejected, Unavailable
+from eventplane.settings import OperatorSettings
+from eventplane.telemetry import Metrics, configure_logging
+
+logger = logging.getLogger(__name__)
+
+GARBAGE_THRESHOLD: Final = 20_000
+"""Allocations that outlive their frame between two searches for garbage; CPython's own choice is 700."""
+
+
+def now() -> datetime:
+    """Read the clock: the one place where it is read."""
+    return datetime.now(UTC)  # noqa: TID251 - this is the Clock that everything else takes
+
+
+async def run(settings: OperatorSettings) -> bool:
+    """Run the operator until it is told to stop (SIGTERM) or loses the lead; tell whether it ended well."""
+    metrics, store = Metrics(), Store()
+    dispatcher = Dispatcher(store, metrics)
+    probes = ProbeServer(dispatcher, metrics, settings.probe_port)
+    registry = register(dispatcher)
+    watching = kopf_settings()
+    watching.admission.server = admission_server(settings)
+    if watching.admission.server is not None:
+        register_admission(registry, store)
+    async with ApiClient(await configure()) as client:
+        api = KubernetesApi(client, lambda verb, status: metrics.api_calls.labels(verb, str(status)).inc())
+        await probes.start()
+        await _until_answered(partial(_check_kinds, api))
+        watch = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=watching,
+                standalone=True,
+                clusterwide=True,
+                # kopf would ask for the user's name, and the uid of the image has none; it exports no such type
+                identity=settings.identity,  # type: ignore[arg-type]
+            )
+        )
+        follower = asyncio.create_task(dispatcher.follow_listings(api.list_keys))
+        leader = asyncio.create_task(_take_the_lead(settings, client, api, dispatcher, metrics))
+        try:
+            await asyncio.wait({watch, leader}, return_when=asyncio.FIRST_COMPLETED)
+            told_to_stop = watch.done() and not leader.done()
+        finally:
+            led_well = await _end(leader)
+            watched_well = await _end(watch)
+            await _end(follower)
+            await probes.stop()
+    return told_to_stop and led_well and watched_well
+
+
+async def _take_the_lead(
+    settings: OperatorSettings, client: ApiClient, api: KubernetesApi, dispatcher: Dispatcher, metrics: Metrics
+) -> None:
+    """Act while leading; return when the lead is lost."""
+    await _until_answered(partial(dispatcher.sync, api.list_keys))
+    act = partial(_act, settings, api, dispatcher, metrics)
+    if settings.leader_election:
+        await lead_by_lease(client, settings.lease_name, settings.namespace, settings.identity, act)
+    else:
+        async with act():
+            await asyncio.Event().wait()
+
+
+async def _check_kinds(api: KubernetesApi) -> None:
+    """Check that the CRDs are there: what is not when kopf starts is never watched."""
+    for plural in (EventBus.plural, EventTopic.plural):
+        await api.check_kind(plural)
+
+
+async def _until_answered(act: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await act()
+        except (Unavailable, Rejected, Gone) as error:
+            logger.warning("the API server is asked again: %s", error)
+            await asyncio.sleep(1)
+
+
+@contextlib.asynccontextmanager
+async def _act(
+    settings: OperatorSettings, api: KubernetesApi, dispatcher: Dispatcher, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Work on everything for as long as the context lasts."""
+    reporter = Reporter(api, dispatcher.store, now, settings.api_concurrency)
+    reconciler = TopicReconciler(
+        store=dispatcher.store,
+        reporter=reporter,
+        metrics=metrics,
+        cluster=dispatcher.cluster,
+        now=now,
+        idle_after_ms=int(settings.idle_after_seconds * 1000),
+    )
+    timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
+
+    def connect(connection: KafkaConnection, bus: Key) -> TopicBackend:
+        def on_call(call: str, seconds: float, ok: bool) -> None:  # noqa: FBT001 - the backend's callback
+            metrics.admin_calls.labels("/".join(bus), call, "ok" if ok else "failed").inc()
+            metrics.admin_seconds.labels(call).observe(seconds)
+
+        return KafkaTopicBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+
+    def open_lane(bus: EventBus) -> BusLane:
+        return BusLane(bus, reconciler, api, connect, timing, settings.batch_size)
+
+    unbound = UnboundLane(reconciler)
+    unbound_work = asyncio.create_task(unbound.run())
+    dispatcher.lead(open_lane, unbound)
+    logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
+    try:
+        yield
+    finally:
+        await _end(unbound_work)
+        await dispatcher.stop()
+
+
+async def _end(task: asyncio.Task[None]) -> bool:
+    """Cancel a task and wait for it; a fault in it is logged, so that the process says why it ends."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    except Exception:
+        logger.exception("a part of the operator failed")
+        return False
+    return True
+
+
+def main() -> int:
+    """Start the process."""
+    settings = OperatorSettings()
+    configure_logging(settings.log_level)
+    gc.freeze()  # what is loaded by now stays for good, and
+    gc.set_threshold(
+        GARBAGE_THRESHOLD
+    )  # a store of thousands of resources is dear to search for garbage again and again
+    ended_well = asyncio.run(run(settings))
+    logger.info("stopped")
+    return 0 if ended_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

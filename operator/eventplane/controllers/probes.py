@@ -1,0 +1,83 @@
+"""/healthz, /readyz and /metrics: what the kubelet and Prometheus ask."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from eventplane.api.conditions import ConditionType
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic
+from eventplane.controllers.dispatch import Dispatcher
+from eventplane.planning.readiness import condition
+from eventplane.telemetry import Gauge, GaugesAtScrape, Metrics, Samples
+
+
+class ProbeServer:
+    """Answers probes. Alive: the event loop turns and no lane has died. Ready: everything that exists has been seen."""
+
+    def __init__(self, dispatcher: Dispatcher, metrics: Metrics, port: int) -> None:
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        metrics.registry.register(GaugesAtScrape(lambda: read_gauges(dispatcher)))
+
+    async def start(self) -> None:
+        """Listen on all addresses of the pod."""
+        app = web.Application()
+        app.add_routes(
+            [web.get("/healthz", self._alive), web.get("/readyz", self._ready), web.get("/metrics", self._scrape)]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _alive(self, _request: web.Request) -> web.Response:
+        stuck = self._dispatcher.stuck()
+        if stuck:
+            return web.Response(status=500, text=f"dead lanes: {stuck}\n")
+        return web.Response(text="ok\n")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        if not self._dispatcher.synced.is_set():
+            return web.Response(status=503, text="still listing\n")
+        return web.Response(text="leading\n" if self._dispatcher.unbound is not None else "standing by\n")
+
+    async def _scrape(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
+    """Compute what is the case right now."""
+    lanes = {"/".join(key): lane for key, lane in dispatcher.lanes.items()}
+    store = dispatcher.store
+    resources = [(EventTopic.kind, topic.status.conditions) for topic in store.topics.values()]
+    resources += [(EventBus.kind, bus.status.conditions) for bus in store.buses.values()]
+    ready: Counter[tuple[str, ...]] = Counter()
+    drifted: Counter[tuple[str, ...]] = Counter({(EventTopic.kind,): 0})
+    for kind, conditions in resources:
+        is_ready = condition(conditions, ConditionType.READY)
+        ready[kind, is_ready.status if is_ready else "Unknown"] += 1
+        if condition(conditions, ConditionType.DRIFTED) is not None:
+            drifted[kind,] += 1
+    return {
+        ("eventplane_resources", "Resources by kind and Ready.", ("kind", "ready")): ready,
+        ("eventplane_drifted", "Resources with standing drift.", ("kind",)): drifted,
+        ("eventplane_queue_depth", "Resources dirty or being worked on.", ("bus",)): {
+            (bus,): lane.queue.depth() for bus, lane in lanes.items()
+        },
+        ("eventplane_queue_oldest_seconds", "Age of the oldest dirty resource.", ("bus",)): {
+            (bus,): lane.queue.oldest_seconds() for bus, lane in lanes.items()
+        },
+        ("eventplane_bus_open", "1 while the breaker of a bus is open.", ("bus",)): {
+            (bus,): float(lane.problem is not None) for bus, lane in lanes.items()
+        },
+        ("eventplane_leading", "1 on the replica that leads.", ()): {(): float(dispatcher.unbound is not None)},
+    }

@@ -1,0 +1,122 @@
+"""The work queue: level-based, one flight per key, deletes first, and backoff with jitter for what failed."""
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 60.0
+
+
+class Urgency(IntEnum):
+    """What goes first."""
+
+    DELETE = 0
+    CHANGE = 1
+    RESYNC = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[K]):
+    """A key that was taken, and since when (loop time, seconds) it was waiting."""
+
+    key: K
+    since: float
+
+
+class WorkQueue(Generic[K]):
+    """Keys that are dirty. A key is taken by one worker at a time; what becomes dirty meanwhile waits for its return.
+
+    Times are seconds of the given clock, which the event loop's is.
+    """
+
+    def __init__(self, clock: Callable[[], float], jitter: Callable[[], float] = random.random) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._waiting: dict[K, tuple[Urgency, float]] = {}
+        self._in_flight: set[K] = set()
+        self._again: dict[K, tuple[Urgency, float]] = {}
+        self._retries: dict[K, int] = {}
+        self._later: list[tuple[float, int, K]] = []
+        self._order = itertools.count()
+        self._news = asyncio.Event()
+
+    def add(self, key: K, urgency: Urgency = Urgency.CHANGE) -> None:
+        """Mark a key dirty."""
+        place = self._again if key in self._in_flight else self._waiting
+        known = place.get(key)
+        since = self._clock() if known is None else known[1]
+        place[key] = (urgency if known is None else min(urgency, known[0]), since)
+        self._news.set()
+
+    def retry(self, key: K) -> float:
+        """Mark a key dirty after a delay that doubles with each retry in a row; return the delay in seconds."""
+        tries = self._retries.get(key, 0)
+        self._retries[key] = tries + 1
+        delay: float = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(tries, 16)) * (
+            0.75 + 0.5 * self._jitter()
+        )
+        heapq.heappush(self._later, (self._clock() + delay, next(self._order), key))
+        self._news.set()
+        return delay
+
+    def done(self, key: K, *, ok: bool = True) -> None:
+        """Give a key back; what made it dirty meanwhile takes effect now. Success ends its row of retries."""
+        self._in_flight.discard(key)
+        if ok:
+            self._retries.pop(key, None)
+        again = self._again.pop(key, None)
+        if again is not None:
+            self._waiting[key] = again
+            self._news.set()
+
+    def discard(self, key: K) -> None:
+        """Forget that a key is dirty."""
+        self._waiting.pop(key, None)
+        self._again.pop(key, None)
+        self._retries.pop(key, None)
+
+    async def ready(self) -> None:
+        """Wait until keys are dirty."""
+        while not self._waiting:
+            self._news.clear()
+            self._wake_up()
+            if not self._waiting:
+                await self._wait()
+
+    def take(self, limit: int) -> list[Item[K]]:
+        """Take up to `limit` dirty keys, the most urgent and oldest first."""
+        self._wake_up()
+        chosen = heapq.nsmallest(limit, self._waiting.items(), key=lambda entry: entry[1])
+        for key, _ in chosen:
+            del self._waiting[key]
+            self._in_flight.add(key)
+        return [Item(key, since) for key, (_, since) in chosen]
+
+    def depth(self) -> int:
+        """Count the keys that wait or are being worked on."""
+        return len(self._waiting) + len(self._in_flight)
+
+    def oldest_seconds(self) -> float:
+        """Tell how long the longest waiting key has waited, seconds."""
+        return max((self._clock() - since for _, since in self._waiting.values()), default=0.0)
+
+    def _wake_up(self) -> None:
+        """Move what is due from later to now."""
+        while self._later and self._later[0][0] <= self._clock():
+            self.add(heapq.heappop(self._later)[2])
+
+    async def _wait(self) -> None:
+        due = self._later[0][0] - self._clock() if self._later else None
+        try:
+            async with asyncio.timeout(due):
+                await self._news.wait()
+        except TimeoutError:
+            return

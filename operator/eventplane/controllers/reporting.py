@@ -1,0 +1,122 @@
+"""What the operator writes into the cluster: one status per resource and pass where it differs, finalizers, Events."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from eventplane.api import FINALIZER
+from eventplane.api.conditions import Condition
+from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.metadata import Metadata
+from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
+from eventplane.controllers.store import Key, Store
+from eventplane.planning.occurrences import Occurrence
+from eventplane.planning.outcome import Rejected, Unavailable
+from eventplane.planning.readiness import with_transition_times
+
+logger = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes to the API server, a bounded number of requests at a time, and lets the store know."""
+
+    def __init__(self, api: KubernetesApi, store: Store, now: Callable[[], datetime], concurrency: int) -> None:
+        self._api = api
+        self._store = store
+        self._now = now
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def topic_status(self, topic: EventTopic, status: EventTopicStatus) -> None:
+        """Write the status of a topic if it differs from what it shows.
+
+        Raises:
+            Unavailable: the API server did not answer.
+        """
+        before = self._shown(topic).status
+        status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
+        if status == before:
+            return
+        version = await self._write(EventTopic.plural, topic.metadata, before.to_wire(), status.to_wire())
+        if version is not None:
+            self._store.wrote_topic_status(topic.metadata.key, topic.metadata.uid, status, version)
+
+    async def bus_status(self, bus: EventBus, status: EventBusStatus) -> None:
+        """Write the status of a bus if it differs from what it shows.
+
+        Raises:
+            Unavailable: the API server did not answer.
+        """
+        before = self._store.buses.get(bus.metadata.key, bus).status
+        status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
+        if status == before:
+            return
+        version = await self._write(EventBus.plural, bus.metadata, before.to_wire(), status.to_wire())
+        if version is not None:
+            self._store.wrote_bus_status(bus.metadata.key, bus.metadata.uid, status, version)
+
+    async def finalizer(self, topic: EventTopic, *, present: bool) -> EventTopic | None:
+        """Set or take away our finalizer; return the resource as it is then, or None if it is gone.
+
+        Raises:
+            Conflict: somebody else changed the resource meanwhile.
+            Unavailable: the API server did not answer.
+        """
+        shown = self._shown(topic).metadata
+        others = tuple(name for name in shown.finalizers if name != FINALIZER)
+        finalizers = (*others, FINALIZER) if present else others
+        version = shown.resource_version
+        if finalizers != shown.finalizers:
+            try:
+                async with self._slots:
+                    version = await self._api.patch_finalizers(EventTopic.plural, shown, finalizers)
+            except Gone:
+                return None
+        # all else stays as it was when the decision fell, of which alone the status will speak
+        metadata = topic.metadata.model_copy(update={"finalizers": finalizers, "resource_version": version})
+        self._store.wrote_finalizers(topic.metadata.key, topic.metadata.uid, finalizers, version)
+        return topic.model_copy(update={"metadata": metadata})
+
+    async def events(self, kind: str, metadata: Metadata, those: Iterable[Occurrence]) -> None:
+        """Post Events; they are a courtesy, so a failure is logged and forgotten."""
+        for each in those:
+            try:
+                async with self._slots:
+                    await self._api.create_event(
+                        kind,
+                        metadata,
+                        warning=each.warning,
+                        reason=each.reason,
+                        message=each.message,
+                        now=self._now(),
+                    )
+            except (Gone, Conflict, Unavailable, Rejected) as error:
+                logger.warning(
+                    "an Event could not be posted: %s", error, extra={"fields": key_fields(kind, metadata.key)}
+                )
+
+    def _shown(self, topic: EventTopic) -> EventTopic:
+        """Take the resource as last seen or written: another of its fields may have moved on since the pass began."""
+        known = self._store.topics.get(topic.metadata.key)
+        return known if known is not None and known.metadata.uid == topic.metadata.uid else topic
+
+    def _dated(self, conditions: tuple[Condition, ...], before: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        now = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        return with_transition_times(conditions, before, now)
+
+    async def _write(
+        self, plural: str, metadata: Metadata, before: dict[str, object], status: dict[str, object]
+    ) -> str | None:
+        """Patch a status; what was shown and is not any more is taken out by null (RFC 7386)."""
+        patch = {**dict.fromkeys(before.keys() - status.keys()), **status}
+        try:
+            async with self._slots:
+                return await self._api.patch_status(plural, metadata, patch)
+        except (Gone, Conflict):
+            return None  # it is gone or has a successor; its deletion is on the way to us
+
+
+def key_fields(kind: str, key: Key) -> dict[str, str]:
+    """Name a resource in a log line."""
+    return {"kind": kind, "namespace": key[0], "name": key[1]}

@@ -1,0 +1,116 @@
+"""What the processes tell about themselves: logs as JSON lines, and Prometheus metrics."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line; the mapping given as `extra={"fields": ...}` is merged in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, Mapping):
+            line |= fields
+        if record.exc_info is not None:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure_logging(level: str) -> None:
+    """Send everything that is logged to standard output, as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("kopf", "aiohttp.access", "asyncio"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+class Metrics:
+    """The operator's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciled = Counter(
+            "eventplane_reconcile",
+            "Passes over a resource, by outcome.",
+            ("kind", "outcome"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "eventplane_reconcile_seconds",
+            "Time from a resource becoming dirty to its status being written, by outcome.",
+            ("kind", "outcome"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.drift = Counter(
+            "eventplane_drift_repaired",
+            "Resources whose drift was undone.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.admin_calls = Counter(
+            "eventplane_kafka_admin_calls",
+            "Requests to Kafka by API.",
+            ("bus", "api", "outcome"),
+            registry=self.registry,
+        )
+        self.admin_seconds = Histogram(
+            "eventplane_kafka_admin_seconds",
+            "Duration of requests to Kafka by API.",
+            ("api",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.api_calls = Counter(
+            "eventplane_kubernetes_api_calls",
+            "Requests to the API server by verb and HTTP status; status 0 means no answer.",
+            ("verb", "status"),
+            registry=self.registry,
+        )
+
+    def forget_bus(self, bus: str) -> None:
+        """Drop the series of a bus that is gone."""
+        self.admin_calls.remove_by_labels({"bus": bus})
+
+
+Gauge = tuple[str, str, tuple[str, ...]]
+"""Name, documentation and label names."""
+Samples = Mapping[tuple[str, ...], float]
+"""Values by label values."""
+
+
+class GaugesAtScrape(Collector):
+    """Gauges that are computed when they are asked for, so that nothing has to keep them up to date."""
+
+    def __init__(self, read: Callable[[], Mapping[Gauge, Samples]]) -> None:
+        """Use a function that returns the present values."""
+        self._read = read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """Compute the gauges."""
+        families: list[GaugeMetricFamily] = []
+        for (name, documentation, labels), samples in self._read().items():
+            family = GaugeMetricFamily(name, documentation, labels=labels)
+            for values, number in samples.items():
+                family.add_metric(values, number)
+            families.append(family)
+        return families

@@ -1,0 +1,243 @@
+"""One builder per type, each with honest defaults: a test says only what it is about.
+
+The defaults fit together: `event_topic()` is shop/orders on the bus `event_bus()`, its topic is `shop.orders`, which
+`existing()` shows as it asks for it and `claim()` shows as its own; `settled()` is the resource after a quiet pass.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+
+from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
+from eventplane.api.conditions import Condition, Reason, Status
+from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
+from eventplane.api.event_topic import EventTopic, EventTopicSpec, EventTopicStatus
+from eventplane.api.metadata import Metadata
+from eventplane.backends.memory_cluster import BROKER_DEFAULTS
+from eventplane.planning.desired import DesiredTopic, desire_topic
+from eventplane.planning.outcome import BackendError, Outcome
+from eventplane.planning.plan import Refusal
+from eventplane.planning.readiness import TopicOutcome
+from eventplane.planning.topic_changes import TopicChange
+from eventplane.planning.topic_decisions import TopicCase
+from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic, Owner, TopicUsage
+
+CLUSTER: Final = "cluster-1"
+"""Identity of the Kubernetes cluster that tests run in."""
+TOPIC: Final = "shop.orders"
+TOPIC_ID: Final = "id-1"
+CREATED: Final = "2026-01-01T00:00:00Z"
+DELETED: Final = "2026-01-02T00:00:00Z"
+NOW_MS: Final = 1_767_312_000_000  # 2026-01-02T00:00:00Z
+IDLE_AFTER_MS: Final = 3_600_000
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _checked(model: type[M], fields: Mapping[str, object]) -> M:
+    """Make a model of fields by their Python names; a name that it does not have is a fault of the test."""
+    unknown = fields.keys() - model.model_fields.keys()
+    if unknown:
+        raise TypeError(f"{model.__name__} has no field {', '.join(sorted(unknown))}")
+    return model.model_validate(dict(fields))
+
+
+def metadata(name: str = "orders", namespace: str = "shop", *, deleting: bool = False, **fields: Any) -> Metadata:
+    """Make metadata; `deleting` gives it a deletion timestamp and our finalizer."""
+    leaving = {"deletion_timestamp": DELETED, "finalizers": (FINALIZER,)} if deleting else {}
+    given = {"uid": f"uid-{namespace}-{name}", "creation_timestamp": CREATED, **leaving, **fields}
+    return _checked(Metadata, {"name": name, "namespace": namespace, **given})
+
+
+def _split(fields: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell fields of metadata from those of a spec."""
+    own = Metadata.model_fields.keys() | {"deleting"}
+    return (
+        {key: value for key, value in fields.items() if key in own},
+        {key: value for key, value in fields.items() if key not in own},
+    )
+
+
+def event_bus(
+    name: str = "main", namespace: str = "shop", *, status: EventBusStatus | None = None, **fields: Any
+) -> EventBus:
+    """Make an EventBus; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    spec = {"kafka": {"bootstrap_servers": ["kafka:9092"]}, **spec}
+    return EventBus(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(EventBusSpec, spec),
+        status=status or EventBusStatus(),
+    )
+
+
+def event_topic(
+    name: str = "orders",
+    namespace: str = "shop",
+    *,
+    status: EventTopicStatus | None = None,
+    paused: bool = False,
+    approve: str | None = None,
+    **fields: Any,
+) -> EventTopic:
+    """Make an EventTopic; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    annotations = {PAUSED_ANNOTATION: "true"} if paused else {}
+    annotations |= {APPROVE_ANNOTATION: approve} if approve is not None else {}
+    meta["annotations"] = annotations | meta.get("annotations", {})
+    return EventTopic(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(EventTopicSpec, spec),
+        status=status or EventTopicStatus(),
+    )
+
+
+def settled(resource: EventTopic, bus: EventBus | None = None, *, topic_id: str | None = TOPIC_ID) -> EventTopic:
+    """Give a resource the status that a quiet pass leaves: what it asks for now has been applied in full."""
+    bus = bus or event_bus()
+    desired = wanted(resource, bus)
+    status = EventTopicStatus(
+        observed_generation=resource.metadata.generation,
+        bus="/".join(bus.metadata.key),
+        topic_name=desired.topic,
+        topic_id=topic_id,
+        partitions=desired.partitions,
+        replication_factor=desired.replication_factor,
+        applied=desired.fingerprint(),
+    )
+    return resource.model_copy(update={"status": status})
+
+
+def wanted(resource: EventTopic, bus: EventBus | None = None) -> DesiredTopic:
+    """Resolve what a resource asks for, which must be possible."""
+    desired = desire_topic(resource, bus or event_bus())
+    assert isinstance(desired, DesiredTopic), desired
+    return desired
+
+
+def desired_topic(
+    topic: str = TOPIC,
+    *,
+    partitions: int | None = 3,
+    replication_factor: int | None = 1,
+    config: Mapping[str, str] | None = None,
+    left_alone: Collection[str] = (),
+) -> DesiredTopic:
+    """Make a desired topic that `existing()` satisfies."""
+    return DesiredTopic(topic, partitions, replication_factor, dict(config or {}), frozenset(left_alone))
+
+
+def owner(name: str = "orders", namespace: str = "shop", *, uid: str | None = None, cluster: str = CLUSTER) -> Owner:
+    """Make the owner that `event_topic(name, namespace)` is."""
+    return Owner(cluster, namespace, name, uid or f"uid-{namespace}-{name}")
+
+
+def claim(of: Owner | None = None, topic_id: str | None = TOPIC_ID) -> Claim:
+    """Make a claim, by default that of `event_topic()` on `existing()`."""
+    return Claim(of or owner(), topic_id)
+
+
+def usage(
+    *, records: bool = False, keyed: bool = False, newest_ms: int | None = None, groups: tuple[str, ...] = ()
+) -> TopicUsage:
+    """Make the usage of a topic that nobody uses."""
+    return TopicUsage(holds_records=records, keyed=keyed, newest_record_ms=newest_ms, active_groups=groups)
+
+
+def existing(
+    topic_id: str = TOPIC_ID,
+    *,
+    partitions: int = 3,
+    replication_factor: int = 1,
+    overrides: Mapping[str, str] | None = None,
+    internal: bool = False,
+    usage: TopicUsage | None = None,
+) -> ExistingTopic:
+    """Make a topic that exists; `overrides` are set on it, the rest is the broker's default."""
+    overrides = dict(overrides or {})
+    return ExistingTopic(
+        topic_id=topic_id,
+        partitions=partitions,
+        replication_factor=replication_factor,
+        config={**BROKER_DEFAULTS, **overrides},
+        overrides=frozenset(overrides),
+        internal=internal,
+        usage=usage,
+    )
+
+
+def observed(existing: ExistingTopic | None = None, claim: Claim | None = None, *, topic: str = TOPIC) -> ObservedTopic:
+    """Make what was seen of a topic name: by default nothing."""
+    return ObservedTopic(topic, existing, claim)
+
+
+def case(
+    resource: EventTopic | None = None,
+    seen: ObservedTopic | None = None,
+    *,
+    bus: EventBus | None = None,
+    rivals: Collection[Metadata] = (),
+    elders: int = 0,
+    now_ms: int = NOW_MS,
+) -> TopicCase:
+    """Make everything that a decision hangs on: by default a new resource whose topic does not exist."""
+    resource, bus = resource or event_topic(), bus or event_bus()
+    desired = wanted(resource, bus)
+    return TopicCase(
+        resource=resource,
+        bus=bus,
+        desired=desired,
+        observed=seen or observed(topic=desired.topic),
+        cluster=CLUSTER,
+        now_ms=now_ms,
+        idle_after_ms=IDLE_AFTER_MS,
+        rivals=tuple(rivals),
+        elders_in_namespace=elders,
+    )
+
+
+def orphan(resource: EventTopic | None = None, *, topic_id: str | None = TOPIC_ID) -> Orphan:
+    """Make the record of a resource that was let go while its bus was unreachable."""
+    resource = resource or event_topic(deletion_policy="Delete")
+    return Orphan(
+        kind=EventTopic.kind,
+        namespace=resource.metadata.namespace,
+        name=resource.metadata.name,
+        uid=resource.metadata.uid,
+        topic_name=wanted(resource).topic,
+        topic_id=topic_id,
+        deletion_policy=resource.spec.deletion_policy,
+    )
+
+
+def condition_of(
+    kind: str,
+    status: Status,
+    reason: str = "Ready",
+    *,
+    message: str = "",
+    generation: int = 1,
+    since: str | None = None,
+) -> Condition:
+    """Make a condition."""
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        observed_generation=generation,
+        last_transition_time=since,
+    )
+
+
+def outcome(
+    change: TopicChange, error: BackendError | None = None, *, state: ObservedTopic | None = None
+) -> TopicOutcome:
+    """Make what became of a change: by default it is done."""
+    return Outcome(change, error, state)
+
+
+def refusal(reason: Reason = Reason.SECRET_NOT_FOUND, message: str = "do something") -> Refusal:
+    """Make a refusal."""
+    return Refusal(reason, message)

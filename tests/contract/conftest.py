@@ -1,0 +1,76 @@
+"""Real Kafka clusters for the contract suites; a test fails, never skips, where one cannot start."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from contract.arenas import Arena, KafkaArena, MemoryArena
+
+from e2e.servers.kafka import Kafka
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """One broker, started for the first test that asks."""
+    with Kafka(brokers=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kafka3() -> Iterator[Kafka]:
+    """Three brokers, started for the first test that asks; a test that stops one starts it again."""
+    with Kafka(brokers=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("kafka", marks=pytest.mark.kafka),
+        pytest.param("kafka3", marks=pytest.mark.kafka3),
+    ],
+    scope="session",
+)
+def cluster(request: pytest.FixtureRequest) -> Kafka | None:
+    """Every kind of cluster that the contract is tried on; None is the one in memory."""
+    return None if request.param == "memory" else request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def arena(cluster: Kafka | None) -> AsyncIterator[Arena]:
+    """A cluster with a foreigner on it, on which backends can be opened."""
+    if cluster is None:
+        yield MemoryArena()
+        return
+    arena = KafkaArena(cluster)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka_arena(kafka: Kafka) -> AsyncIterator[KafkaArena]:
+    """One real broker."""
+    arena = KafkaArena(kafka)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka3_arena(kafka3: Kafka) -> AsyncIterator[KafkaArena]:
+    """Three real brokers."""
+    arena = KafkaArena(kafka3)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic's name that no other test uses."""
+    return f"orders-{next(_NUMBERS)}"

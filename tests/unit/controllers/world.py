@@ -1,0 +1,261 @@
+"""A world in memory: an API server, Kafka clusters and operators on them, for state in, state out."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from builders import CLUSTER, event_bus, event_topic
+
+from eventplane.api.conditions import Condition, ConditionType, Reason
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.backends.memory import MemoryTopicBackend
+from eventplane.backends.memory_cluster import MemoryCluster
+from eventplane.backends.memory_kubernetes import MemoryKubernetes
+from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.lanes import BusLane, LaneTiming
+from eventplane.controllers.reconcile import TopicReconciler
+from eventplane.controllers.reporting import Reporter
+from eventplane.controllers.store import Key, Store
+from eventplane.controllers.unbound import UnboundLane
+from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.outcome import Rejected
+from eventplane.planning.readiness import condition
+from eventplane.telemetry import Metrics
+
+SHOP: Final = ("shop", "orders")
+BUS: Final = ("shop", "main")
+PATIENCE_SECONDS: Final = 5.0
+"""After this a test gives up waiting; what it waits for takes milliseconds."""
+
+
+class Backend(MemoryTopicBackend):
+    """A backend that knows how it was opened, can be made to hang, and says when it was closed."""
+
+    def __init__(self, cluster: MemoryCluster, connection: KafkaConnection, world: "World") -> None:
+        super().__init__(cluster)
+        self.connection = connection
+        self.closed = False
+        self._world = world
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def apply(self, changes: Any) -> Any:
+        await self._world.pause("apply")
+        return await super().apply(changes)
+
+    async def observe(self, keys: Any) -> Any:
+        await self._world.pause("observe")
+        return await super().observe(keys)
+
+    async def claims(self) -> Any:
+        answer = await super().claims()
+        await self._world.pause("claims")  # what happens now is not in the answer
+        return answer
+
+    async def probe(self) -> Any:
+        await self._world.pause("probe")
+        return await super().probe()
+
+
+class World:
+    """Everything that outlives an operator, and the way to start one."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, tzinfo=UTC)
+        self.kubernetes = MemoryKubernetes(lambda: self.now)
+        self.kafkas = {"kafka:9092": MemoryCluster(brokers=3)}
+        self.backends: list[Backend] = []
+        self.passwords: dict[str, str] = {}
+        """What a Kafka address takes as the password; none is asked for where none is set."""
+        self.gates: dict[str, asyncio.Event] = {}
+        """Calls of backends that wait until their gate is opened."""
+        self.waiting: Counter[str] = Counter()
+        self.namespaces: dict[str, dict[str, str]] = {"shop": {}, "other": {}}
+
+    @property
+    def kafka(self) -> MemoryCluster:
+        return self.kafkas["kafka:9092"]
+
+    async def pause(self, call: str) -> None:
+        await asyncio.sleep(0)
+        gate = self.gates.get(call)
+        if gate is not None:
+            self.waiting[call] += 1
+            await gate.wait()
+
+    def connect(self, connection: KafkaConnection, bus: Key) -> TopicBackend:
+        del bus
+        address = connection.bootstrap_servers[0]
+        backend = Backend(self.kafkas[address], connection, self)
+        wanted = self.passwords.get(address)
+        if wanted is not None and connection.password != wanted:
+            refuse(backend)
+        self.backends.append(backend)
+        return backend
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    # --- what is the case
+
+    def topic(self, key: Key = SHOP) -> EventTopic:
+        topic = self.kubernetes.show(EventTopic, key)
+        assert topic is not None, f"{key} does not exist"
+        return topic
+
+    def status(self, key: Key = SHOP) -> EventTopicStatus:
+        return self.topic(key).status
+
+    def ready(self, key: Key = SHOP) -> tuple[str, str]:
+        """Status and reason of Ready; two dashes while there is none."""
+        topic = self.kubernetes.show(EventTopic, key)
+        return _ready(topic.status.conditions if topic else ())
+
+    def bus_ready(self, key: Key = BUS) -> tuple[str, str]:
+        bus = self.kubernetes.show(EventBus, key)
+        return _ready(bus.status.conditions if bus else ())
+
+    def message(self, key: Key = SHOP) -> str:
+        ready = condition(self.status(key).conditions, ConditionType.READY)
+        return ready.message if ready else ""
+
+    def exists(self, key: Key = SHOP) -> bool:
+        return self.kubernetes.exists(EventTopic, key)
+
+    def written(self, name: str = "orders") -> list[str]:
+        """What was written about a resource, in order."""
+        return [w.what for w in self.kubernetes.writes if f"/{name}" in f"{w.path}/" and w.ok and w.verb == "PATCH"]
+
+    def posted(self) -> list[str]:
+        """Reasons of the Events that were posted."""
+        return [write.body["reason"] for write in self.kubernetes.writes if write.what == "event" and write.ok]
+
+    async def until(self, holds: Callable[[], object], what: str = "") -> None:
+        """Wait until something is the case; fail when it never is."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while not holds():
+            if asyncio.get_running_loop().time() > deadline:
+                shown = {key: self.ready(key) for key in [SHOP] if self.exists(key)}
+                raise AssertionError(f"never happened: {what or holds}; {shown}, bus {self.bus_ready()}")
+            await asyncio.sleep(0.001)
+
+    async def until_ready(self, key: Key = SHOP) -> None:
+        await self.until(lambda: self.ready(key) == ("True", "Ready"), f"{key} ready")
+
+    # --- operators
+
+    @asynccontextmanager
+    async def operator(self, *, lead: bool = True, **options: Any) -> AsyncIterator["Operator"]:
+        """Run an operator."""
+        operator = Operator(self, **options)
+        try:
+            if lead:
+                operator.lead()
+            yield operator
+        finally:
+            await operator.stop()
+
+
+class Operator:
+    """An operator process as `controllers.main` wires it."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        resync_seconds: float = 3600,
+        refresh_seconds: float = 3600,
+        batch_size: int = 500,
+        idle_after_ms: int = 600_000,
+    ) -> None:
+        self.world = world
+        self.metrics = Metrics()
+        self.store = Store()
+        self.dispatcher = Dispatcher(self.store, self.metrics)
+        self.dispatcher.cluster = CLUSTER
+        self._timing = LaneTiming(resync_seconds, refresh_seconds)
+        self._batch_size = batch_size
+        for name, labels in world.namespaces.items():
+            self.dispatcher.namespace_seen({"metadata": {"name": name, "uid": f"uid-{name}", "labels": labels}})
+        reporter = Reporter(world.kubernetes, self.store, lambda: world.now, 50)
+        self.reconciler = TopicReconciler(
+            store=self.store,
+            reporter=reporter,
+            metrics=self.metrics,
+            cluster=CLUSTER,
+            now=lambda: world.now,
+            idle_after_ms=idle_after_ms,
+        )
+        self.unbound = UnboundLane(self.reconciler)
+        self._loner: asyncio.Task[None] | None = None
+        self._unwatch = world.kubernetes.watch(self.see)
+
+    def see(self, event: str | None, plural: str, body: Mapping[str, Any]) -> None:
+        """Do as the handlers do."""
+        topics = plural == EventTopic.plural
+        if event == "DELETED":
+            (self.dispatcher.topic_deleted if topics else self.dispatcher.bus_deleted)(body)
+        else:
+            (self.dispatcher.topic_seen if topics else self.dispatcher.bus_seen)(body, listed=event is None)
+
+    def unwatch(self) -> None:
+        """Interrupt the watch."""
+        self._unwatch()
+        self._unwatch = lambda: None
+
+    def rewatch(self) -> None:
+        """Watch again: everything is listed."""
+        self._unwatch = self.world.kubernetes.watch(self.see)
+
+    def lead(self) -> None:
+        self._loner = asyncio.create_task(self.unbound.run())
+        self.dispatcher.lead(self._open_lane, self.unbound)
+
+    def _open_lane(self, bus: EventBus) -> BusLane:
+        return BusLane(bus, self.reconciler, self.world.kubernetes, self.world.connect, self._timing, self._batch_size)
+
+    def lane(self, key: Key = BUS) -> BusLane:
+        return self.dispatcher.lanes[key]
+
+    async def settle(self) -> None:
+        """Wait until nothing is dirty and all has been told."""
+        await asyncio.sleep(0.003)
+        queues = [self.unbound.queue, *(lane.queue for lane in self.dispatcher.lanes.values())]
+        await self.world.until(lambda: not any(queue.depth() for queue in queues), "settled")
+        await asyncio.sleep(0.003)
+
+    async def stop(self) -> None:
+        self.unwatch()
+        if self._loner is not None:
+            self._loner.cancel()
+            await asyncio.gather(self._loner, return_exceptions=True)
+        await self.dispatcher.stop()
+
+
+def refuse(backend: Backend) -> None:
+    """Let a backend be turned away by its cluster, as with wrong credentials."""
+
+    async def probe() -> Any:
+        raise Rejected(Reason.AUTHENTICATION_FAILED, "Kafka refused the credentials")
+
+    backend.probe = probe  # type: ignore[method-assign]
+
+
+def _ready(conditions: tuple[Condition, ...]) -> tuple[str, str]:
+    ready = condition(conditions, ConditionType.READY)
+    return (ready.status, ready.reason) if ready else ("-", "-")
+
+
+def simple_world(*topics: EventTopic, bus: EventBus | None = None) -> World:
+    """Make a world with one bus and topics on it, by default `shop/orders`."""
+    world = World()
+    world.kubernetes.put(bus or event_bus())
+    for topic in topics or (event_topic(),):
+        world.kubernetes.put(topic)
+    return world

@@ -1,0 +1,72 @@
+"""What is turned away at the door: the rows of `review_topic`."""
+
+import pytest
+from builders import event_bus, event_topic, metadata, refusal, settled
+
+from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic
+from eventplane.api.metadata import Metadata
+from eventplane.planning.admission import review_topic
+from eventplane.planning.plan import Refusal
+
+BUS = event_bus()
+LIMITED = event_bus(limits={"topics_per_namespace": 2, "partitions_per_topic": 4})
+STRICT = event_bus(defaults={"config": {"min.insync.replicas": "2"}})
+RIVAL = metadata("elder", "billing")
+SMALL, LARGE = event_topic(partitions=3), event_topic(partitions=5)
+NOT_FOUND, AMBIGUOUS = refusal(Reason.BUS_NOT_FOUND), refusal(Reason.BUS_AMBIGUOUS)
+NOT_ALLOWED = refusal(Reason.NAMESPACE_NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("topic", "before", "bus", "rivals", "elders", "expected"),
+    [
+        pytest.param(LARGE, LARGE, LIMITED, [RIVAL], 9, None, id="the spec does not change"),
+        pytest.param(event_topic(partitions=5, deleting=True), SMALL, LIMITED, [], 9, None, id="being deleted"),
+        pytest.param(SMALL, None, NOT_FOUND, [], 0, None, id="its bus does not exist yet"),
+        pytest.param(SMALL, None, AMBIGUOUS, [], 0, Reason.BUS_AMBIGUOUS, id="its bus is ambiguous"),
+        pytest.param(SMALL, None, NOT_ALLOWED, [], 0, Reason.NAMESPACE_NOT_ALLOWED, id="its bus does not let it in"),
+        pytest.param(event_topic(replication_factor=1), None, STRICT, [], 0, Reason.INVALID_SPEC, id="contradiction"),
+        pytest.param(event_topic("__x", topic_name="__x"), None, BUS, [], 0, Reason.INTERNAL_TOPIC, id="its name"),
+        pytest.param(SMALL, None, BUS, [RIVAL], 0, Reason.OWNED_BY_ANOTHER, id="another names the topic"),
+        pytest.param(event_topic(mode="Observe"), None, BUS, [RIVAL], 0, None, id="another names it, and is observed"),
+        pytest.param(LARGE, SMALL, BUS, [RIVAL], 0, None, id="another names it, but it is there already"),
+        pytest.param(SMALL, None, LIMITED, [], 2, Reason.LIMIT_EXCEEDED, id="one topic too many"),
+        pytest.param(SMALL, None, LIMITED, [], 1, None, id="within the limit"),
+        pytest.param(SMALL, LARGE, LIMITED, [], 9, None, id="too many topics, but this one is there already"),
+        pytest.param(LARGE, None, LIMITED, [], 0, Reason.LIMIT_EXCEEDED, id="too many partitions"),
+        pytest.param(LARGE, settled(SMALL), LIMITED, [], 0, Reason.LIMIT_EXCEEDED, id="grown to too many"),
+        pytest.param(event_topic(), settled(SMALL), LIMITED, [], 0, None, id="asks for none"),
+        pytest.param(
+            event_topic(partitions=5, cleanup=("delete",)),
+            settled(LARGE),
+            LIMITED,
+            [],
+            0,
+            None,
+            id="has too many already",
+        ),
+        pytest.param(SMALL, None, BUS, [], 0, None, id="all well"),
+    ],
+)
+def test_review(
+    topic: EventTopic,
+    before: EventTopic | None,
+    bus: EventBus | Refusal,
+    rivals: list[Metadata],
+    elders: int,
+    expected: Reason | None,
+) -> None:
+    verdict = review_topic(topic, before, bus, rivals, elders)
+    assert (verdict.reason if verdict else None) == expected
+
+
+def test_rival_is_named() -> None:
+    younger = metadata("younger", "billing", creation_timestamp="2026-06-01T00:00:00Z")
+    verdict = review_topic(SMALL, None, BUS, [younger, RIVAL], 0)
+    assert verdict is not None
+    assert verdict.message == (
+        "topic shop.orders belongs to EventTopic billing/elder: create an EventTopic with another topicName, or delete"
+        " one of the two"
+    )

@@ -1,0 +1,138 @@
+"""A bus and its Secrets, made a connection."""
+
+import pytest
+from builders import event_bus, refusal
+
+from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus
+from eventplane.planning.connection import KafkaConnection, SaslMechanism, Secrets, connect, secret_names
+from eventplane.planning.plan import Refusal
+
+PASSWORD = "hunter2"  # noqa: S105 - of nothing
+LOGIN = {"username": "operator", "password": PASSWORD}
+CA = {"ca.crt": "CA"}
+PAIR = {"tls.crt": "CERT", "tls.key": "KEY"}
+
+
+def bus(*, tls: object = None, authentication: object = None) -> EventBus:
+    kafka = {"bootstrap_servers": ["kafka:9092"], "tls": tls, "authentication": authentication}
+    return event_bus(kafka=kafka)
+
+
+PLAINTEXT = bus()
+SYSTEM_TRUST = bus(tls={})
+OWN_CA = bus(tls={"ca_secret_ref": {"name": "ca"}})
+OTHER_KEY = bus(tls={"ca_secret_ref": {"name": "ca", "key": "root.pem"}})
+SCRAM = bus(tls={}, authentication={"type": "SCRAM-SHA-512", "secret_ref": {"name": "login"}})
+PLAIN = bus(authentication={"type": "PLAIN", "secret_ref": {"name": "login"}})
+MUTUAL = bus(
+    tls={"ca_secret_ref": {"name": "ca"}, "certificate_secret_ref": {"name": "pair"}}, authentication={"type": "TLS"}
+)
+ONE_SECRET = bus(
+    tls={"ca_secret_ref": {"name": "all"}}, authentication={"type": "SCRAM-SHA-256", "secret_ref": {"name": "all"}}
+)
+AT = ("kafka:9092",)
+
+
+@pytest.mark.parametrize(
+    ("of", "secrets", "expected"),
+    [
+        pytest.param(PLAINTEXT, {}, KafkaConnection(AT), id="plaintext"),
+        pytest.param(SYSTEM_TRUST, {}, KafkaConnection(AT, tls=True), id="TLS with the system's trust"),
+        pytest.param(OWN_CA, {"ca": CA}, KafkaConnection(AT, tls=True, ca_pem="CA"), id="TLS with a CA of its own"),
+        pytest.param(
+            OTHER_KEY, {"ca": {"root.pem": "R"}}, KafkaConnection(AT, tls=True, ca_pem="R"), id="CA under another key"
+        ),
+        pytest.param(
+            SCRAM,
+            {"login": LOGIN},
+            KafkaConnection(AT, tls=True, mechanism="SCRAM-SHA-512", username="operator", password=PASSWORD),
+            id="SCRAM over TLS",
+        ),
+        pytest.param(
+            PLAIN,
+            {"login": LOGIN},
+            KafkaConnection(AT, mechanism="PLAIN", username="operator", password=PASSWORD),
+            id="PLAIN",
+        ),
+        pytest.param(
+            MUTUAL,
+            {"ca": CA, "pair": PAIR},
+            KafkaConnection(AT, tls=True, ca_pem="CA", certificate_pem="CERT", key_pem="KEY"),
+            id="mutual TLS needs no mechanism",
+        ),
+        pytest.param(
+            ONE_SECRET,
+            {"all": LOGIN | CA},
+            KafkaConnection(
+                AT, tls=True, ca_pem="CA", mechanism="SCRAM-SHA-256", username="operator", password=PASSWORD
+            ),
+            id="one Secret for everything",
+        ),
+    ],
+)
+def test_connect(of: EventBus, secrets: Secrets, expected: KafkaConnection) -> None:
+    assert connect(of, secrets) == expected
+    assert secret_names(of) == secrets.keys()
+
+
+UNREADABLE = refusal(Reason.SECRET_NOT_READABLE, "allow the operator to read Secret shop/login")
+
+
+@pytest.mark.parametrize(
+    ("of", "secrets", "expected"),
+    [
+        pytest.param(SCRAM, {"login": UNREADABLE}, UNREADABLE, id="unreadable: said as it was said to us"),
+        pytest.param(
+            SCRAM,
+            {"login": {"username": "operator"}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/login has no password: add the key"),
+            id="a key is missing",
+        ),
+        pytest.param(
+            SCRAM,
+            {"login": {"password": "", "other": "x"}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/login has no username and no password: add the key"),
+            id="an empty key is a missing one",
+        ),
+        pytest.param(
+            OWN_CA,
+            {"ca": {"tls.crt": "x"}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/ca has no ca.crt: add the key"),
+            id="no CA in it",
+        ),
+        pytest.param(
+            MUTUAL,
+            {"ca": CA, "pair": {"tls.crt": "CERT"}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/pair has no tls.key: add the key"),
+            id="a certificate without key",
+        ),
+        pytest.param(MUTUAL, {"ca": CA, "pair": UNREADABLE}, UNREADABLE, id="the second one is unreadable"),
+    ],
+)
+def test_connect_refused(of: EventBus, secrets: Secrets, expected: Refusal) -> None:
+    assert connect(of, secrets) == expected
+
+
+def test_rotated_secret_makes_another_connection() -> None:
+    before, after = (connect(SCRAM, {"login": LOGIN | {"password": word}}) for word in ("old", "new"))
+    assert before != after
+
+
+def test_secrets_are_not_in_what_is_printed() -> None:
+    printed = repr(connect(MUTUAL, {"ca": CA, "pair": PAIR})) + repr(connect(SCRAM, {"login": LOGIN}))
+    assert PASSWORD not in printed
+    assert "KEY" not in printed
+
+
+@pytest.mark.parametrize(
+    ("tls", "mechanism", "expected"),
+    [
+        (False, None, "PLAINTEXT"),
+        (True, None, "SSL"),
+        (False, "SCRAM-SHA-512", "SASL_PLAINTEXT"),
+        (True, "PLAIN", "SASL_SSL"),
+    ],
+)
+def test_protocol(tls: bool, mechanism: SaslMechanism | None, expected: str) -> None:  # noqa: FBT001 - a row
+    assert KafkaConnection(("kafka:9092",), tls=tls, mechanism=mechanism).protocol == expected
