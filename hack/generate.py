@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hack.chart_files import HelmMissing, build_helm, chart_readme, find_helm, install_manifest
+from hack.chart_files import chart_readme, helm_program, install_manifest
 from hack.crd_files import crd_files
 from hack.reference_pages import reference_pages
 
@@ -29,11 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hack.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; print what differs and fail if anything")
     chosen = parser.parse_args(words)
-    try:
-        wanted = generated(find_helm() if chosen.check else build_helm())
-    except HelmMissing as missing:
-        print(missing, file=sys.stderr)
-        return 1
+    wanted = generated(helm_program())
     if chosen.check:
         differing = "".join(differences(wanted))
         print(differing or f"{len(wanted)} generated files are in sync")

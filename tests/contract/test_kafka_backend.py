@@ -253,6 +253,9 @@ async def test_the_ledger_is_kafkas_own_compacted_and_replicated(kafka3_arena: K
 async def test_a_closed_backend_leaves_no_thread(kafka_arena: KafkaArena, topic: str) -> None:
     backend = KafkaTopicBackend(plain(kafka_arena.kafka), client_id="contract-threads")
     await backend.apply([ClaimTopic(topic, OURS)])
-    assert any("contract-threads" in thread.name for thread in threading.enumerate())
+    threads = [thread for thread in threading.enumerate() if "contract-threads" in thread.name]
+    assert threads
     await backend.close()
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 5.0)  # a thread whose work is done still needs a moment to end
     assert not any("contract-threads" in thread.name for thread in threading.enumerate())

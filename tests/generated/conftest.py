@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from hack.chart_files import HelmMissing, find_helm, render
+from hack.chart_files import helm_program, render
 from hack.generate import ROOT
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    try:
-        return find_helm()
-    except HelmMissing as missing:
-        pytest.skip(str(missing))
+    return helm_program()
 
 
 @pytest.fixture

@@ -57,15 +57,6 @@ def test_a_file_of_a_kind_that_is_gone_is_shown_and_deleted(tmp_path: Path, monk
     assert not stale.exists()
 
 
-def test_a_check_without_helm_fails_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("EVENTPLANE_CACHE", str(tmp_path))
-    monkeypatch.setattr("hack.chart_files.find_program", lambda _name: None)
-    assert generate.main(["--check"]) == 1
-    assert "cannot be checked without helm" in capsys.readouterr().err
-
-
 def test_the_static_manifest_holds_no_secret_and_no_webhook() -> None:
     documents = [each for each in yaml.safe_load_all((generate.ROOT / "manifests/install.yaml").read_text()) if each]
     kinds = [each["kind"] for each in documents]

@@ -12,7 +12,7 @@ from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.memory_cluster import MemoryCluster
-from eventplane.controllers import queue
+from eventplane.controllers import dispatch, queue
 from eventplane.controllers.queue import Urgency
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.readiness import condition
