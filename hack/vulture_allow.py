@@ -7,6 +7,7 @@ used: Any = ...
 
 # pydantic and pydantic-settings
 used.model_config
+used.model_post_init
 # kopf's and the Kubernetes client's settings and hooks
 used.build
 used.client_session_kwargs
