@@ -33,6 +33,7 @@ from e2e.servers import ServerError
 
 _CHANGED: Final = 1000
 _PENDING: Final = 50
+_OUTAGE_TOPICS: Final = 1000
 
 
 Measured = dict[str, Any]
@@ -70,6 +71,14 @@ async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measur
                     measured["at_rest"] = await at_rest(place, under_test, count, wanted.resync)
     if not wanted.creation_only:
         measured["cold_seconds"] = await cold_creation(kubeconfig, count)
+        measured["outage"] = await _outage(kubeconfig, min(count, _OUTAGE_TOPICS))
+
+
+async def _outage(kubeconfig: Path, count: int) -> Measured:
+    """Measure an outage in a place of its own: with many more partitions a killed broker takes minutes to come back."""
+    async with site(kubeconfig, "outage", count) as place, operator(kubeconfig) as under_test:
+        await _create(place, under_test, count)
+        return await outage(place, min(_PENDING, count), count) | {"n": count}
 
 
 def _compared(runs: list[float], floors: list[float]) -> Measured:
@@ -104,7 +113,6 @@ async def _go_on(
     of_both = await create_and_delete(place, under_test, changed)
     measured["create_delete_policy"] = _beside(of_both["create"], floors["create_with_finalizer"])
     measured["delete"] = _beside(of_both["delete"], floors["delete"]) | {"n": changed}
-    measured["outage"] = await outage(place, min(_PENDING, count), count)
     measured["rss_peak_mib"] = under_test.peak_rss_mib()
 
 

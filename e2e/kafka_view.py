@@ -59,7 +59,8 @@ class KafkaView:
             if error.args[0].name() == "UNKNOWN_TOPIC_OR_PART":
                 return None
             raise
-        return TopicView(str(found.topic_id), len(found.partitions))
+        # Kafka's own tools print ids in the URL-safe alphabet, this client in the other one
+        return TopicView(str(found.topic_id).replace("+", "-").replace("/", "_"), len(found.partitions))
 
     def settings(self, name: str) -> dict[str, str]:
         """Return what is set on a topic itself."""

@@ -28,6 +28,8 @@ _BRIDGE = "eventplane0"
 _BRIDGE_ADDRESS = "10.213.77.1/24"
 _LONGEST_SOCKET_DIR = 60  # a unix socket's path has 108 bytes, and the engine appends to ours
 _STOP_SECONDS = 30.0
+_children: list[subprocess.Popen[bytes]] = []
+"""Engines that this interpreter started: they outlive it, and must not be taken for forgotten before it ends."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _start() -> Engine:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _children.append(process)
     engine = Engine(ours=True, environment={"DOCKER_HOST": f"unix://{_socket()}"})
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
