@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eventplane.api.schema import ApiModel
+from eventplane.api.model import ApiModel
 
 Status = Literal["True", "False", "Unknown"]
 
@@ -71,18 +71,43 @@ class Reason(StrEnum):
     NOT_EMPTY = "NotEmpty"
     """DeleteIfEmpty: the topic holds records."""
     IN_USE = "InUse"
-    """DeleteIfIdle: the topic is written to or read from."""
+    """DeleteIfIdle: the topic is written to or read from. Soft and Hard: something refers to the schema."""
     CLUSTER_CHANGED = "ClusterChanged"
     """The bus's addresses lead to another Kafka cluster than before."""
+    # the user must act: found in the registry, or about to be put there
+    REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
+    """The EventBus names no schema registry."""
+    DEFINITION_NOT_FOUND = "DefinitionNotFound"
+    """The ConfigMap that holds the definition, or its key, does not exist."""
+    DEFINITION_INVALID = "DefinitionInvalid"
+    """The definition is no schema of its type."""
+    REFERENCE_CYCLE = "ReferenceCycle"
+    """Schemas refer to each other in a circle: none of them can be registered first."""
+    REFERENCE_NOT_READY = "ReferenceNotReady"
+    """A Schema that the definition imports is not registered yet."""
+    INCOMPATIBLE = "Incompatible"
+    """The definition would break those who use the versions that its level protects."""
+    MIGRATION_MISSING = "MigrationMissing"
+    """The definition opens a major version, and no migration leads to it."""
+    MIGRATION_FAILED = "MigrationFailed"
+    """A migration does not make of its samples what both schemas demand."""
+    SUBJECT_EXISTS = "SubjectExists"
+    """The subject exists, belongs to no resource, and adoption is Never."""
+    SCHEMA_NOT_FOUND = "SchemaNotFound"
+    """A Schema that the resource names does not exist."""
+    SCHEMA_NOT_READY = "SchemaNotReady"
+    """A Schema that the topic names is not registered."""
     # what the bus answered
     REJECTED = "Rejected"
-    """Kafka refused a change; the message holds its words."""
+    """Kafka or the registry refused a change; the message holds its words."""
     AUTHORIZATION_FAILED = "AuthorizationFailed"
-    """The bus's user lacks a right in Kafka."""
+    """The bus's user lacks a right in Kafka or in the registry."""
     AUTHENTICATION_FAILED = "AuthenticationFailed"
-    """Kafka refused the bus's credentials or certificate."""
+    """Kafka or the registry refused the bus's credentials or certificate."""
     BUS_UNAVAILABLE = "BusUnavailable"
     """Kafka does not answer; it is tried again."""
+    REGISTRY_UNAVAILABLE = "RegistryUnavailable"
+    """The schema registry does not answer; it is tried again."""
     # the operator's own fault, said aloud
     INTERNAL_ERROR = "InternalError"
     """The operator failed; its log has more, and it is tried again."""
@@ -99,6 +124,8 @@ class ConditionType(StrEnum):
     """Somebody must act; the message says who and how."""
     DRIFTED = "Drifted"
     """Changes made behind our back stand."""
+    SCHEMA_REGISTRY_READY = "SchemaRegistryReady"
+    """The schema registry of a bus answers. Topics do not hang on it."""
 
 
 class Condition(ApiModel):

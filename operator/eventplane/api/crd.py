@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Protocol
 from eventplane.api import GROUP, VERSION
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.schema import Schema
 
 CATEGORY: Final = "eventplane"  # not "events": that would take `kubectl get events` away from everybody
 # what apiextensions knows of JSON Schema and what we use of it; the rest is dropped or translated below
@@ -18,6 +19,7 @@ _KEPT: Final = frozenset(
         "type", "format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems",
         "minProperties", "maxProperties", "required", "default", "description", "nullable",
         "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+        "x-kubernetes-preserve-unknown-fields",
     }
 )  # fmt: skip
 _TRANSLATED: Final = frozenset({"const", "properties", "items", "additionalProperties", "x-list-map-keys"})
@@ -38,7 +40,7 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic)
+KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic, Schema)
 
 
 class NotStructural(ValueError):  # noqa: N818 - names the fact

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from eventplane.api.conditions import Condition
 from eventplane.api.metadata import DeletionPolicy, Metadata, SecretKeyRef, SecretRef
+from eventplane.api.model import ApiModel, rules
 from eventplane.api.quantities import Duration
-from eventplane.api.schema import ApiModel, rules
 
 ConfigKey = Annotated[str, Field(min_length=1, max_length=128)]
 ConfigValue = Annotated[str, Field(max_length=1024)]
@@ -60,6 +60,24 @@ class Kafka(ApiModel):
     """Present where the listener speaks TLS; absent means plaintext."""
     authentication: Authentication | None = None
     """Absent means that the listener asks for no credentials."""
+
+
+class RegistryAuthentication(ApiModel):
+    """How the operator proves who it is to the schema registry."""
+
+    secret_ref: SecretRef
+    """A Secret with the keys username and password, for HTTP basic authentication."""
+
+
+class SchemaRegistry(ApiModel):
+    """The connection to a schema registry that speaks Confluent's API."""
+
+    url: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)
+    """Base address of the API: what clients call schema.registry.url."""
+    tls: Tls | None = None
+    """Whom to trust, and the client's certificate; default: the trust store of the operator's image."""
+    authentication: RegistryAuthentication | None = None
+    """Absent means that the registry asks for no password."""
 
 
 class LabelSelectorRequirement(ApiModel):
@@ -147,6 +165,8 @@ class EventBusSpec(ApiModel):
 
     kafka: Kafka
     """The connection to Kafka."""
+    schema_registry: SchemaRegistry | None = None
+    """The connection to the schema registry; absent means that the bus has none."""
     allowed_namespaces: AllowedNamespaces = AllowedNamespaces()
     """Which namespaces may use this bus."""
     naming: Naming = Naming()

@@ -8,8 +8,8 @@ from pydantic import Field
 from eventplane.api.conditions import Condition
 from eventplane.api.event_bus import ConfigKey, ConfigValue
 from eventplane.api.metadata import Adoption, BusRef, DeletionPolicy, DriftPolicy, Metadata, Mode
+from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.quantities import RetentionSize, RetentionTime
-from eventplane.api.schema import ApiModel, rules
 
 TOPIC_NAME_PATTERN = r"^[a-zA-Z0-9._-]{1,249}$"
 
@@ -25,13 +25,6 @@ class Retention(ApiModel):
     """Size of a partition at which its oldest records are deleted, such as 50Gi, or unlimited: retention.bytes."""
 
 
-def _immutable(field: str) -> tuple[str, str]:
-    return (
-        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-        f"{field} is immutable: create another EventTopic and move over",
-    )
-
-
 def _not_twice(field: str, present: str, key: str) -> tuple[str, str]:
     return (
         f"!({present}) || !has(self.config) || !('{key}' in self.config)",
@@ -39,12 +32,28 @@ def _not_twice(field: str, present: str, key: str) -> tuple[str, str]:
     )
 
 
+class TopicSchemaRef(ApiModel):
+    """A Schema of the same namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    """Name of the Schema."""
+
+
+class TopicSchemas(ApiModel):
+    """The Schemas of a topic's records."""
+
+    value: TopicSchemaRef | None = None
+    """The Schema of the values."""
+    key: TopicSchemaRef | None = None
+    """The Schema of the keys."""
+
+
 class EventTopicSpec(ApiModel):
     """What a team asks for."""
 
     model_config = rules(
-        _immutable("topicName"),
-        _immutable("busRef"),
+        immutable("topicName", "EventTopic"),
+        immutable("busRef", "EventTopic"),
         _not_twice("retention.time", "has(self.retention) && has(self.retention.time)", "retention.ms"),
         _not_twice("retention.size", "has(self.retention) && has(self.retention.size)", "retention.bytes"),
         (
@@ -92,6 +101,8 @@ class EventTopicSpec(ApiModel):
     )
     """Topic settings that are left alone, whoever sets them: what null in config says, in a form that every client
     keeps."""
+    schemas: TopicSchemas = TopicSchemas()
+    """The Schemas of the topic's records; the topic is Ready once they are."""
     mode: Mode = "Enforce"
     """Enforce makes it so. Plan computes status.plan and waits until the annotation events.sindhan.ai/approve carries
     the plan's hash. Observe never writes to the bus."""
@@ -124,6 +135,28 @@ class DriftEntry(ApiModel):
     """What is the case."""
 
 
+class BoundSchema(ApiModel):
+    """What the registry has of a Schema of the topic's records."""
+
+    name: str
+    """Name of the Schema."""
+    subject: str | None = None
+    """Its subject in the registry."""
+    id: int | None = None
+    """Id, in the whole registry, of its version."""
+    version: int | None = None
+    """Number of that version in the subject."""
+
+
+class BoundSchemas(ApiModel):
+    """What the registry has of the Schemas of the topic's records."""
+
+    value: BoundSchema | None = None
+    """Of the values."""
+    key: BoundSchema | None = None
+    """Of the keys."""
+
+
 class EventTopicStatus(ApiModel):
     """What is the case."""
 
@@ -139,6 +172,8 @@ class EventTopicStatus(ApiModel):
     """Partitions that the topic has."""
     replication_factor: int | None = None
     """Replicas that each partition has, at least."""
+    schemas: BoundSchemas | None = None
+    """The Schemas of the topic's records, as registered."""
     applied: str | None = None
     """Fingerprint of what was last applied in full: a difference without a change of it is drift."""
     plan: PendingPlan | None = None

@@ -39,3 +39,11 @@ def rules(*those: tuple[str, str]) -> ConfigDict:
     """
     validations: list[JsonValue] = [{"rule": expression, "message": message} for expression, message in those]
     return ConfigDict(json_schema_extra={"x-kubernetes-validations": validations})
+
+
+def immutable(field: str, kind: str) -> tuple[str, str]:
+    """Make the CEL rule that a field never changes, appears or goes."""
+    return (
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"{field} is immutable: create another {kind} and move over",
+    )

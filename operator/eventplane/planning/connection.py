@@ -1,11 +1,11 @@
-"""How to reach a Kafka cluster: an EventBus and the Secrets it names, made one value."""
+"""How to reach a Kafka cluster or a schema registry: an EventBus and the Secrets it names, made one value."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import EventBus
+from eventplane.api.event_bus import Authentication, EventBus, RegistryAuthentication, SchemaRegistry, Tls
 from eventplane.planning.plan import Refusal
 
 SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
@@ -35,14 +35,78 @@ class KafkaConnection:
         return ("SASL_" if self.mechanism else "") + ("SSL" if self.tls else "PLAINTEXT")
 
 
+@dataclass(frozen=True, slots=True)
+class RegistryConnection:
+    """Everything a client of a schema registry needs to connect. Equal values mean that an open client can stay."""
+
+    url: str
+    """Base address of Confluent's API, without a slash at the end."""
+    ca_pem: str | None = field(default=None, repr=False)
+    """Certificates to trust, PEM; None trusts the system's."""
+    certificate_pem: str | None = field(default=None, repr=False)
+    """The client's certificate chain for mutual TLS, PEM."""
+    key_pem: str | None = field(default=None, repr=False)
+    """The client's private key for mutual TLS, PEM."""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
 def secret_names(bus: EventBus) -> frozenset[str]:
-    """Name the Secrets, all of the bus's namespace, that its connection is made of."""
-    return frozenset(name for name, _ in _needed(bus))
+    """Name the Secrets, all of the bus's namespace, that the connection to its Kafka is made of."""
+    return frozenset(name for name, _ in _needed_for_kafka(bus))
+
+
+def registry_secret_names(bus: EventBus) -> frozenset[str]:
+    """Name the Secrets, all of the bus's namespace, that the connection to its registry is made of."""
+    return frozenset(name for name, _ in _needed_for_registry(bus))
 
 
 def connect(bus: EventBus, secrets: Secrets) -> KafkaConnection | Refusal:
-    """Make the connection of a bus, or say which Secret or key is in the way."""
-    for name, keys in _needed(bus):
+    """Make the connection to the Kafka of a bus, or say which Secret or key is in the way."""
+    missing = _missing(bus, _needed_for_kafka(bus), secrets)
+    return missing or _kafka_connection(bus, _given(secrets))
+
+
+def connect_registry(bus: EventBus, secrets: Secrets) -> RegistryConnection | Refusal:
+    """Make the connection to the registry of a bus, or say which Secret or key is in the way."""
+    if bus.spec.schema_registry is None:
+        return Refusal(
+            Reason.REGISTRY_NOT_CONFIGURED,
+            f"EventBus {'/'.join(bus.metadata.key)} has no schema registry: its owner can name one in"
+            " spec.schemaRegistry",
+        )
+    missing = _missing(bus, _needed_for_registry(bus), secrets)
+    return missing or _registry_connection(bus.spec.schema_registry, _given(secrets))
+
+
+_Needed = Iterator[tuple[str, tuple[str, ...]]]
+"""Names of Secrets, and the keys that each must have."""
+
+
+def _needed_for_kafka(bus: EventBus) -> _Needed:
+    kafka = bus.spec.kafka
+    yield from _needed_for_tls(kafka.tls)
+    if kafka.authentication is not None and kafka.authentication.secret_ref is not None:
+        yield kafka.authentication.secret_ref.name, ("username", "password")
+
+
+def _needed_for_registry(bus: EventBus) -> _Needed:
+    registry = bus.spec.schema_registry
+    if registry is not None:
+        yield from _needed_for_tls(registry.tls)
+        if registry.authentication is not None:
+            yield registry.authentication.secret_ref.name, ("username", "password")
+
+
+def _needed_for_tls(tls: Tls | None) -> _Needed:
+    if tls is not None and tls.ca_secret_ref is not None:
+        yield tls.ca_secret_ref.name, (tls.ca_secret_ref.key,)
+    if tls is not None and tls.certificate_secret_ref is not None:
+        yield tls.certificate_secret_ref.name, ("tls.crt", "tls.key")
+
+
+def _missing(bus: EventBus, needed: _Needed, secrets: Secrets) -> Refusal | None:
+    for name, keys in needed:
         secret = secrets[name]
         if isinstance(secret, Refusal):
             return secret
@@ -50,32 +114,57 @@ def connect(bus: EventBus, secrets: Secrets) -> KafkaConnection | Refusal:
         if missing:
             where = f"{bus.metadata.namespace}/{name}"
             return Refusal(Reason.SECRET_INVALID, f"Secret {where} has no {' and no '.join(missing)}: add the key")
-    return _connection(bus, {name: data for name, data in secrets.items() if not isinstance(data, Refusal)})
+    return None
 
 
-def _needed(bus: EventBus) -> Iterator[tuple[str, tuple[str, ...]]]:
+_Given = Mapping[str, Mapping[str, str]]
+
+
+def _given(secrets: Secrets) -> _Given:
+    return {name: data for name, data in secrets.items() if not isinstance(data, Refusal)}
+
+
+def _kafka_connection(bus: EventBus, secrets: _Given) -> KafkaConnection:
     kafka = bus.spec.kafka
-    if kafka.tls is not None and kafka.tls.ca_secret_ref is not None:
-        yield kafka.tls.ca_secret_ref.name, (kafka.tls.ca_secret_ref.key,)
-    if kafka.tls is not None and kafka.tls.certificate_secret_ref is not None:
-        yield kafka.tls.certificate_secret_ref.name, ("tls.crt", "tls.key")
-    if kafka.authentication is not None and kafka.authentication.secret_ref is not None:
-        yield kafka.authentication.secret_ref.name, ("username", "password")
-
-
-def _connection(bus: EventBus, secrets: Mapping[str, Mapping[str, str]]) -> KafkaConnection:
-    kafka = bus.spec.kafka
-    tls, authentication = kafka.tls, kafka.authentication
-    ca = tls.ca_secret_ref if tls else None
-    certificate = secrets[tls.certificate_secret_ref.name] if tls and tls.certificate_secret_ref else {}
-    login = secrets[authentication.secret_ref.name] if authentication and authentication.secret_ref else {}
+    authentication = kafka.authentication
+    certificate, login = _certificate(kafka.tls, secrets), _login(authentication, secrets)
     return KafkaConnection(
         bootstrap_servers=kafka.bootstrap_servers,
-        tls=tls is not None,
-        ca_pem=secrets[ca.name][ca.key] if ca else None,
+        tls=kafka.tls is not None,
+        ca_pem=_ca(kafka.tls, secrets),
         certificate_pem=certificate.get("tls.crt"),
         key_pem=certificate.get("tls.key"),
         mechanism=authentication.type if authentication and authentication.type != "TLS" else None,
         username=login.get("username"),
         password=login.get("password"),
     )
+
+
+def _registry_connection(registry: SchemaRegistry, secrets: _Given) -> RegistryConnection:
+    authentication = registry.authentication
+    certificate, login = (
+        _certificate(registry.tls, secrets),
+        _login(authentication, secrets),
+    )
+    return RegistryConnection(
+        url=registry.url.rstrip("/"),
+        ca_pem=_ca(registry.tls, secrets),
+        certificate_pem=certificate.get("tls.crt"),
+        key_pem=certificate.get("tls.key"),
+        username=login.get("username"),
+        password=login.get("password"),
+    )
+
+
+def _ca(tls: Tls | None, secrets: _Given) -> str | None:
+    reference = tls.ca_secret_ref if tls else None
+    return secrets[reference.name][reference.key] if reference else None
+
+
+def _certificate(tls: Tls | None, secrets: _Given) -> Mapping[str, str]:
+    return secrets[tls.certificate_secret_ref.name] if tls and tls.certificate_secret_ref else {}
+
+
+def _login(authentication: Authentication | RegistryAuthentication | None, secrets: _Given) -> Mapping[str, str]:
+    reference = authentication.secret_ref if authentication else None
+    return secrets[reference.name] if reference else {}
