@@ -205,8 +205,8 @@ def orphan(resource: EventTopic | None = None, *, topic_id: str | None = TOPIC_I
         namespace=resource.metadata.namespace,
         name=resource.metadata.name,
         uid=resource.metadata.uid,
-        topic_name=wanted(resource).topic,
-        topic_id=topic_id,
+        thing=wanted(resource).topic,
+        thing_id=topic_id,
         deletion_policy=resource.spec.deletion_policy,
     )
 

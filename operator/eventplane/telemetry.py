@@ -80,6 +80,19 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.registry_calls = Counter(
+            "eventplane_registry_calls",
+            "Requests to schema registries by call.",
+            ("bus", "call", "outcome"),
+            registry=self.registry,
+        )
+        self.registry_seconds = Histogram(
+            "eventplane_registry_seconds",
+            "Duration of requests to schema registries by call.",
+            ("call",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.api_calls = Counter(
             "eventplane_kubernetes_api_calls",
             "Requests to the API server by verb and HTTP status; status 0 means no answer.",
@@ -90,6 +103,7 @@ class Metrics:
     def forget_bus(self, bus: str) -> None:
         """Drop the series of a bus that is gone."""
         self.admin_calls.remove_by_labels({"bus": bus})
+        self.registry_calls.remove_by_labels({"bus": bus})
 
 
 Gauge = tuple[str, str, tuple[str, ...]]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from eventplane.api.conditions import Condition
-from eventplane.api.metadata import DeletionPolicy, Metadata, SecretKeyRef, SecretRef
+from eventplane.api.metadata import Metadata, SecretKeyRef, SecretRef
 from eventplane.api.model import ApiModel, rules
 from eventplane.api.quantities import Duration
 
@@ -190,11 +190,11 @@ class Orphan(ApiModel):
     """Its name."""
     uid: str
     """Its uid."""
-    topic_name: str
-    """The topic that it leaves behind."""
-    topic_id: str | None = None
+    thing: str
+    """The topic or subject that it leaves behind."""
+    thing_id: str | None = None
     """Id of that topic: another topic of this name is never touched."""
-    deletion_policy: DeletionPolicy
+    deletion_policy: str
     """What it asked for on deletion."""
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from eventplane.api.conditions import Condition
 from eventplane.api.event_bus import ConfigKey, ConfigValue
-from eventplane.api.metadata import Adoption, BusRef, DeletionPolicy, DriftPolicy, Metadata, Mode
+from eventplane.api.metadata import DeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.quantities import RetentionSize, RetentionTime
+from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 
 TOPIC_NAME_PATTERN = r"^[a-zA-Z0-9._-]{1,249}$"
 
@@ -48,7 +48,7 @@ class TopicSchemas(ApiModel):
     """The Schema of the keys."""
 
 
-class EventTopicSpec(ApiModel):
+class EventTopicSpec(ManagedSpec):
     """What a team asks for."""
 
     model_config = rules(
@@ -63,9 +63,6 @@ class EventTopicSpec(ApiModel):
         _not_twice("cleanup", "has(self.cleanup)", "cleanup.policy"),
     )
 
-    bus_ref: BusRef | None = None
-    """The bus; default: the namespace's only EventBus, of several the one annotated as default, of none the
-    cluster's one that is annotated as default. Immutable."""
     topic_name: Annotated[str, Field(pattern=TOPIC_NAME_PATTERN)] | None = Field(
         default=None,
         json_schema_extra={
@@ -103,36 +100,9 @@ class EventTopicSpec(ApiModel):
     keeps."""
     schemas: TopicSchemas = TopicSchemas()
     """The Schemas of the topic's records; the topic is Ready once they are."""
-    mode: Mode = "Enforce"
-    """Enforce makes it so. Plan computes status.plan and waits until the annotation events.sindhan.ai/approve carries
-    the plan's hash. Observe never writes to the bus."""
-    drift_policy: DriftPolicy = "Enforce"
-    """What to do about changes made behind our back: Enforce undoes them, Warn reports them, Ignore does neither."""
     deletion_policy: DeletionPolicy = "Retain"
     """What becomes of the topic when this resource is deleted. DeleteIfEmpty: deleted only without records.
     DeleteIfIdle: only without active consumer group and recent writes."""
-    adoption: Adoption = "IfUnowned"
-    """Whether a topic that exists already and belongs to no other resource is taken over."""
-
-
-class PendingPlan(ApiModel):
-    """Changes that wait for approval, or that would be made."""
-
-    hash: str
-    """What the annotation events.sindhan.ai/approve must carry for these changes to be made."""
-    changes: tuple[str, ...]
-    """The changes, a line each."""
-
-
-class DriftEntry(ApiModel):
-    """One difference between what was asked for and what is, made behind our back."""
-
-    setting: str
-    """What differs: topic, partitions, replicationFactor, or config.<key>."""
-    expected: str
-    """What was asked for."""
-    actual: str
-    """What is the case."""
 
 
 class BoundSchema(ApiModel):
@@ -157,13 +127,9 @@ class BoundSchemas(ApiModel):
     """Of the keys."""
 
 
-class EventTopicStatus(ApiModel):
+class EventTopicStatus(ManagedStatus):
     """What is the case."""
 
-    observed_generation: int | None = None
-    """The metadata.generation that this status speaks of."""
-    bus: str | None = None
-    """The bus in use, namespace/name."""
     topic_name: str | None = None
     """The topic's name in Kafka."""
     topic_id: str | None = None
@@ -174,14 +140,6 @@ class EventTopicStatus(ApiModel):
     """Replicas that each partition has, at least."""
     schemas: BoundSchemas | None = None
     """The Schemas of the topic's records, as registered."""
-    applied: str | None = None
-    """Fingerprint of what was last applied in full: a difference without a change of it is drift."""
-    plan: PendingPlan | None = None
-    """Changes that wait for approval (mode Plan) or would be made (mode Observe)."""
-    drift: tuple[DriftEntry, ...] = ()
-    """Differences made behind our back that stand (driftPolicy Warn, modes Plan and Observe)."""
-    conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra={"x-list-map-keys": ["type"]})
-    """Ready, Reconciling, Stalled, as kstatus reads them, and Drifted."""
 
 
 _NO_PARTITIONS_ASKED = "!has(self.spec.partitions)"
@@ -189,7 +147,7 @@ _PARTITIONS_UNCHANGED = "(has(oldSelf.spec.partitions) && self.spec.partitions =
 _NO_PARTITIONS_YET = "!has(oldSelf.status) || !has(oldSelf.status.partitions)"
 
 
-class EventTopic(ApiModel):
+class EventTopic(Managed):
     """A Kafka topic: partitions, replication, settings, ownership, safe deletion."""
 
     model_config = rules(
@@ -220,6 +178,10 @@ class EventTopic(ApiModel):
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     )
 
-    metadata: Metadata
     spec: EventTopicSpec
     status: EventTopicStatus = EventTopicStatus()
+
+    @property
+    def thing(self) -> tuple[str | None, str | None]:
+        """Name and id of the topic."""
+        return self.status.topic_name, self.status.topic_id

@@ -11,6 +11,7 @@ from eventplane.api.model import ApiModel
 Mode = Literal["Enforce", "Plan", "Observe"]
 DriftPolicy = Literal["Enforce", "Warn", "Ignore"]
 DeletionPolicy = Literal["Retain", "Delete", "DeleteIfEmpty", "DeleteIfIdle"]
+SchemaDeletionPolicy = Literal["Retain", "Soft", "Hard"]
 Adoption = Literal["IfUnowned", "Never"]
 
 

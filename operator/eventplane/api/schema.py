@@ -5,16 +5,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from eventplane.api.conditions import Condition
-from eventplane.api.event_topic import DriftEntry, PendingPlan
-from eventplane.api.metadata import Adoption, BusRef, DriftPolicy, Metadata, Mode
+from eventplane.api.metadata import DriftPolicy, SchemaDeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
+from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 
 SchemaType = Literal["AVRO", "JSON", "PROTOBUF"]
 CompatibilityLevel = Literal[
     "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE", "NONE"
 ]
-SchemaDeletionPolicy = Literal["Retain", "Soft", "Hard"]
 
 Expression = Annotated[str, Field(min_length=1, max_length=8192)]
 Document = Annotated[Mapping[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
@@ -105,7 +103,7 @@ class Evolution(ApiModel):
     """One for each step between major versions."""
 
 
-class SchemaSpec(ApiModel):
+class SchemaSpec(ManagedSpec):
     """What a team asks for."""
 
     model_config = rules(
@@ -128,8 +126,6 @@ class SchemaSpec(ApiModel):
         ),
     )
 
-    bus_ref: BusRef | None = None
-    """The bus whose registry it is; default: as for topics. Immutable."""
     subject: Annotated[str, Field(pattern=r"^[^\s/\\]{1,249}$")] | None = None
     """The subject's name; default: as subjectNaming says, else the name of this resource. Immutable."""
     subject_naming: Literal["Topic", "Record", "TopicRecord"] | None = None
@@ -152,17 +148,12 @@ class SchemaSpec(ApiModel):
     subject, else of all."""
     evolution: Evolution = Evolution()
     """What may become of the subject when a definition breaks compatibility."""
-    mode: Mode = "Enforce"
-    """Enforce makes it so. Plan computes status.plan and waits until the annotation events.sindhan.ai/approve carries
-    the plan's hash. Observe never writes to the registry."""
     drift_policy: DriftPolicy = "Enforce"
     """What to do about changes made behind our back: Enforce puts the level back and reports versions, Warn reports
     both, Ignore does neither. A version that somebody registered is never taken away."""
     deletion_policy: SchemaDeletionPolicy = "Retain"
     """What becomes of the subject when this resource is deleted. Soft: hidden, its ids can still be read. Hard: gone
     with all its versions. Neither while a topic or another Schema refers to it."""
-    adoption: Adoption = "IfUnowned"
-    """Whether a subject that exists already and belongs to no other resource is taken over."""
 
 
 class SubjectVersion(ApiModel):
@@ -191,13 +182,9 @@ class Violation(ApiModel):
     """Who breaks on what, and what to do about it."""
 
 
-class SchemaStatus(ApiModel):
+class SchemaStatus(ManagedStatus):
     """What is the case."""
 
-    observed_generation: int | None = None
-    """The metadata.generation that this status speaks of."""
-    bus: str | None = None
-    """The bus in use, namespace/name."""
     subject: str | None = None
     """The subject's name in the registry."""
     id: int | None = None
@@ -216,17 +203,9 @@ class SchemaStatus(ApiModel):
     """The resources that refer to this one, the first 50."""
     violations: tuple[Violation, ...] = ()
     """What the definition would break if it were registered."""
-    applied: str | None = None
-    """Fingerprint of what was last applied in full: a difference without a change of it is drift."""
-    plan: PendingPlan | None = None
-    """Changes that wait for approval (mode Plan) or would be made (mode Observe)."""
-    drift: tuple[DriftEntry, ...] = ()
-    """Differences made behind our back that stand."""
-    conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra={"x-list-map-keys": ["type"]})
-    """Ready, Reconciling, Stalled, as kstatus reads them, and Drifted."""
 
 
-class Schema(ApiModel):
+class Schema(Managed):
     """A registry subject: versions, compatibility level, references, evolution, safe deletion."""
 
     kind: ClassVar[str] = "Schema"
@@ -249,6 +228,10 @@ class Schema(ApiModel):
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     )
 
-    metadata: Metadata
     spec: SchemaSpec
     status: SchemaStatus = SchemaStatus()
+
+    @property
+    def thing(self) -> tuple[str | None, str | None]:
+        """Name of the subject."""
+        return self.status.subject, None

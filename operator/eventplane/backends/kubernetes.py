@@ -132,6 +132,23 @@ class KubernetesApi:
         data: Mapping[str, str] = secret.get("data") or {}
         return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
 
+    async def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | Refusal:
+        """Read a ConfigMap's data; one that is missing is a refusal that says what to do.
+
+        Raises:
+            Unavailable: no answer.
+            Rejected: the operator may not read it.
+        """
+        try:
+            config_map = await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except Gone:
+            return Refusal(
+                Reason.DEFINITION_NOT_FOUND,
+                f"ConfigMap {namespace}/{name} does not exist: create it, or correct definitionFrom",
+            )
+        data: Mapping[str, str] = config_map.get("data") or {}
+        return data
+
     async def check_kind(self, plural: str) -> None:
         """Check that the API server serves a kind.
 

@@ -7,7 +7,7 @@ import kopf
 
 from eventplane.api import GROUP, VERSION
 from eventplane.api.event_topic import EventTopic
-from eventplane.controllers.dispatch import parse_topic
+from eventplane.controllers.parsing import parse
 from eventplane.controllers.store import Store
 from eventplane.planning.admission import review_topic
 from eventplane.planning.plan import Refusal
@@ -29,12 +29,13 @@ def admit_topic(store: Store, body: dict[str, Any], old: dict[str, Any] | None) 
     Raises:
         kopf.AdmissionError: it is refused.
     """
-    topic, _ = parse_topic(body | {"metadata": {"uid": "", "name": ""} | body["metadata"]})
-    before = parse_topic(old | {"metadata": body["metadata"]})[0] if old else None
-    bus = store.bus_of(topic)
+    topic, _ = parse(EventTopic, body | {"metadata": {"uid": "", "name": ""} | body["metadata"]})
+    before = parse(EventTopic, old | {"metadata": body["metadata"]})[0] if old else None
+    bus = store.topics.bus_of(topic)
     if isinstance(bus, Refusal) and topic.metadata.namespace not in store.namespaces:
         return  # so new that the watch has not shown its labels: the status will tell
-    refusal = review_topic(topic, before, bus, store.rivals_named_by(topic), store.elders_in_namespace(topic))
+    rivals, elders = store.topics.rivals_named_by(topic), store.topics.elders_in_namespace(topic)
+    refusal = review_topic(topic, before, bus, rivals, elders)
     if refusal is not None:
         raise kopf.AdmissionError(f"{refusal.reason}: {refusal.message}", code=422)
 

@@ -7,7 +7,6 @@ import kopf
 
 from eventplane.api import GROUP, VERSION
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
 from eventplane.controllers.dispatch import Dispatcher
 
 
@@ -20,8 +19,8 @@ def register(dispatcher: Dispatcher) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     _register_login(registry)
     _register_namespaces(registry, dispatcher)
-    _register_buses(registry, dispatcher)
-    _register_topics(registry, dispatcher)
+    for plural in (EventBus.plural, *dispatcher.tracks):
+        _register_kind(registry, dispatcher, plural)
     return registry
 
 
@@ -40,22 +39,13 @@ def _register_namespaces(registry: kopf.OperatorRegistry, dispatcher: Dispatcher
             dispatcher.namespace_seen(body)
 
 
-def _register_buses(registry: kopf.OperatorRegistry, dispatcher: Dispatcher) -> None:
-    @kopf.on.event(GROUP, VERSION, EventBus.plural, registry=registry)
-    async def bus_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+def _register_kind(registry: kopf.OperatorRegistry, dispatcher: Dispatcher, plural: str) -> None:
+    @kopf.on.event(GROUP, VERSION, plural, registry=registry)
+    async def event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
         if type == "DELETED":
-            dispatcher.bus_deleted(body)
+            dispatcher.deleted(plural, body)
         else:
-            dispatcher.bus_seen(body, listed=type is None)
-
-
-def _register_topics(registry: kopf.OperatorRegistry, dispatcher: Dispatcher) -> None:
-    @kopf.on.event(GROUP, VERSION, EventTopic.plural, registry=registry)
-    async def topic_event(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
-        if type == "DELETED":
-            dispatcher.topic_deleted(body)
-        else:
-            dispatcher.topic_seen(body, listed=type is None)
+            dispatcher.seen(plural, body, listed=type is None)
 
 
 def settings() -> kopf.OperatorSettings:

@@ -1,28 +1,27 @@
-"""One lane per bus: its queue, its connection, its circuit breaker. A dead bus stops its own lane and no other."""
+"""A lane for each bus and kind: its queue, its connection, its circuit breaker. What is dead stops only its own."""
 
 import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import EventBus, Orphan
-from eventplane.api.event_topic import EventTopic
+from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.backends import Backend
 from eventplane.backends.kubernetes import KubernetesApi
-from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.leftovers import Leftovers
 from eventplane.controllers.queue import Item, Urgency, WorkQueue
-from eventplane.controllers.reconcile import Batch, Next, TopicReconciler
+from eventplane.controllers.reconcile import Batch, Next, R, Reconciler
 from eventplane.controllers.reporting import key_fields
-from eventplane.controllers.store import Key
-from eventplane.planning.bus_decisions import unusable, verify_cluster
-from eventplane.planning.connection import KafkaConnection, connect, secret_names
+from eventplane.controllers.shelf import Key
+from eventplane.planning.bus_decisions import unusable
+from eventplane.planning.connection import Secrets
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
-from eventplane.planning.readiness import bus_status
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,18 @@ SWEEP_DELAY_SECONDS: Final = 0.5
 REPORTS_AT_ONCE: Final = 3
 """Batches whose statuses are being written while the next one is under way."""
 
-Connect = Callable[[KafkaConnection, Key], TopicBackend]
+
+class Closable(Backend[Any, Any, Any], Protocol):
+    """A backend that holds connections."""
+
+    async def close(self) -> None:
+        """Release them."""
+        ...
+
+
+B = TypeVar("B", bound=Closable)
+S = TypeVar("S")
+"""What a sign of life says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +56,31 @@ class LaneTiming:
     secret_refresh_seconds: float
 
 
-class BusLane:
-    """Everything that happens on one bus."""
+class Lane(ABC, Generic[R, B, S]):
+    """Everything that happens to the resources of one kind on one bus.
+
+    A system says how it is connected to, what its sign of life is, and what is said of it in the status of the bus.
+    """
 
     def __init__(
         self,
         bus: EventBus,
-        reconciler: TopicReconciler,
+        reconciler: Reconciler[R, B, Any],
         api: KubernetesApi,
-        connect_backend: Connect,
         timing: LaneTiming,
         batch_size: int,
     ) -> None:
         self.bus = bus
         self.key = bus.metadata.key
         self.problem: BackendError | Refusal | None = Unavailable(f"EventBus {'/'.join(self.key)} is being connected")
-        self._reconciler = reconciler
+        self.reconciler = reconciler
         self._api = api
-        self._connect_backend = connect_backend
         self._timing = timing
         self._batch_size = batch_size
         self._clock = asyncio.get_running_loop().time
         self.queue: WorkQueue[Key] = WorkQueue(self._clock)
-        self.backend: TopicBackend | None = None
-        self._connection: KafkaConnection | None = None
+        self.backend: B | None = None
+        self._connection: object = None
         self._attention = asyncio.Event()
         self._looked = asyncio.Event()
         self.leftovers = Leftovers(self, reconciler)
@@ -78,17 +89,51 @@ class BusLane:
         self._failures = 0
         self._reports: set[asyncio.Task[None]] = set()
         self._report_slots = asyncio.Semaphore(REPORTS_AT_ONCE)
-        self._pass: asyncio.Task[Batch] | None = None
+        self._pass: asyncio.Task[Batch[R, Any]] | None = None
+
+    # --- what a system has of its own
+
+    @abstractmethod
+    def secret_names(self) -> frozenset[str]:
+        """Name the Secrets, all of the bus's namespace, that the connection is made of."""
+
+    @abstractmethod
+    def connection(self, secrets: Secrets) -> object | Refusal:
+        """Make the connection, a value that is equal while an open client can stay, or say what is in the way."""
+
+    @abstractmethod
+    def open(self, connection: Any) -> B:
+        """Open a backend."""
+
+    @abstractmethod
+    async def ask(self, backend: B) -> S | Refusal:
+        """Ask for a sign of life.
+
+        Raises:
+            Unavailable, Rejected: there is none.
+        """
+
+    @abstractmethod
+    def bus_status(self, before: EventBusStatus, found: S | BackendError | Refusal) -> EventBusStatus:
+        """Say in the status of the bus what was found."""
+
+    @abstractmethod
+    async def sweep(self, backend: B) -> None:
+        """Deal with what resources that are gone left behind.
+
+        Raises:
+            Unavailable, Rejected: it must be tried again.
+        """
 
     # --- what happens around the lane
 
     def bus_changed(self) -> None:
-        """Look at the bus again, and at all its topics: what they inherit may have changed."""
-        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
+        """Look at the bus again, and at all its resources: what they inherit may have changed."""
+        self.bus = self.reconciler.store.buses.get(self.key, self.bus)
         self._attention.set()
         self.mark_all(Urgency.CHANGE)
 
-    def topic_gone(self) -> None:
+    def resource_gone(self) -> None:
         """Let go of what a resource that is gone had claimed."""
         self.leftovers.sweep_due = True
         if self._sweep_timer is None:  # what goes together is swept together
@@ -99,11 +144,11 @@ class BusLane:
         self._attention.set()
 
     def mark_all(self, urgency: Urgency) -> None:
-        """Mark all topics of the bus dirty."""
-        for key in self._reconciler.store.topics_of(self.key):
+        """Mark all resources of the bus dirty."""
+        for key in self.reconciler.shelf.of(self.key):
             self.queue.add(key, urgency)
-        for topic in self.leftovers.leaving():  # those too whose bus is gone or does not let them in any more
-            self.queue.add(topic.metadata.key, urgency)
+        for resource in self.leftovers.leaving():  # those too whose bus is gone or does not let them in any more
+            self.queue.add(resource.metadata.key, urgency)
 
     def has_work_left(self) -> bool:
         """Tell whether resources being deleted still need this bus, though it is gone."""
@@ -134,8 +179,7 @@ class BusLane:
             try:
                 await self._look()
             except Exception as error:
-                fields = key_fields(EventBus.kind, self.key)
-                logger.exception("not looked at: this is a fault of the operator", extra={"fields": fields})
+                logger.exception("not looked at: this is a fault of the operator", extra={"fields": self._fields()})
                 message = f"the operator failed ({type(error).__name__}): please report this, its log has the details"
                 await self._found(Unavailable(message, Reason.INTERNAL_ERROR))
             self._looked.set()
@@ -144,12 +188,18 @@ class BusLane:
                     await self._attention.wait()
 
     async def _look(self) -> None:
-        await self._look_at_bus()
+        self.bus = self.reconciler.store.buses.get(self.key, self.bus)
+        found: S | BackendError | Refusal
+        try:
+            found = await self._probe()
+        except (Unavailable, Rejected) as error:
+            found = error
+        await self._found(found)
         self._looked.set()
-        if self.problem is None and self.leftovers.sweep_due:
-            await self.leftovers.sweep()
         if self.problem is not None:
             await self.leftovers.let_go()
+        elif self.leftovers.sweep_due and self.backend is not None:
+            await self._sweep(self.backend)
 
     def _patience(self) -> float:
         """Tell how long to wait before looking at the bus again, seconds."""
@@ -158,46 +208,33 @@ class BusLane:
         patience: float = FIRST_REPROBE_SECONDS * 2 ** min(self._failures, 8)
         return min(LAST_REPROBE_SECONDS, patience)
 
-    async def _look_at_bus(self) -> None:
-        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
-        found: tuple[str, int] | BackendError | Refusal
-        try:
-            found = await self._probe()
-        except (Unavailable, Rejected) as error:
-            found = error
-        await self._found(found)
-
-    async def _found(self, found: tuple[str, int] | BackendError | Refusal) -> None:
-        if isinstance(found, tuple):
-            await self._usable()
-        else:
+    async def _found(self, found: S | BackendError | Refusal) -> None:
+        if isinstance(found, BackendError | Refusal):
             await self._unusable(found)
-        await self.report_bus(found, self.bus.status.orphans)
+        else:
+            await self._usable()
+        await self.report_bus(lambda before: self.bus_status(before, found))
 
-    async def _probe(self) -> tuple[str, int] | Refusal:
-        names = secret_names(self.bus)
+    async def _probe(self) -> S | Refusal:
+        names = self.secret_names()
         secrets = {name: await self._api.read_secret(self.key[0], name) for name in sorted(names)}
-        connection = connect(self.bus, secrets)
+        connection = self.connection(secrets)
         if isinstance(connection, Refusal):
-            if self.backend is not None and self.key not in self._reconciler.store.buses:
-                return await self._ask(self.backend)  # a deleted bus serves its last deletions as it is
+            if self.backend is not None and self.key not in self.reconciler.store.buses:
+                return await self.ask(self.backend)  # a deleted bus serves its last deletions as it is
             return connection
         if connection != self._connection or self.backend is None:
             await self._disconnect()
-            self.backend = self._connect_backend(connection, self.key)
+            self.backend = self.open(connection)
             self._connection = connection
-        return await self._ask(self.backend)
-
-    async def _ask(self, backend: TopicBackend) -> tuple[str, int] | Refusal:
-        state = await backend.probe()
-        return verify_cluster(self.bus, state.cluster_id) or (state.cluster_id, state.brokers)
+        return await self.ask(self.backend)
 
     async def _usable(self) -> None:
         recovered = self.problem is not None
         self.problem = None
         self._failures = 0
         if recovered:
-            logger.info("bus usable", extra={"fields": key_fields(EventBus.kind, self.key)})
+            logger.info("usable", extra={"fields": self._fields()})
             self.leftovers.sweep_due = True
             for key in self._parked:
                 self.queue.add(key)
@@ -205,8 +242,8 @@ class BusLane:
 
     async def _unusable(self, problem: BackendError | Refusal) -> None:
         if self.problem is None or self._failures == 0:
-            fields = key_fields(EventBus.kind, self.key) | {"reason": problem.reason, "problem": problem.message}
-            logger.warning("bus unusable", extra={"fields": fields})
+            fields = self._fields() | {"reason": problem.reason, "problem": problem.message}
+            logger.warning("unusable", extra={"fields": fields})
         self._failures += 1
         self.problem = problem
         if self._pass is not None:
@@ -219,17 +256,28 @@ class BusLane:
         if backend is not None:
             await backend.close()
 
-    async def report_bus(self, found: tuple[str, int] | BackendError | Refusal, orphans: Sequence[Orphan]) -> None:
-        """Write what is the case about the bus, and go on with it as written."""
-        if self.key not in self._reconciler.store.buses:
+    async def report_bus(self, update: Callable[[EventBusStatus], EventBusStatus]) -> None:
+        """Write what an update makes of the status of the bus, and go on with it as written."""
+        if self.key not in self.reconciler.store.buses:
             return
         try:
-            await self._reconciler.reporter.bus_status(self.bus, bus_status(self.bus, found, orphans))
+            await self.reconciler.reporter.bus_status(self.bus, update)
         except (Unavailable, Rejected) as error:
-            logger.warning("status not written: %s", error, extra={"fields": key_fields(EventBus.kind, self.key)})
-        self.bus = self._reconciler.store.buses.get(self.key, self.bus)
+            logger.warning("status not written: %s", error, extra={"fields": self._fields()})
+        self.bus = self.reconciler.store.buses.get(self.key, self.bus)
 
-    # --- the topics
+    async def _sweep(self, backend: B) -> None:
+        self.leftovers.sweep_due = False
+        try:
+            await self.sweep(backend)
+        except (Unavailable, Rejected) as error:
+            logger.warning("sweep failed: %s", error, extra={"fields": self._fields()})
+            self.leftovers.sweep_due = True
+
+    def _fields(self) -> dict[str, str]:
+        return key_fields(EventBus.kind, self.key) | {"of": self.reconciler.kind}
+
+    # --- the resources
 
     async def _resync(self) -> None:
         while True:
@@ -250,18 +298,18 @@ class BusLane:
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
 
-    async def _pass_over(self, items: Sequence[Item[Key]]) -> tuple[Batch | None, BackendError | None]:
+    async def _pass_over(self, items: Sequence[Item[Key]]) -> tuple[Batch[R, Any] | None, BackendError | None]:
         """Make a pass; no batch if the bus is, or turns out to be, unusable, and the error that said so."""
         if self.problem is not None or self.backend is None:
             return None, None
         failed: BackendError | None = None
         keys = [item.key for item in items]
-        self._pass = asyncio.create_task(self._reconciler.change(self.bus, self.backend, keys))
+        self._pass = asyncio.create_task(self.reconciler.change(self.bus, self.backend, keys))
         try:
             return await asyncio.shield(self._pass), None
         except (Unavailable, Rejected) as error:
             failed = error
-            logger.warning("pass failed: %s", error, extra={"fields": key_fields(EventBus.kind, self.key)})
+            logger.warning("pass failed: %s", error, extra={"fields": self._fields()})
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # we are being stopped; else the supervisor ended the pass
@@ -269,17 +317,20 @@ class BusLane:
                 await asyncio.gather(self._pass, return_exceptions=True)
                 raise
         except Exception:
-            logger.exception("pass failed", extra={"fields": key_fields(EventBus.kind, self.key)})
+            logger.exception("pass failed", extra={"fields": self._fields()})
         finally:
             self._pass = None
         self._attention.set()
         return None, failed
 
-    async def _finish(self, items: Sequence[Item[Key]], batch: Batch | None, error: BackendError | None) -> None:
+    async def _finish(
+        self, items: Sequence[Item[Key]], batch: Batch[R, Any] | None, error: BackendError | None
+    ) -> None:
+        results: Mapping[Key, Next]
         try:
-            results = await (self._hold(items, error) if batch is None else self._reconciler.report(batch))
+            results = await (self._hold(items, error) if batch is None else self.reconciler.report(batch))
         except Exception:
-            logger.exception("a report failed", extra={"fields": key_fields(EventBus.kind, self.key)})
+            logger.exception("a report failed", extra={"fields": self._fields()})
             results = {item.key: Next.RETRY for item in items}
         finally:
             self._report_slots.release()
@@ -292,18 +343,20 @@ class BusLane:
                 self.queue.retry(item.key)
             else:
                 outcome = outcomes.get(item.key, Reason.BUS_UNAVAILABLE)
-                self._reconciler.metrics.seconds.labels(EventTopic.kind, outcome).observe(self._clock() - item.since)
+                self.reconciler.metrics.seconds.labels(self.reconciler.kind, outcome).observe(
+                    self._clock() - item.since
+                )
 
     async def _hold(self, items: Sequence[Item[Key]], error: BackendError | None) -> dict[Key, Next]:
         """Say that the bus is unusable, and keep the keys until it is usable again."""
-        topics = self._reconciler.topics_at(self.bus, [item.key for item in items])
+        resources = self.reconciler.resources_at(self.bus, [item.key for item in items])
         if self.problem is None:  # the pass failed and the supervisor has yet to find out why
             if isinstance(error, Rejected):  # the bus answers, and this is its answer
-                await asyncio.gather(*(self._reconciler.refuse(topic, error) for topic in topics))
+                await asyncio.gather(*(self.reconciler.refuse(resource, error) for resource in resources))
             return {item.key: Next.RETRY for item in items}
         self._parked.update(item.key for item in items)
         problem = unusable(self.bus, self.problem)
-        results = await asyncio.gather(*(self._reconciler.refuse(topic, problem) for topic in topics))
+        results = await asyncio.gather(*(self.reconciler.refuse(resource, problem) for resource in resources))
         if self.problem is None:  # it came back while we were saying so
             return {item.key: Next.RETRY for item in items}
-        return {topic.metadata.key: result for topic, result in zip(topics, results, strict=True)}
+        return {resource.metadata.key: result for resource, result in zip(resources, results, strict=True)}

@@ -12,24 +12,33 @@ from typing import Final
 
 import kopf
 from kubernetes.aio.client import ApiClient
+from prometheus_client import Counter, Histogram
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.schema import Schema
 from eventplane.backends.kafka import KafkaTopicBackend
 from eventplane.backends.kubernetes import Gone, KubernetesApi, configure
+from eventplane.backends.schema_registry import SchemaRegistryBackend
+from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.handlers import register
 from eventplane.controllers.handlers import settings as kopf_settings
-from eventplane.controllers.lanes import BusLane, LaneTiming
+from eventplane.controllers.kafka_lane import Connect, KafkaLane
+from eventplane.controllers.lanes import LaneTiming
 from eventplane.controllers.leadership import lead_by_lease
 from eventplane.controllers.probes import ProbeServer
-from eventplane.controllers.reconcile import TopicReconciler
+from eventplane.controllers.reconcile import Surroundings
+from eventplane.controllers.registry_lane import ConnectRegistry, RegistryLane
 from eventplane.controllers.reporting import Reporter
-from eventplane.controllers.store import Key, Store
+from eventplane.controllers.schemas import SchemaReconciler
+from eventplane.controllers.shelf import Key
+from eventplane.controllers.store import Store
+from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.settings import OperatorSettings
 from eventplane.telemetry import Metrics, configure_logging
@@ -97,7 +106,7 @@ async def _take_the_lead(
 
 async def _check_kinds(api: KubernetesApi) -> None:
     """Check that the CRDs are there: what is not when kopf starts is never watched."""
-    for plural in (EventBus.plural, EventTopic.plural):
+    for plural in (EventBus.plural, EventTopic.plural, Schema.plural):
         await api.check_kind(plural)
 
 
@@ -116,35 +125,55 @@ async def _act(
 ) -> AsyncIterator[None]:
     """Work on everything for as long as the context lasts."""
     reporter = Reporter(api, dispatcher.store, now, settings.api_concurrency)
-    reconciler = TopicReconciler(
-        store=dispatcher.store,
-        reporter=reporter,
-        metrics=metrics,
-        cluster=dispatcher.cluster,
-        now=now,
-        idle_after_ms=int(settings.idle_after_seconds * 1000),
-    )
+    surroundings = Surroundings(dispatcher.store, reporter, metrics, dispatcher.cluster, now)
+    topics = TopicReconciler(surroundings, int(settings.idle_after_seconds * 1000))
+    schemas = SchemaReconciler(surroundings, api.read_config_map)
     timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
+    connect_kafka, connect_registry = _connectors(settings, metrics)
 
-    def connect(connection: KafkaConnection, bus: Key) -> TopicBackend:
-        def on_call(call: str, seconds: float, ok: bool) -> None:  # noqa: FBT001 - the backend's callback
-            metrics.admin_calls.labels("/".join(bus), call, "ok" if ok else "failed").inc()
-            metrics.admin_seconds.labels(call).observe(seconds)
+    def open_kafka_lane(bus: EventBus) -> KafkaLane:
+        return KafkaLane(bus, topics, api, connect_kafka, timing, settings.batch_size)
 
-        return KafkaTopicBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+    def open_registry_lane(bus: EventBus) -> RegistryLane | None:
+        if bus.spec.schema_registry is None:
+            return None
+        return RegistryLane(bus, schemas, api, connect_registry, timing, settings.batch_size)
 
-    def open_lane(bus: EventBus) -> BusLane:
-        return BusLane(bus, reconciler, api, connect, timing, settings.batch_size)
-
-    unbound = UnboundLane(reconciler)
-    unbound_work = asyncio.create_task(unbound.run())
-    dispatcher.lead(open_lane, unbound)
+    unbound = UnboundLane(topics), UnboundLane(schemas)
+    unbound_work = [asyncio.create_task(lane.run()) for lane in unbound]
+    dispatcher.topics.lead(open_kafka_lane, unbound[0])
+    dispatcher.schemas.lead(open_registry_lane, unbound[1])
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
     try:
         yield
     finally:
-        await _end(unbound_work)
+        for work in unbound_work:
+            await _end(work)
         await dispatcher.stop()
+
+
+def _connectors(settings: OperatorSettings, metrics: Metrics) -> tuple[Connect, ConnectRegistry]:
+    """Make what opens backends, with their requests counted."""
+
+    def counted(calls: Counter, seconds: Histogram, bus: Key) -> Callable[[str, float, bool], None]:
+        def on_call(call: str, duration: float, ok: bool) -> None:  # noqa: FBT001 - the backends' callback
+            calls.labels("/".join(bus), call, "ok" if ok else "failed").inc()
+            seconds.labels(call).observe(duration)
+
+        return on_call
+
+    def connect_kafka(connection: KafkaConnection, bus: Key) -> TopicBackend:
+        on_call = counted(metrics.admin_calls, metrics.admin_seconds, bus)
+        return KafkaTopicBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+
+    def connect_registry(connection: RegistryConnection, bus: Key) -> SchemaBackend:
+        return SchemaRegistryBackend(
+            connection,
+            client_id=f"eventplane-{settings.identity}",
+            on_call=counted(metrics.registry_calls, metrics.registry_seconds, bus),
+        )
+
+    return connect_kafka, connect_registry
 
 
 async def _end(task: asyncio.Task[None]) -> bool:

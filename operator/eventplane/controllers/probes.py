@@ -8,9 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
 from eventplane.controllers.dispatch import Dispatcher
-from eventplane.planning.readiness import condition
+from eventplane.planning.verdicts import condition
 from eventplane.telemetry import Gauge, GaugesAtScrape, Metrics, Samples
 
 
@@ -48,7 +47,7 @@ class ProbeServer:
     async def _ready(self, _request: web.Request) -> web.Response:
         if not self._dispatcher.synced.is_set():
             return web.Response(status=503, text="still listing\n")
-        return web.Response(text="leading\n" if self._dispatcher.unbound is not None else "standing by\n")
+        return web.Response(text="leading\n" if self._dispatcher.leading else "standing by\n")
 
     async def _scrape(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -56,12 +55,12 @@ class ProbeServer:
 
 def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
     """Compute what is the case right now."""
-    lanes = {"/".join(key): lane for key, lane in dispatcher.lanes.items()}
-    store = dispatcher.store
-    resources = [(EventTopic.kind, topic.status.conditions) for topic in store.topics.values()]
-    resources += [(EventBus.kind, bus.status.conditions) for bus in store.buses.values()]
+    tracks = dispatcher.tracks.values()
+    lanes = {("/".join(key), track.shelf.kind.kind): lane for track in tracks for key, lane in track.lanes.items()}
+    resources = [(track.shelf.kind.kind, each.status.conditions) for track in tracks for each in track.shelf.values()]
+    resources += [(EventBus.kind, bus.status.conditions) for bus in dispatcher.store.buses.values()]
     ready: Counter[tuple[str, ...]] = Counter()
-    drifted: Counter[tuple[str, ...]] = Counter({(EventTopic.kind,): 0})
+    drifted: Counter[tuple[str, ...]] = Counter({(track.shelf.kind.kind,): 0 for track in tracks})
     for kind, conditions in resources:
         is_ready = condition(conditions, ConditionType.READY)
         ready[kind, is_ready.status if is_ready else "Unknown"] += 1
@@ -70,14 +69,14 @@ def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
     return {
         ("eventplane_resources", "Resources by kind and Ready.", ("kind", "ready")): ready,
         ("eventplane_drifted", "Resources with standing drift.", ("kind",)): drifted,
-        ("eventplane_queue_depth", "Resources dirty or being worked on.", ("bus",)): {
-            (bus,): lane.queue.depth() for bus, lane in lanes.items()
+        ("eventplane_queue_depth", "Resources dirty or being worked on.", ("bus", "kind")): {
+            place: lane.queue.depth() for place, lane in lanes.items()
         },
-        ("eventplane_queue_oldest_seconds", "Age of the oldest dirty resource.", ("bus",)): {
-            (bus,): lane.queue.oldest_seconds() for bus, lane in lanes.items()
+        ("eventplane_queue_oldest_seconds", "Age of the oldest dirty resource.", ("bus", "kind")): {
+            place: lane.queue.oldest_seconds() for place, lane in lanes.items()
         },
-        ("eventplane_bus_open", "1 while the breaker of a bus is open.", ("bus",)): {
-            (bus,): float(lane.problem is not None) for bus, lane in lanes.items()
+        ("eventplane_bus_open", "1 while the breaker of a bus is open.", ("bus", "kind")): {
+            place: float(lane.problem is not None) for place, lane in lanes.items()
         },
-        ("eventplane_leading", "1 on the replica that leads.", ()): {(): float(dispatcher.unbound is not None)},
+        ("eventplane_leading", "1 on the replica that leads.", ()): {(): float(dispatcher.leading)},
     }

@@ -1,37 +1,34 @@
-"""The one reconcile loop body: a batch of EventTopics of one bus goes through observe, decide, apply, report."""
+"""The one reconcile loop body: a batch of resources of one bus goes through observe, decide, apply, report."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any, Generic, Protocol, TypeVar
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.resource import Managed, ManagedStatus
+from eventplane.backends import Backend
 from eventplane.backends.kubernetes import Conflict
-from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.reporting import Reporter, key_fields
-from eventplane.controllers.store import Key, Store
-from eventplane.planning.desired import DesiredTopic, desire_topic
-from eventplane.planning.occurrences import occurrences
+from eventplane.controllers.shelf import Key, Shelf
+from eventplane.controllers.store import Store
+from eventplane.planning.decision import Decision, has_finalizer
+from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
-from eventplane.planning.readiness import (
-    TopicOutcome,
-    condition,
-    first_error,
-    topic_status,
-    topic_status_without_pass,
-)
-from eventplane.planning.topic_changes import TopicChange
-from eventplane.planning.topic_decisions import Decision, TopicCase, decide
-from eventplane.planning.topic_state import ObservedTopic, TopicQuery
+from eventplane.planning.verdicts import condition, first_error, status_without_pass
 from eventplane.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Managed)
+B = TypeVar("B", bound=Backend[Any, Any, Any])
 
 
 class Next(Enum):
@@ -41,36 +38,53 @@ class Next(Enum):
     RETRY = "retry"
 
 
-@dataclass(slots=True)
-class Flight:
-    """One topic on its way through a pass."""
+class Case(Protocol):
+    """Everything that a decision about one resource hangs on; each kind has its own."""
 
-    case: TopicCase
-    decision: Decision = field(default_factory=Decision)
-    outcomes: Sequence[TopicOutcome] = ()
+    @property
+    def resource(self) -> Any:
+        """The resource."""
+        ...
+
+
+C = TypeVar("C", bound=Case)
+
+
+@dataclass(slots=True)
+class Flight(Generic[C]):
+    """One resource on its way through a pass."""
+
+    case: C
+    decision: Decision[Any] = field(default_factory=Decision)
+    outcomes: Sequence[Outcome[Any, Any]] = ()
     outcome: str = ""
     """The reason that Ready was given."""
     obstacle: Exception | None = None
-    """Why nothing was done: the topic could not be looked at, or the resource not be prepared."""
+    """Why nothing was done: the thing could not be looked at, or the resource not be prepared."""
+    resource: Any = None
+    """The resource as it is now, its finalizer included; all else is as it was when the decision fell."""
+
+    def __post_init__(self) -> None:
+        self.resource = self.case.resource
 
 
 @dataclass(slots=True)
-class Batch:
+class Batch(Generic[R, C]):
     """What a pass knows after it has changed the bus and before it has told the cluster."""
 
-    flights: list[Flight] = field(default_factory=list)
-    refused: list[tuple[EventTopic, Refusal]] = field(default_factory=list)
+    flights: list[Flight[C]] = field(default_factory=list)
+    refused: list[tuple[R, BackendError | Refusal]] = field(default_factory=list)
     """Those that could not even be looked at."""
 
     def outcomes(self) -> Mapping[Key, str]:
         """Name the reason that each resource's Ready was given."""
-        told = {flight.case.resource.metadata.key: flight.outcome for flight in self.flights}
-        return told | {topic.metadata.key: refusal.reason for topic, refusal in self.refused}
+        told = {flight.resource.metadata.key: flight.outcome for flight in self.flights}
+        return told | {resource.metadata.key: problem.reason for resource, problem in self.refused}
 
 
 @dataclass(frozen=True, slots=True)
-class TopicReconciler:
-    """Passes over batches of topics. It holds no state: all that it knows is in the store and in the backend."""
+class Surroundings:
+    """What the reconcilers of all kinds share."""
 
     store: Store
     reporter: Reporter
@@ -78,174 +92,172 @@ class TopicReconciler:
     cluster: str
     """Identity of the Kubernetes cluster, see `Owner.cluster`."""
     now: Callable[[], datetime]
-    idle_after_ms: int
 
-    async def change(self, bus: EventBus, backend: TopicBackend, keys: Sequence[Key]) -> Batch:
-        """Bring a batch of topics of one bus to what they ask for.
+
+class Reconciler(ABC, Generic[R, B, C]):
+    """Passes over batches of resources of one kind. It holds no state: all it knows is in the store and the backend.
+
+    A kind says how a batch is looked at and decided about, what its status says, and what is worth an Event.
+    """
+
+    def __init__(self, surroundings: Surroundings, shelf: Shelf[R]) -> None:
+        self.store = surroundings.store
+        self.reporter = surroundings.reporter
+        self.metrics = surroundings.metrics
+        self.cluster = surroundings.cluster
+        self.now = surroundings.now
+        self.shelf = shelf
+        self.kind = shelf.kind.kind
+
+    @abstractmethod
+    async def look(self, bus: EventBus, backend: B, resources: Sequence[R], batch: Batch[R, C]) -> None:
+        """Observe what a batch hangs on and decide about each of its resources.
 
         Raises:
             Unavailable: the bus did not answer; nothing is known of the batch.
             Rejected: the bus refused to be asked.
         """
-        batch = Batch()
-        wanted = self._wanted(bus, keys, batch)
-        observed = await backend.observe({TopicQuery(desired.topic) for _, desired in wanted})
-        for topic, desired in wanted:
-            batch.flights.append(Flight(self._case(bus, topic, desired, observed[TopicQuery(desired.topic)])))
-        await self._decide(backend, batch.flights)
+
+    @abstractmethod
+    def status_of(self, flight: Flight[C]) -> ManagedStatus:
+        """Say what is the case after a pass."""
+
+    @abstractmethod
+    def occurrences_of(self, flight: Flight[C]) -> Iterable[Occurrence]:
+        """Tell what is worth an Event."""
+
+    def home_of(self, resource: R) -> EventBus | Refusal:
+        """Find the bus of a resource, if it has one that has what this kind needs."""
+        return self.shelf.bus_of(resource)
+
+    # --- a pass
+
+    async def change(self, bus: EventBus, backend: B, keys: Sequence[Key]) -> Batch[R, C]:
+        """Bring a batch of resources of one bus to what they ask for.
+
+        Raises:
+            Unavailable: the bus did not answer; nothing is known of the batch.
+            Rejected: the bus refused to be asked.
+        """
+        batch: Batch[R, C] = Batch()
+        await self.look(bus, backend, self.resources_at(bus, keys), batch)
         await asyncio.gather(*(self._prepare(flight) for flight in batch.flights))
         await self._apply(backend, [flight for flight in batch.flights if flight.obstacle is None])
         return batch
 
-    def topics_at(self, bus: EventBus, keys: Sequence[Key]) -> list[EventTopic]:
-        """Look up those topics of which this bus has to take care now; the others have gone or moved to another bus."""
-        topics = []
+    def resources_at(self, bus: EventBus, keys: Sequence[Key]) -> list[R]:
+        """Look up those of which this bus has to take care now; the others have gone or moved to another bus."""
+        resources = []
         for key in keys:
-            topic = self.store.topics.get(key)
-            if topic is None or (topic.metadata.deleting and FINALIZER not in topic.metadata.finalizers):
+            resource = self.shelf.get(key)
+            if resource is None or (resource.metadata.deleting and not has_finalizer(resource)):
                 continue  # gone, or going without our help
-            home = self.store.bus_of(topic)
+            home = self.shelf.bus_of(resource)
             at_home = isinstance(home, EventBus) and home.metadata.key == bus.metadata.key
-            if at_home or (topic.metadata.deleting and topic.status.bus == "/".join(bus.metadata.key)):
-                topics.append(topic)
-        return topics
+            if at_home or (resource.metadata.deleting and resource.status.bus == "/".join(bus.metadata.key)):
+                resources.append(resource)
+        return resources
 
-    def _wanted(self, bus: EventBus, keys: Sequence[Key], batch: Batch) -> list[tuple[EventTopic, DesiredTopic]]:
-        wanted = []
-        for topic in self.topics_at(bus, keys):
-            desired = desire_topic(topic, bus)
-            if isinstance(desired, Refusal):
-                batch.refused.append((topic, desired))
-            else:
-                wanted.append((topic, desired))
-        return wanted
+    def decided(self, case: C, decide: Callable[[C], Decision[Any]]) -> Decision[Any]:
+        """Decide; a fault in the decision of one resource is its own and does not take the batch along."""
+        try:
+            return decide(case)
+        except Exception as error:
+            fields = key_fields(self.kind, case.resource.metadata.key)
+            logger.exception("no decision: this is a fault of the operator", extra={"fields": fields})
+            message = (
+                f"the operator could not decide ({type(error).__name__}): please report this, its log has the details"
+            )
+            return Decision(refusals=(Refusal(Reason.INTERNAL_ERROR, message),), finalizer=has_finalizer(case.resource))
 
-    def _case(self, bus: EventBus, topic: EventTopic, desired: DesiredTopic, observed: ObservedTopic) -> TopicCase:
-        return TopicCase(
-            resource=topic,
-            bus=bus,
-            desired=desired,
-            observed=observed,
-            cluster=self.cluster,
-            now_ms=int(self.now().timestamp() * 1000),
-            idle_after_ms=self.idle_after_ms,
-            rivals=self.store.rivals_of(topic),
-            elders_in_namespace=self.store.elders_in_namespace(topic),
-        )
-
-    async def _decide(self, backend: TopicBackend, flights: Sequence[Flight]) -> None:
-        for flight in flights:
-            flight.decision = _decided(flight.case)
-        undecided = [flight for flight in flights if flight.decision.needs_usage]
-        if not undecided:
-            return
-        observed = await backend.observe({TopicQuery(each.case.desired.topic, usage=True) for each in undecided})
-        for flight in undecided:
-            seen = observed[TopicQuery(flight.case.desired.topic, usage=True)]
-            flight.case = replace(flight.case, observed=seen)
-            flight.decision = _decided(flight.case)
-
-    async def _prepare(self, flight: Flight) -> None:
+    async def _prepare(self, flight: Flight[C]) -> None:
         """Set the finalizer before anything is done that its deletion must undo."""
-        resource = flight.case.resource
+        resource = flight.resource
         flight.obstacle = flight.decision.postponed
         if flight.obstacle is not None or not flight.decision.finalizer:
             return
-        if resource.metadata.deleting or FINALIZER in resource.metadata.finalizers:
+        if resource.metadata.deleting or has_finalizer(resource):
             return
         try:
-            prepared = await self.reporter.finalizer(resource, present=True)
+            prepared = await self.reporter.finalizer(self.shelf, resource, present=True)
         except (Conflict, Unavailable, Rejected) as error:
             flight.obstacle = error
             return
         if prepared is None:
             flight.decision = Decision()
         else:
-            flight.case = replace(flight.case, resource=prepared)
+            flight.resource = prepared
 
-    async def _apply(self, backend: TopicBackend, flights: Sequence[Flight]) -> None:
-        changes: list[TopicChange] = [change for flight in flights for change in flight.decision.changes]
+    async def _apply(self, backend: B, flights: Sequence[Flight[C]]) -> None:
+        changes = [change for flight in flights for change in flight.decision.changes]
         outcomes = iter(await backend.apply(changes) if changes else ())
         for flight in flights:
             flight.outcomes = [next(outcomes) for _ in flight.decision.changes]
 
-    async def report(self, batch: Batch) -> Mapping[Key, Next]:
+    # --- the report
+
+    async def report(self, batch: Batch[R, C]) -> Mapping[Key, Next]:
         """Tell the cluster what became of a batch; one line is logged per outcome."""
-        keys = [flight.case.resource.metadata.key for flight in batch.flights]
+        keys = [flight.resource.metadata.key for flight in batch.flights]
         results = await asyncio.gather(*(self._reported(flight) for flight in batch.flights))
-        refused = [topic.metadata.key for topic, _ in batch.refused]
-        results += await asyncio.gather(*(self.refuse(topic, refusal) for topic, refusal in batch.refused))
+        refused = [resource.metadata.key for resource, _ in batch.refused]
+        results += await asyncio.gather(*(self.refuse(resource, problem) for resource, problem in batch.refused))
         return dict(zip(keys + refused, results, strict=True))
 
-    async def refuse(self, topic: EventTopic, problem: BackendError | Refusal) -> Next:
-        """Say why a topic cannot even be looked at."""
-        kind, key = EventTopic.kind, topic.metadata.key
-        self.metrics.reconciled.labels(kind, problem.reason).inc()
+    async def refuse(self, resource: R, problem: BackendError | Refusal) -> Next:
+        """Say why a resource cannot even be looked at."""
+        self.metrics.reconciled.labels(self.kind, problem.reason).inc()
         try:
-            await self.reporter.topic_status(topic, topic_status_without_pass(topic, problem))
+            await self.reporter.status(self.shelf, resource, status_without_pass(resource, problem))
         except (Unavailable, Rejected) as error:
-            logger.warning("status not written: %s", error, extra={"fields": key_fields(kind, key)})
+            fields = key_fields(self.kind, resource.metadata.key)
+            logger.warning("status not written: %s", error, extra={"fields": fields})
             return Next.RETRY
         return Next.DONE
 
-    async def _reported(self, flight: Flight) -> Next:
-        """Report; a fault in the report of one topic is its own and does not take the batch along."""
+    async def _reported(self, flight: Flight[C]) -> Next:
+        """Report; a fault in the report of one resource is its own and does not take the batch along."""
         try:
             return await self._report(flight)
         except Exception:
-            fields = key_fields(EventTopic.kind, flight.case.resource.metadata.key)
+            fields = key_fields(self.kind, flight.resource.metadata.key)
             logger.exception("not reported: this is a fault of the operator", extra={"fields": fields})
             return Next.RETRY
 
-    async def _report(self, flight: Flight) -> Next:
-        case, fields = flight.case, key_fields(EventTopic.kind, flight.case.resource.metadata.key)
+    async def _report(self, flight: Flight[C]) -> Next:
+        metadata = flight.resource.metadata
+        fields = key_fields(self.kind, metadata.key)
         if flight.obstacle is not None:
             logger.info("again: %s", flight.obstacle, extra={"fields": fields})
             return Next.RETRY
         error = first_error(flight.outcomes)
-        status = topic_status(case, flight.decision, flight.outcomes)
+        status = self.status_of(flight)
         try:
             await self._settle(flight, status, error)
         except (Conflict, Unavailable, Rejected) as obstacle:
             logger.warning("not written: %s", obstacle, extra={"fields": fields})
             return Next.RETRY
         self._account(flight, status, fields)
-        await self.reporter.events(
-            EventTopic.kind, case.resource.metadata, occurrences(case, flight.decision, flight.outcomes)
-        )
+        await self.reporter.events(self.kind, metadata, self.occurrences_of(flight))
         return Next.RETRY if isinstance(error, Unavailable) else Next.DONE
 
-    async def _settle(self, flight: Flight, status: EventTopicStatus, error: BackendError | None) -> None:
+    async def _settle(self, flight: Flight[C], status: ManagedStatus, error: BackendError | None) -> None:
         """Write the status, and let go of the resource where nothing outside needs it any more."""
-        case = flight.case
-        release = error is None and not flight.decision.finalizer and FINALIZER in case.resource.metadata.finalizers
-        if not (release and case.resource.metadata.deleting):
-            await self.reporter.topic_status(case.resource, status)
+        resource = flight.resource
+        release = error is None and not flight.decision.finalizer and FINALIZER in resource.metadata.finalizers
+        if not (release and resource.metadata.deleting):
+            await self.reporter.status(self.shelf, resource, status)
         if release:
-            await self.reporter.finalizer(case.resource, present=False)
+            await self.reporter.finalizer(self.shelf, resource, present=False)
 
-    def _account(self, flight: Flight, status: EventTopicStatus, fields: Mapping[str, str]) -> None:
+    def _account(self, flight: Flight[C], status: ManagedStatus, fields: Mapping[str, str]) -> None:
         ready = condition(status.conditions, ConditionType.READY)
         reason = flight.outcome = ready.reason if ready else ""
-        self.metrics.reconciled.labels(EventTopic.kind, reason).inc()
-        done: list[Outcome[TopicChange, ObservedTopic]] = [each for each in flight.outcomes if each.error is None]
+        self.metrics.reconciled.labels(self.kind, reason).inc()
+        done = [each for each in flight.outcomes if each.error is None]
         if flight.decision.repairs_drift and done:
-            self.metrics.drift.labels(EventTopic.kind).inc()
-        before = condition(flight.case.resource.status.conditions, ConditionType.READY)
+            self.metrics.drift.labels(self.kind).inc()
+        before = condition(flight.resource.status.conditions, ConditionType.READY)
         if done or before is None or before.reason != reason:  # an outcome that stands is not told again
             outcome = {**fields, "outcome": reason, "changes": [each.change.describe() for each in done]}
             logger.info("reconciled", extra={"fields": outcome})
-
-
-def _decided(case: TopicCase) -> Decision:
-    """Decide; a fault in the decision of one topic is its own and does not take the batch along."""
-    try:
-        return decide(case)
-    except Exception as error:
-        fields = key_fields(EventTopic.kind, case.resource.metadata.key)
-        logger.exception("no decision: this is a fault of the operator", extra={"fields": fields})
-        message = f"the operator could not decide ({type(error).__name__}): please report this, its log has the details"
-        return Decision(
-            refusals=(Refusal(Reason.INTERNAL_ERROR, message),),
-            finalizer=FINALIZER in case.resource.metadata.finalizers,
-        )

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Condition
 from eventplane.api.event_bus import EventBus, EventBusStatus
-from eventplane.api.event_topic import EventTopic, EventTopicStatus
 from eventplane.api.metadata import Metadata
+from eventplane.api.resource import ManagedStatus
 from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
-from eventplane.controllers.store import Key, Store
+from eventplane.controllers.shelf import Key, R, Shelf
+from eventplane.controllers.store import Store
 from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import Rejected, Unavailable
-from eventplane.planning.readiness import with_transition_times
+from eventplane.planning.verdicts import with_transition_times
 
 logger = logging.getLogger(__name__)
 
@@ -27,56 +29,61 @@ class Reporter:
         self._store = store
         self._now = now
         self._slots = asyncio.Semaphore(concurrency)
+        self._turns: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def topic_status(self, topic: EventTopic, status: EventTopicStatus) -> None:
-        """Write the status of a topic if it differs from what it shows.
-
-        Raises:
-            Unavailable: the API server did not answer.
-        """
-        before = self._shown(topic).status
-        status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
-        if status == before:
-            return
-        version = await self._write(EventTopic.plural, topic.metadata, before.to_wire(), status.to_wire())
-        if version is not None:
-            self._store.wrote_topic_status(topic.metadata.key, topic.metadata.uid, status, version)
-
-    async def bus_status(self, bus: EventBus, status: EventBusStatus) -> None:
-        """Write the status of a bus if it differs from what it shows.
+    async def status(self, shelf: Shelf[R], resource: R, status: ManagedStatus) -> None:
+        """Write the status of a resource if it differs from what it shows.
 
         Raises:
             Unavailable: the API server did not answer.
         """
-        before = self._store.buses.get(bus.metadata.key, bus).status
+        before = shelf.shown(resource).status
         status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
         if status == before:
             return
-        version = await self._write(EventBus.plural, bus.metadata, before.to_wire(), status.to_wire())
+        version = await self._write(resource.plural, resource.metadata, before.to_wire(), status.to_wire())
         if version is not None:
-            self._store.wrote_bus_status(bus.metadata.key, bus.metadata.uid, status, version)
+            shelf.wrote_status(resource, status, version)
 
-    async def finalizer(self, topic: EventTopic, *, present: bool) -> EventTopic | None:
+    async def bus_status(self, bus: EventBus, update: Callable[[EventBusStatus], EventBusStatus]) -> None:
+        """Write what an update makes of the status of a bus, if it differs from what it shows.
+
+        The lanes of a bus take turns, so that none of them undoes what another has just written.
+
+        Raises:
+            Unavailable: the API server did not answer.
+        """
+        async with self._turns[bus.metadata.key]:
+            before = self._store.buses.get(bus.metadata.key, bus).status
+            status = update(before)
+            status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
+            if status == before:
+                return
+            version = await self._write(EventBus.plural, bus.metadata, before.to_wire(), status.to_wire())
+            if version is not None:
+                self._store.wrote_bus_status(bus.metadata.key, bus.metadata.uid, status, version)
+
+    async def finalizer(self, shelf: Shelf[R], resource: R, *, present: bool) -> R | None:
         """Set or take away our finalizer; return the resource as it is then, or None if it is gone.
 
         Raises:
             Conflict: somebody else changed the resource meanwhile.
             Unavailable: the API server did not answer.
         """
-        shown = self._shown(topic).metadata
+        shown = shelf.shown(resource).metadata
         others = tuple(name for name in shown.finalizers if name != FINALIZER)
         finalizers = (*others, FINALIZER) if present else others
         version = shown.resource_version
         if finalizers != shown.finalizers:
             try:
                 async with self._slots:
-                    version = await self._api.patch_finalizers(EventTopic.plural, shown, finalizers)
+                    version = await self._api.patch_finalizers(resource.plural, shown, finalizers)
             except Gone:
                 return None
         # all else stays as it was when the decision fell, of which alone the status will speak
-        metadata = topic.metadata.model_copy(update={"finalizers": finalizers, "resource_version": version})
-        self._store.wrote_finalizers(topic.metadata.key, topic.metadata.uid, finalizers, version)
-        return topic.model_copy(update={"metadata": metadata})
+        metadata = resource.metadata.model_copy(update={"finalizers": finalizers, "resource_version": version})
+        shelf.wrote_finalizers(resource, finalizers, version)
+        return resource.model_copy(update={"metadata": metadata})
 
     async def events(self, kind: str, metadata: Metadata, those: Iterable[Occurrence]) -> None:
         """Post Events; they are a courtesy, so a failure is logged and forgotten."""
@@ -95,11 +102,6 @@ class Reporter:
                 logger.warning(
                     "an Event could not be posted: %s", error, extra={"fields": key_fields(kind, metadata.key)}
                 )
-
-    def _shown(self, topic: EventTopic) -> EventTopic:
-        """Take the resource as last seen or written: another of its fields may have moved on since the pass began."""
-        known = self._store.topics.get(topic.metadata.key)
-        return known if known is not None and known.metadata.uid == topic.metadata.uid else topic
 
     def _dated(self, conditions: tuple[Condition, ...], before: tuple[Condition, ...]) -> tuple[Condition, ...]:
         now = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,36 +1,40 @@
-"""What the watch has shown so far: resources by key, and the look-ups that decisions need. In memory, without IO."""
+"""What the watch has shown so far: buses, namespaces, and the resources on them with who refers to whom. Without IO."""
 
-import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
 
 from eventplane.api.event_bus import EventBus, EventBusStatus
-from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
-from eventplane.planning.buses import BusDirectory, bus_reference
+from eventplane.api.resource import Managed
+from eventplane.api.schema import Schema
+from eventplane.controllers.shelf import Key, Shelf, cause
+from eventplane.planning.buses import BusDirectory
+from eventplane.planning.dependencies import Place, needs_of, outward
 from eventplane.planning.desired import topic_name
-from eventplane.planning.plan import Refusal
+from eventplane.planning.schema_desired import subject_name
 
-Key: TypeAlias = tuple[str, str]
-"""Namespace and name of a resource."""
+__all__ = ["Key", "Shelf", "Store"]
 
 
 class Store:
     """Resources as last seen, or as last written where the watch has not caught up with our own writes."""
 
     def __init__(self) -> None:
-        self.topics: dict[Key, EventTopic] = {}
+        self.topics = Shelf(EventTopic, topic_name, lambda: self.directory, self._moved)
+        self.schemas = Shelf(Schema, self._subject_of, lambda: self.directory, self._moved)
         self.buses: dict[Key, EventBus] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
-        self._invalid: dict[Key, Refusal] = {}
+        self.on_outward_change: Callable[[Iterable[Place]], None] = lambda _places: None
+        """Told which resources may have to be looked at again, because one that they refer to, or that refers to
+        them, has changed."""
         self._directory: BusDirectory | None = None
-        self._places: dict[Key, _Place] = {}
-        self._by_name: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
-        self._by_bus: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._by_age: defaultdict[tuple[Key, str], list[tuple[str, str]]] = defaultdict(list)
+        self._needed_by: defaultdict[Place, set[Place]] = defaultdict(set)
 
-    # --- what the watch shows
+    @property
+    def shelves(self) -> tuple[Shelf[EventTopic], Shelf[Schema]]:
+        """The resources of each kind that lives on a bus."""
+        return (self.topics, self.schemas)
 
     def is_news(self, known: Metadata | None, seen: Metadata) -> bool:
         """Tell whether an object is newer than what is stored, which may be our own write seen before its echo.
@@ -42,23 +46,13 @@ class Store:
         age, stored = _version(seen.resource_version), _version(known.resource_version)
         return age > stored or (age == stored and _intent(seen) != _intent(known))
 
-    def put_topic(self, topic: EventTopic, invalid: Refusal | None = None) -> bool:
-        """Store a topic, or why it is not understood; tell whether something that decisions hang on has changed."""
-        key = topic.metadata.key
-        self._invalid.pop(key, None)
-        if invalid is not None:
-            self._invalid[key] = invalid
-        before = self.topics.get(key)
-        self._displace(key)
-        self.topics[key] = topic
-        self._place(topic)
-        return before is None or _cause(before) != _cause(topic)
+    # --- buses and namespaces
 
     def put_bus(self, bus: EventBus) -> bool:
         """Store a bus; tell whether something that decisions hang on has changed."""
         before = self.buses.get(bus.metadata.key)
         self.buses[bus.metadata.key] = bus
-        changed = before is None or _cause(before) != _cause(bus)
+        changed = before is None or cause(before) != cause(bus)
         if changed:
             self._replace_all()
         return changed
@@ -71,15 +65,6 @@ class Store:
             self._replace_all(namespace=name)
         return changed
 
-    def remove_topic(self, key: Key, uid: str) -> EventTopic | None:
-        """Forget a topic, unless another with its name has taken its place."""
-        topic = self.topics.get(key)
-        if topic is None or topic.metadata.uid != uid:
-            return None
-        self._displace(key)
-        self._invalid.pop(key, None)
-        return self.topics.pop(key)
-
     def remove_bus(self, key: Key, uid: str) -> EventBus | None:
         """Forget a bus, unless another with its name has taken its place."""
         bus = self.buses.get(key)
@@ -89,32 +74,12 @@ class Store:
         self._replace_all()
         return bus
 
-    # --- what we wrote
-
-    def wrote_topic_status(self, key: Key, uid: str, status: EventTopicStatus, resource_version: str) -> None:
-        """Remember our own write, so that a pass before its echo does not repeat it."""
-        topic = self.topics.get(key)
-        if topic is not None and topic.metadata.uid == uid:
-            metadata = topic.metadata.model_copy(update={"resource_version": resource_version})
-            self.put_topic(topic.model_copy(update={"status": status, "metadata": metadata}), self._invalid.get(key))
-
-    def wrote_finalizers(self, key: Key, uid: str, finalizers: tuple[str, ...], resource_version: str) -> None:
-        """Remember our own write, so that a pass before its echo does not repeat it."""
-        topic = self.topics.get(key)
-        if topic is not None and topic.metadata.uid == uid:
-            metadata = topic.metadata.model_copy(
-                update={"finalizers": finalizers, "resource_version": resource_version}
-            )
-            self.topics[key] = topic.model_copy(update={"metadata": metadata})
-
     def wrote_bus_status(self, key: Key, uid: str, status: EventBusStatus, resource_version: str) -> None:
         """Remember our own write, so that a pass before its echo does not repeat it."""
         bus = self.buses.get(key)
         if bus is not None and bus.metadata.uid == uid:
             metadata = bus.metadata.model_copy(update={"resource_version": resource_version})
             self.buses[key] = bus.model_copy(update={"status": status, "metadata": metadata})
-
-    # --- look-ups
 
     @property
     def directory(self) -> BusDirectory:
@@ -123,99 +88,61 @@ class Store:
             self._directory = BusDirectory(self.buses.values(), self.namespaces)
         return self._directory
 
-    def bus_of(self, topic: EventTopic) -> EventBus | Refusal:
-        """Find the bus of a topic; one that is not understood has none."""
-        return self._invalid.get(topic.metadata.key) or self.directory.resolve(
-            topic.metadata.namespace, bus_reference(topic)
-        )
-
-    def topics_of(self, bus: Key) -> Iterable[Key]:
-        """List the topics of a bus."""
-        return tuple(self._by_bus.get(bus, ()))
-
-    def rivals_of(self, topic: EventTopic) -> tuple[Metadata, ...]:
-        """List the other topics that would own the same topic of the same bus and are not on their way out."""
-        place = self._places.get(topic.metadata.key)
-        if place is None or place.topic is None:
-            return ()
-        return self._owners_named(place.bus, place.topic, topic.metadata.key)
-
-    def rivals_named_by(self, topic: EventTopic) -> tuple[Metadata, ...]:
-        """List the topics that a new one, not stored yet, would rival."""
-        bus = self.bus_of(topic)
-        name = None if isinstance(bus, Refusal) else topic_name(topic, bus)
-        if isinstance(bus, Refusal) or not isinstance(name, str):
-            return ()
-        return self._owners_named(bus.metadata.key, name, topic.metadata.key)
-
-    def _owners_named(self, bus: Key, name: str, asking: Key) -> tuple[Metadata, ...]:
-        others = (self.topics[key] for key in self._by_name.get((bus, name), set()) - {asking})
-        return tuple(each.metadata for each in others if not each.metadata.deleting and each.spec.mode != "Observe")
-
-    def elders_in_namespace(self, topic: EventTopic) -> int:
-        """Count the older topics of the same namespace on the same bus."""
-        place = self._places.get(topic.metadata.key)
-        if place is None:  # not stored yet: all are older
-            bus = self.bus_of(topic)
-            known = (
-                () if isinstance(bus, Refusal) else self._by_age.get((bus.metadata.key, topic.metadata.namespace), ())
-            )
-            return len(known)
-        return bisect.bisect_left(self._by_age[place.bus, topic.metadata.namespace], topic.metadata.seniority)
-
-    def claimants(self, bus: Key, name: str) -> Iterator[Key]:
-        """List the topics that name a topic of a bus."""
-        yield from self._by_name.get((bus, name), ())
-
-    # --- indexes
-
-    def _place(self, topic: EventTopic) -> None:
-        bus = self.bus_of(topic)
-        if isinstance(bus, Refusal):
-            return
-        name = topic_name(topic, bus)
-        place = _Place(bus.metadata.key, name if isinstance(name, str) else None, topic.metadata)
-        self._places[topic.metadata.key] = place
-        self._by_bus[place.bus].add(topic.metadata.key)
-        bisect.insort(self._by_age[place.bus, topic.metadata.namespace], topic.metadata.seniority)
-        if place.topic is not None:
-            self._by_name[place.bus, place.topic].add(topic.metadata.key)
-
-    def _displace(self, key: Key) -> None:
-        place = self._places.pop(key, None)
-        if place is None:
-            return
-        self._by_bus[place.bus].discard(key)
-        ages = self._by_age[place.bus, key[0]]
-        del ages[bisect.bisect_left(ages, place.metadata.seniority)]
-        if place.topic is not None:
-            self._by_name[place.bus, place.topic].discard(key)
-            if not self._by_name[place.bus, place.topic]:
-                del self._by_name[place.bus, place.topic]
-
     def _replace_all(self, namespace: str | None = None) -> None:
         self._directory = None
-        for key, topic in self.topics.items():
-            if namespace is None or key[0] == namespace:
-                self._displace(key)
-                self._place(topic)
+        for shelf in self.shelves:
+            shelf.replace(namespace)
 
+    # --- who refers to whom
 
-class _Place:
-    """Where a topic stands in the indexes, remembered so that it can be taken out again."""
+    def users_of(self, place: Place) -> tuple[Place, ...]:
+        """List the resources that refer to one, in order."""
+        return tuple(sorted(self._needed_by.get(place, ())))
 
-    __slots__ = ("bus", "metadata", "topic")
+    def _moved(self, before: Managed | None, after: Managed | None) -> None:
+        """Keep the references up to date, and tell of those who have to be looked at again."""
+        resource = after or before
+        assert resource is not None  # noqa: S101 - one of them is given
+        place = (resource.kind, resource.metadata.key)
+        old = needs_of(before) if before is not None else frozenset()
+        new = needs_of(after) if after is not None else frozenset()
+        for needed in old - new:
+            self._needed_by[needed].discard(place)
+            if not self._needed_by[needed]:
+                del self._needed_by[needed]
+        for needed in new - old:
+            self._needed_by[needed].add(place)
+        again = set(old ^ new)
+        if (outward(before) if before else None) != (outward(after) if after else None):
+            again |= self._needed_by.get(place, set())
+        if again:
+            self.on_outward_change(again)
 
-    def __init__(self, bus: Key, topic: str | None, metadata: Metadata) -> None:
-        self.bus = bus
-        self.topic = topic
-        self.metadata = metadata
+    def schemas_of(self, topic: EventTopic) -> Mapping[str, Schema | None]:
+        """Find the Schemas that a topic names, by part of its records; None where one does not exist."""
+        named = {"key": topic.spec.schemas.key, "value": topic.spec.schemas.value}
+        namespace = topic.metadata.namespace
+        return {part: self.schemas.get((namespace, each.name)) for part, each in named.items() if each is not None}
 
+    def imports_of(self, schema: Schema) -> Mapping[Key, Schema | None]:
+        """Find the Schemas that one refers to, and those to which they refer; None where one does not exist."""
+        found: dict[Key, Schema | None] = {}
+        look = [schema]
+        while look:
+            for kind, key in needs_of(look.pop()):
+                if kind == Schema.kind and key not in found:
+                    found[key] = imported = self.schemas.get(key)
+                    look += [imported] if imported is not None else []
+        return found
 
-def _cause(resource: EventTopic | EventBus) -> tuple[object, ...]:
-    """Reduce a resource to what makes a pass necessary: not its status, which is our own."""
-    metadata = resource.metadata
-    return (metadata.uid, metadata.generation, metadata.deletion_timestamp, tuple(sorted(metadata.annotations.items())))
+    def topic_of(self, schema: Schema) -> EventTopic | None:
+        """Find the topic that a schema's subject is named after."""
+        topic = schema.spec.topic
+        return self.topics.get((schema.metadata.namespace, topic.name)) if topic is not None else None
+
+    def _subject_of(self, schema: Schema, bus: EventBus) -> str | None:
+        name = subject_name(schema, bus, self.topic_of(schema), schema.spec.definition)
+        return name if isinstance(name, str) else None
 
 
 def _intent(metadata: Metadata) -> tuple[object, ...]:

@@ -1,30 +1,30 @@
-"""Topics that have no bus: they are told why, and let go when they are deleted."""
+"""Resources that have no bus: they are told why, and let go when they are deleted."""
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final, Generic
 
-from eventplane.api import FINALIZER
-from eventplane.api.event_topic import EventTopic
 from eventplane.backends.kubernetes import Conflict
 from eventplane.controllers.queue import WorkQueue
-from eventplane.controllers.reconcile import Next, TopicReconciler
+from eventplane.controllers.reconcile import Next, R, Reconciler
 from eventplane.controllers.reporting import key_fields
-from eventplane.controllers.store import Key
+from eventplane.controllers.shelf import Key
+from eventplane.planning.decision import has_finalizer
+from eventplane.planning.farewell import farewell_to
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Refusal
-from eventplane.planning.topic_decisions import farewell_to
 
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 500
 
 
-class UnboundLane:
-    """The lane of those whose bus does not exist, is ambiguous, or does not let them in."""
+class UnboundLane(Generic[R]):
+    """The lane of those whose bus does not exist, is ambiguous, does not let them in, or lacks what they need."""
 
-    def __init__(self, reconciler: TopicReconciler) -> None:
+    def __init__(self, reconciler: Reconciler[R, Any, Any]) -> None:
         self._reconciler = reconciler
+        self._shelf = reconciler.shelf
         self.queue: WorkQueue[Key] = WorkQueue(asyncio.get_running_loop().time)
 
     async def run(self) -> None:
@@ -42,25 +42,25 @@ class UnboundLane:
         try:
             return await self._part_or_refuse(key)
         except Exception:
-            fields = key_fields(EventTopic.kind, key)
+            fields = key_fields(self._reconciler.kind, key)
             logger.exception("not told: this is a fault of the operator", extra={"fields": fields})
             return Next.RETRY
 
     async def _part_or_refuse(self, key: Key) -> Next:
-        topic = self._reconciler.store.topics.get(key)
-        if topic is None or (topic.metadata.deleting and FINALIZER not in topic.metadata.finalizers):
+        resource = self._shelf.get(key)
+        if resource is None or (resource.metadata.deleting and not has_finalizer(resource)):
             return Next.DONE
-        bus = self._reconciler.store.bus_of(topic)
+        bus = self._reconciler.home_of(resource)
         if not isinstance(bus, Refusal):
             return Next.DONE  # it has found one
-        if topic.metadata.deleting and farewell_to(topic, None, self._reconciler.now()).release:
-            return await self._let_go(key)
-        told = await self._reconciler.refuse(topic, bus)
-        return Next.RETRY if topic.metadata.deleting else told
+        if resource.metadata.deleting and farewell_to(resource, None, self._reconciler.now()).release:
+            return await self._let_go(resource)
+        told = await self._reconciler.refuse(resource, bus)
+        return Next.RETRY if resource.metadata.deleting else told
 
-    async def _let_go(self, key: Key) -> Next:
+    async def _let_go(self, resource: R) -> Next:
         try:
-            await self._reconciler.reporter.finalizer(self._reconciler.store.topics[key], present=False)
+            await self._reconciler.reporter.finalizer(self._shelf, resource, present=False)
         except (Conflict, Unavailable, Rejected):
             return Next.RETRY
         return Next.DONE

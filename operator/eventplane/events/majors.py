@@ -1,11 +1,11 @@
-"""The major versions of a subject: which schema belongs to which, and how data moves between neighbours.
+"""The major versions of a subject: where each begins, and how data moves between neighbours.
 
-The record is kept in the registry itself, beside the subject, so that whoever reads events needs nothing else.
+The record is kept in the registry itself, beside the subject, so that whoever reads events needs nothing else. It is
+written before the first version of a new major version is registered: no event can be met whose major is not known.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 _KEYWORD: Final = "x-eventplane-majors"
@@ -13,34 +13,38 @@ _KEYWORD: Final = "x-eventplane-majors"
 
 @dataclass(frozen=True, slots=True)
 class MajorStep:
-    """How the data of one major version becomes that of the next, and back: CEL expressions over `event`."""
+    """Where one major version ends, and how its data becomes that of the next, and back: CEL over `event`."""
 
     lower: int
     """The older major version; the newer one is the next."""
+    last_version: int
+    """The subject's last version of the older major version; all later versions belong to newer ones."""
     up: str
     down: str
 
 
 @dataclass(frozen=True, slots=True)
 class Majors:
-    """What is on record about a subject's major versions."""
+    """What is on record about a subject's major versions, oldest step first."""
 
-    by_version: Mapping[int, int] = field(default_factory=dict)
-    """Major version by version number of the subject; what is not here is major version 1."""
-    by_id: Mapping[int, int] = field(default_factory=dict)
-    """Major version by schema id, for readers."""
     steps: tuple[MajorStep, ...] = ()
 
     def major_of(self, version: int) -> int:
         """Tell the major version of a version of the subject."""
-        return self.by_version.get(version, 1)
+        return 1 + sum(step.last_version < version for step in self.steps)
+
+    @property
+    def latest(self) -> int:
+        """The newest major version."""
+        return 1 + len(self.steps)
 
     def to_text(self) -> str:
         """Render as a JSON schema that any document satisfies and that carries the record in a keyword of its own."""
         record = {
-            "versions": {str(version): major for version, major in sorted(self.by_version.items())},
-            "ids": {str(identity): major for identity, major in sorted(self.by_id.items())},
-            "steps": [{"lower": each.lower, "up": each.up, "down": each.down} for each in self.steps],
+            "steps": [
+                {"lower": each.lower, "lastVersion": each.last_version, "up": each.up, "down": each.down}
+                for each in self.steps
+            ]
         }
         return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", _KEYWORD: record}, sort_keys=True)
 
@@ -57,9 +61,10 @@ def majors_from_text(text: str) -> Majors | None:
         return None
     try:
         return Majors(
-            by_version={int(version): int(major) for version, major in record["versions"].items()},
-            by_id={int(identity): int(major) for identity, major in record["ids"].items()},
-            steps=tuple(MajorStep(int(each["lower"]), str(each["up"]), str(each["down"])) for each in record["steps"]),
+            tuple(
+                MajorStep(int(each["lower"]), int(each["lastVersion"]), str(each["up"]), str(each["down"]))
+                for each in record["steps"]
+            )
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a record of major versions: {error}") from error

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from eventplane.api import DEFAULT_BUS_ANNOTATION
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus, LabelSelector, LabelSelectorRequirement
-from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import BusRef
+from eventplane.api.resource import Managed
 from eventplane.planning.plan import Refusal
 
 
@@ -107,12 +107,12 @@ def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> 
     return holds[requirement.operator]
 
 
-def bus_reference(topic: EventTopic) -> BusRef | None:
-    """Name the bus of a topic: the one it says, else the one where it has been applied; None leaves it to the default.
+def bus_reference(resource: Managed) -> BusRef | None:
+    """Name the bus of a resource: what it says, else where it has been applied; None leaves it to the default.
 
-    A change of defaults moves no topic: it would be created anew, empty, in a place where nobody looks for it.
+    A change of defaults moves nothing: a topic would be created anew, empty, in a place where nobody looks for it.
     """
-    if topic.spec.bus_ref is not None or topic.status.bus is None or topic.status.applied is None:
-        return topic.spec.bus_ref
-    namespace, _, name = topic.status.bus.partition("/")
+    if resource.spec.bus_ref is not None or resource.status.bus is None or resource.status.applied is None:
+        return resource.spec.bus_ref
+    namespace, _, name = resource.status.bus.partition("/")
     return BusRef(name=name, namespace=namespace) if namespace and name else None

@@ -69,14 +69,19 @@ def connect(bus: EventBus, secrets: Secrets) -> KafkaConnection | Refusal:
 
 def connect_registry(bus: EventBus, secrets: Secrets) -> RegistryConnection | Refusal:
     """Make the connection to the registry of a bus, or say which Secret or key is in the way."""
-    if bus.spec.schema_registry is None:
-        return Refusal(
-            Reason.REGISTRY_NOT_CONFIGURED,
-            f"EventBus {'/'.join(bus.metadata.key)} has no schema registry: its owner can name one in"
-            " spec.schemaRegistry",
-        )
+    registry = bus.spec.schema_registry
+    if registry is None:
+        return no_registry(bus)
     missing = _missing(bus, _needed_for_registry(bus), secrets)
-    return missing or _registry_connection(bus.spec.schema_registry, _given(secrets))
+    return missing or _registry_connection(registry, _given(secrets))
+
+
+def no_registry(bus: EventBus) -> Refusal:
+    """Say that a bus has no schema registry, and who can change that."""
+    return Refusal(
+        Reason.REGISTRY_NOT_CONFIGURED,
+        f"EventBus {'/'.join(bus.metadata.key)} has no schema registry: its owner can name one in spec.schemaRegistry",
+    )
 
 
 _Needed = Iterator[tuple[str, tuple[str, ...]]]

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from eventplane.api.conditions import ConditionType
-from eventplane.planning.outcome import Unavailable
-from eventplane.planning.readiness import TopicOutcome, condition, first_error
-from eventplane.planning.topic_changes import ClaimTopic, CreateTopic, ReleaseTopic
-from eventplane.planning.topic_decisions import Decision, TopicCase
+from eventplane.api.resource import Managed
+from eventplane.planning.decision import Decision
+from eventplane.planning.outcome import Change, Outcome, Unavailable
+from eventplane.planning.readiness import TopicOutcome
+from eventplane.planning.topic_changes import ClaimTopic, CreateTopic, ReleaseTopic, TopicChange
+from eventplane.planning.topic_decisions import TopicCase
+from eventplane.planning.verdicts import condition, first_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,9 @@ class Occurrence:
     message: str
 
 
-def occurrences(case: TopicCase, decision: Decision, outcomes: Sequence[TopicOutcome]) -> Iterator[Occurrence]:
+def occurrences(
+    case: TopicCase, decision: Decision[TopicChange], outcomes: Sequence[TopicOutcome]
+) -> Iterator[Occurrence]:
     """Tell what happened to an existing topic, and what is refused now and was not before.
 
     The creation of a topic is no occurrence: Ready tells it, and one write per new topic is enough.
@@ -32,7 +37,14 @@ def occurrences(case: TopicCase, decision: Decision, outcomes: Sequence[TopicOut
         yield Occurrence(warning=False, reason=reason, message=change.describe())
     if decision.repairs_drift and any(isinstance(change, CreateTopic) for change in done):
         yield Occurrence(warning=True, reason="DriftRepaired", message=f"topic {case.desired.topic} was gone: created")
-    known = condition(case.resource.status.conditions, ConditionType.STALLED)
+    yield from problem_occurrence(case.resource, decision, outcomes)
+
+
+def problem_occurrence(
+    resource: Managed, decision: Decision[Change], outcomes: Sequence[Outcome[Change, object]]
+) -> Iterator[Occurrence]:
+    """Tell what is refused or rejected now and was not before."""
+    known = condition(resource.status.conditions, ConditionType.STALLED)
     problem = first_error(outcomes) or next(iter(decision.refusals), None)
     if (
         problem is not None

@@ -1,41 +1,39 @@
-"""Outcomes to status: what is said about a resource after a pass, in conditions that kstatus understands.
-
-Ready is always there. Reconciling, Stalled and Drifted are there while they hold, as kstatus recommends for
-conditions whose presence is the news (github.com/kubernetes-sigs/cli-utils, pkg/kstatus).
-"""
+"""Outcomes to status: what is said about an EventTopic and an EventBus after a pass."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from eventplane.api import APPROVE_ANNOTATION, PAUSED_ANNOTATION
-from eventplane.api.conditions import Condition, ConditionType, Reason, Status
-from eventplane.api.event_bus import EventBus, EventBusStatus, Orphan
-from eventplane.api.event_topic import DriftEntry, EventTopic, EventTopicStatus, PendingPlan
-from eventplane.planning.outcome import BackendError, Outcome, Unavailable
-from eventplane.planning.plan import Plan, Refusal
+from eventplane.api import PAUSED_ANNOTATION
+from eventplane.api.conditions import Condition, ConditionType, Reason
+from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.event_topic import EventTopicStatus
+from eventplane.planning.decision import Decision, Hold
+from eventplane.planning.outcome import BackendError, Outcome
+from eventplane.planning.plan import Refusal
 from eventplane.planning.topic_changes import AddPartitions, CreateTopic, TopicChange
-from eventplane.planning.topic_decisions import Decision, Hold, TopicCase
+from eventplane.planning.topic_decisions import TopicCase
+from eventplane.planning.topic_schemas import bound_schemas, unready_schema
 from eventplane.planning.topic_state import ExistingTopic, ObservedTopic
+from eventplane.planning.verdicts import (
+    Verdict,
+    condition,
+    conditions_of,
+    drift_entries,
+    drift_message,
+    first_error,
+    hold_message,
+    pending,
+    verdict_of,
+)
 
 TopicOutcome = Outcome[TopicChange, ObservedTopic]
 _NAME_OF_ANOTHER: Final = frozenset({Reason.OWNED_BY_ANOTHER, Reason.TOPIC_EXISTS, Reason.INTERNAL_TOPIC})
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a resource is ready, and why; the other conditions follow from it."""
-
-    status: Status
-    reason: Reason
-    message: str
-    reconciling: bool = False
-    """The operator goes on by itself."""
-    stalled: bool = False
-    """The user must act."""
-
-
-def topic_status(case: TopicCase, decision: Decision, outcomes: Sequence[TopicOutcome]) -> EventTopicStatus:
+def topic_status(
+    case: TopicCase, decision: Decision[TopicChange], outcomes: Sequence[TopicOutcome]
+) -> EventTopicStatus:
     """Say what is the case about an EventTopic after its pass."""
     error = first_error(outcomes)
     existing = _existing_after(case.observed.existing, outcomes)
@@ -53,15 +51,16 @@ def topic_status(case: TopicCase, decision: Decision, outcomes: Sequence[TopicOu
         topic_id=ours.topic_id if ours else None,
         partitions=ours.partitions if ours else None,
         replication_factor=ours.replication_factor if ours else None,
+        schemas=bound_schemas(case.resource, case.schemas),
         applied=_applied(case, decision, against, ours),
-        plan=_pending(decision.held),
-        drift=tuple(DriftEntry(setting=d.setting, expected=d.expected, actual=d.actual) for d in decision.drift),
-        conditions=_conditions(verdict, case.resource.metadata.generation, drifted=_drift_message(decision)),
+        plan=pending(decision.held),
+        drift=drift_entries(decision),
+        conditions=conditions_of(verdict, case.resource.metadata.generation, drifted=drift_message(decision)),
     )
 
 
 def _applied(
-    case: TopicCase, decision: Decision, against: Collection[Reason], topic: ExistingTopic | None
+    case: TopicCase, decision: Decision[TopicChange], against: Collection[Reason], topic: ExistingTopic | None
 ) -> str | None:
     """Fingerprint what has been applied in full, last and on this bus.
 
@@ -80,7 +79,7 @@ def _applied(
 
 
 def _topic_verdict(
-    case: TopicCase, decision: Decision, existing: ExistingTopic | None, error: BackendError | None
+    case: TopicCase, decision: Decision[TopicChange], existing: ExistingTopic | None, error: BackendError | None
 ) -> Verdict:
     """Judge a pass; the first row that fits wins.
 
@@ -93,6 +92,7 @@ def _topic_verdict(
     | being deleted while paused          | False               | Paused                 |             |
     | being deleted                       | False               | Deleting               | Reconciling |
     | the topic does not exist            | False               | Drifted                |             |
+    | a Schema of its records is not      | False               | SchemaNotReady         | Reconciling |
     | else                                | True                | Ready, or Paused       |             |
     """
     if error is not None:
@@ -102,7 +102,7 @@ def _topic_verdict(
         return Verdict("False", decision.refusals[0].reason, message, stalled=True)
     held = decision.held
     if decision.hold is not None and held is not None and held.changes:
-        return Verdict("False", Reason(decision.hold), _hold_message(decision.hold, held))
+        return Verdict("False", Reason(decision.hold), hold_message(decision.hold, held))
     if case.resource.metadata.deleting:
         return _verdict_of_deletion(case.desired.topic, decision.hold)
     return _verdict_of_state(case, decision, existing)
@@ -116,131 +116,62 @@ def _verdict_of_deletion(topic: str, hold: Hold | None) -> Verdict:
     return Verdict("False", Reason.DELETING, message, reconciling=True)
 
 
-def _verdict_of_state(case: TopicCase, decision: Decision, existing: ExistingTopic | None) -> Verdict:
+def _verdict_of_state(case: TopicCase, decision: Decision[TopicChange], existing: ExistingTopic | None) -> Verdict:
     topic, policy = case.desired.topic, case.resource.spec.drift_policy
     if existing is None:
         return Verdict("False", Reason.DRIFTED, f"topic {topic} was deleted and driftPolicy leaves it so")
     state = f"topic {topic} is as desired"
     if decision.drift or policy == "Ignore":
         state = f"topic {topic} was made as desired; driftPolicy {policy} leaves what was changed since"
+    waits_for = unready_schema(case.resource, case.schemas)
+    if waits_for is not None:
+        return Verdict("False", Reason.SCHEMA_NOT_READY, f"{state}; {waits_for}", reconciling=True)
     if decision.hold == "Paused":
         return Verdict("True", Reason.PAUSED, f"{state}; nothing is written while paused")
     return Verdict("True", Reason.READY, state)
 
 
-def _hold_message(hold: Hold, held: Plan[TopicChange]) -> str:
-    intents: dict[Hold, str] = {
-        "AwaitingApproval": f"annotate with {APPROVE_ANNOTATION}={held.hash()} to",
-        "Paused": "nothing is written while paused; without the annotation the operator would",
-        "OutOfSync": "mode Observe writes nothing; with Enforce the operator would",
-    }
-    return f"{intents[hold]} {'; '.join(held.lines())}"
-
-
-def verdict_of(problem: BackendError | Refusal) -> Verdict:
-    """Judge by an error or a refusal alone: what did not answer is tried again, everything else waits for the user."""
-    waiting = isinstance(problem, Unavailable)
-    return Verdict("False", problem.reason, problem.message, reconciling=waiting, stalled=not waiting)
-
-
-def topic_status_without_pass(resource: EventTopic, problem: BackendError | Refusal) -> EventTopicStatus:
-    """Say why an EventTopic could not even be looked at; what was known of it stays.
-
-    A resource that was ready and whose bus is out of reach is not known to be unready: Ready turns Unknown.
-    """
-    generation = resource.metadata.generation
-    verdict = verdict_of(problem)
-    ready = condition(resource.status.conditions, ConditionType.READY)
-    unchanged = ready is not None and ready.status != "False" and ready.observed_generation == generation
-    if unchanged and isinstance(problem, Unavailable):
-        verdict = replace(verdict, status="Unknown")
-    return resource.status.model_copy(
-        update={"observed_generation": generation, "conditions": _conditions(verdict, generation)}
-    )
-
-
 def bus_status(
-    bus: EventBus, found: tuple[str, int] | BackendError | Refusal, orphans: Sequence[Orphan]
+    bus: EventBus, before: EventBusStatus, found: tuple[str, int] | BackendError | Refusal
 ) -> EventBusStatus:
-    """Say what is the case about an EventBus.
+    """Say what is the case about the Kafka of an EventBus.
 
     Args:
         bus: the resource.
+        before: its status; what is on record there stays, and what is said there of its schema registry.
         found: cluster id and number of live brokers, or why there are none to tell.
-        orphans: what waits to be dealt with.
     """
     generation = bus.metadata.generation
-    cluster_id, brokers = found if isinstance(found, tuple) else (bus.status.cluster_id, None)
+    cluster_id, brokers = found if isinstance(found, tuple) else (before.cluster_id, None)
     verdict = (
         Verdict("True", Reason.READY, f"Kafka cluster {cluster_id} answers")
         if isinstance(found, tuple)
         else verdict_of(found)
     )
+    registry = condition(before.conditions, ConditionType.SCHEMA_REGISTRY_READY)
+    kept = (registry,) if registry is not None and bus.spec.schema_registry is not None else ()
     return EventBusStatus(
         observed_generation=generation,
         cluster_id=cluster_id,
         brokers=brokers,
-        orphans=tuple(orphans),
-        conditions=_conditions(verdict, generation),
+        orphans=before.orphans,
+        conditions=(*conditions_of(verdict, generation), *kept),
     )
 
 
-def condition(conditions: Sequence[Condition], kind: ConditionType) -> Condition | None:
-    """Find a condition by its type."""
-    return next((each for each in conditions if each.type == kind), None)
-
-
-def with_transition_times(
-    conditions: Sequence[Condition], before: Sequence[Condition], now: str
-) -> tuple[Condition, ...]:
-    """Date conditions: one whose status is as before keeps its time, the others changed now (RFC 3339)."""
-    known = {each.type: each for each in before}
-    return tuple(_dated(each, known.get(each.type), now) for each in conditions)
-
-
-def _dated(new: Condition, old: Condition | None, now: str) -> Condition:
-    since = old.last_transition_time if old is not None and old.status == new.status else None
-    return new.model_copy(update={"last_transition_time": since or now})
-
-
-def _conditions(verdict: Verdict, generation: int, *, drifted: str | None = None) -> tuple[Condition, ...]:
-    held = {
-        ConditionType.RECONCILING: verdict.message if verdict.reconciling else None,
-        ConditionType.STALLED: verdict.message if verdict.stalled else None,
-        ConditionType.DRIFTED: drifted,
-    }
-    ready = Condition(
-        type=ConditionType.READY,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        observed_generation=generation,
+def registry_status(bus: EventBus, before: EventBusStatus, problem: BackendError | Refusal | None) -> EventBusStatus:
+    """Say what is the case about the schema registry of an EventBus, whose readiness does not hang on it."""
+    others = tuple(each for each in before.conditions if each.type != ConditionType.SCHEMA_REGISTRY_READY)
+    if bus.spec.schema_registry is None:
+        return before.model_copy(update={"conditions": others})
+    said = Condition(
+        type=ConditionType.SCHEMA_REGISTRY_READY,
+        status="True" if problem is None else "False",
+        reason=Reason.READY if problem is None else problem.reason,
+        message="the schema registry answers" if problem is None else problem.message,
+        observed_generation=bus.metadata.generation,
     )
-    others = (
-        Condition(
-            type=kind,
-            status="True",
-            reason=Reason.DRIFTED if kind is ConditionType.DRIFTED else verdict.reason,
-            message=message,
-            observed_generation=generation,
-        )
-        for kind, message in held.items()
-        if message is not None
-    )
-    return (ready, *others)
-
-
-def _drift_message(decision: Decision) -> str | None:
-    if not decision.drift:
-        return None
-    entries = "; ".join(f"{d.setting} is {d.actual}, asked for is {d.expected}" for d in decision.drift)
-    return f"changed behind our back: {entries}"
-
-
-def _pending(held: Plan[TopicChange] | None) -> PendingPlan | None:
-    if held is None or not held.changes:
-        return None
-    return PendingPlan(hash=held.hash(), changes=held.lines())
+    return before.model_copy(update={"conditions": (*others, said)})
 
 
 def _existing_after(existing: ExistingTopic | None, outcomes: Sequence[TopicOutcome]) -> ExistingTopic | None:
@@ -253,8 +184,3 @@ def _existing_after(existing: ExistingTopic | None, outcomes: Sequence[TopicOutc
         elif isinstance(outcome.change, AddPartitions) and existing is not None:
             existing = replace(existing, partitions=outcome.change.total)
     return existing
-
-
-def first_error(outcomes: Sequence[TopicOutcome]) -> BackendError | None:
-    """Return the first error among outcomes, or None when all is done."""
-    return next((outcome.error for outcome in outcomes if outcome.error is not None), None)

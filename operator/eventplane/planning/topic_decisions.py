@@ -1,17 +1,15 @@
 """What to do about one EventTopic now: the plan, filtered by mode, drift policy, limits, seniority and deletion."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import EventBus, EventBusSpec
+from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
-from eventplane.api.quantities import milliseconds
+from eventplane.planning.decision import Decision, applied_here, has_finalizer, hold_of, is_approved, is_paused
 from eventplane.planning.desired import DesiredTopic
-from eventplane.planning.outcome import BackendError, Unavailable
+from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.topic_changes import (
     AddPartitions,
@@ -21,11 +19,10 @@ from eventplane.planning.topic_changes import (
     ReleaseTopic,
     TopicChange,
 )
-from eventplane.planning.topic_deletion import Farewell, part_from, plan_deletion
+from eventplane.planning.topic_deletion import plan_deletion
+from eventplane.planning.topic_schemas import Bound
 from eventplane.planning.topic_state import ObservedTopic, Owner
 from eventplane.planning.topics import TopicRequest, owned_by_another, plan_topic, stale_release
-
-Hold = Literal["Paused", "AwaitingApproval", "OutOfSync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +43,18 @@ class TopicCase:
     """The other resources of this cluster that name the same topic of the same bus and are not being deleted."""
     elders_in_namespace: int = 0
     """How many older EventTopics of the same namespace are on the same bus."""
+    schemas: Bound = field(default_factory=dict)
+    """The Schemas that it names for its records."""
 
     @property
     def owner(self) -> Owner:
         """The owner that this resource is, or would be."""
         return owner_of(self.resource.metadata, self.cluster)
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do now, and what is to be said about the rest."""
-
-    changes: tuple[TopicChange, ...] = ()
-    """To be applied now."""
-    refusals: tuple[Refusal, ...] = ()
-    hold: Hold | None = None
-    """Why nothing is applied although `held` may say what would be."""
-    held: Plan[TopicChange] | None = None
-    drift: tuple[Difference, ...] = ()
-    """Differences made behind our back that stand, because nobody wants them undone now."""
-    repairs_drift: bool = False
-    """The changes undo what was done behind our back."""
-    needs_usage: bool = False
-    """Observe the topic's usage and decide again."""
-    postponed: BackendError | None = None
-    """Why nothing can be done or said now; the resource is looked at again soon."""
-    finalizer: bool = False
-    """The resource carries our finalizer: set before the changes are applied, taken away when they are done."""
+    @property
+    def applied_before(self) -> bool:
+        """Whether anything was ever applied in full on this bus."""
+        return applied_here(self.resource, "/".join(self.bus.metadata.key))
 
 
 def owner_of(metadata: Metadata, cluster: str) -> Owner:
@@ -80,76 +62,36 @@ def owner_of(metadata: Metadata, cluster: str) -> Owner:
     return Owner(cluster, metadata.namespace, metadata.name, metadata.uid)
 
 
-def decide(case: TopicCase) -> Decision:
+def decide(case: TopicCase) -> Decision[TopicChange]:
     """Decide what to do about one EventTopic, alive or being deleted."""
     error = case.observed.error
     if isinstance(error, Unavailable):
-        return Decision(postponed=error, finalizer=_has_finalizer(case.resource))
+        return Decision(postponed=error, finalizer=has_finalizer(case.resource))
     if error is not None:
-        return Decision(refusals=(Refusal(error.reason, error.message),), finalizer=_has_finalizer(case.resource))
+        return Decision(refusals=(Refusal(error.reason, error.message),), finalizer=has_finalizer(case.resource))
     return _decide_deletion(case) if case.resource.metadata.deleting else _decide_life(case)
 
 
-def is_paused(resource: EventTopic) -> bool:
-    """Tell whether the resource is to be left alone, deletion included."""
-    return resource.metadata.annotations.get(PAUSED_ANNOTATION) == "true"
-
-
-def wants_finalizer(resource: EventTopic) -> bool:
-    """Tell whether deletion of the resource must do something outside the cluster."""
-    return resource.spec.deletion_policy != "Retain" and resource.spec.mode != "Observe"
-
-
-def farewell_to(resource: EventTopic, bus: EventBus | None, now: datetime) -> Farewell:
-    """Decide about a resource being deleted whose bus cannot be asked, or does not exist (None)."""
-    deleted = datetime.fromisoformat(resource.metadata.deletion_timestamp or now.isoformat())
-    patience = bus.spec.orphan_after if bus else EventBusSpec.model_fields["orphan_after"].default
-    return part_from(
-        resource,
-        "/".join(bus.metadata.key) if bus else "",
-        waited_ms=int((now - deleted).total_seconds() * 1000),
-        patience_ms=milliseconds(patience),
-        paused=is_paused(resource),
-    )
-
-
-def _decide_life(case: TopicCase) -> Decision:
+def _decide_life(case: TopicCase) -> Decision[TopicChange]:
     resource = case.resource
-    finalizer = wants_finalizer(resource)
+    finalizer = resource.spec.deletion_must_act
     obstacle = _elder_rival(case)
     plan = _refused(obstacle) if obstacle else plan_topic(_request(case), case.observed)
     if plan.needs_usage:
         return Decision(needs_usage=True, finalizer=finalizer)
     plan = _within_limits(case, plan)
-    applied = _applied_here(case) and resource.status.applied == case.desired.fingerprint()
+    applied = case.applied_before and resource.status.applied == case.desired.fingerprint()
     drift = plan.differences if applied else ()
     repairs = bool(drift) and resource.spec.drift_policy == "Enforce"
     if drift and not repairs:
         plan, drift = _leave_drift(case, plan)
     decision = Decision(plan.changes, plan.refusals, drift=drift, repairs_drift=repairs, finalizer=finalizer)
-    hold = _hold(resource, plan)
+    hold = hold_of(resource, plan)
     if hold is None:
         return replace(decision, drift=_standing(plan, drift)) if repairs else decision
     # a finalizer that is there stays while paused: taking it away would be the first half of a deletion
-    finalizer = _has_finalizer(resource) if hold == "Paused" else finalizer
+    finalizer = has_finalizer(resource) if hold == "Paused" else finalizer
     return replace(decision, changes=(), hold=hold, held=plan, finalizer=finalizer)
-
-
-def _hold(resource: EventTopic, plan: Plan[TopicChange]) -> Hold | None:
-    """Tell what keeps a plan from being carried out."""
-    if is_paused(resource):
-        return "Paused"
-    if resource.spec.mode == "Observe":
-        return "OutOfSync"
-    if resource.spec.mode == "Plan" and plan.changes and not _approved(resource, plan):
-        return "AwaitingApproval"
-    return None
-
-
-def _applied_here(case: TopicCase) -> bool:
-    """Tell whether anything was ever applied in full on this bus; what the default is may have moved to another."""
-    status = case.resource.status
-    return status.applied is not None and status.bus == "/".join(case.bus.metadata.key)
 
 
 def _refused(refusal: Refusal) -> Plan[TopicChange]:
@@ -157,7 +99,7 @@ def _refused(refusal: Refusal) -> Plan[TopicChange]:
 
 
 def _request(case: TopicCase) -> TopicRequest:
-    spec, applied_before = case.resource.spec, _applied_here(case)
+    spec = case.resource.spec
     desired = case.desired
     if case.observed.existing is not None:  # the bus's defaults make new topics; they never stall or grow old ones
         desired = replace(desired, partitions=spec.partitions, replication_factor=spec.replication_factor)
@@ -167,8 +109,8 @@ def _request(case: TopicCase) -> TopicRequest:
         adoption=spec.adoption,
         growth=spec.partition_growth,
         # the id of a topic that was only looked at proves nothing
-        known_topic_id=case.resource.status.topic_id if applied_before else None,
-        applied_before=applied_before,
+        known_topic_id=case.resource.status.topic_id if case.applied_before else None,
+        applied_before=case.applied_before,
     )
 
 
@@ -250,27 +192,19 @@ def _standing(plan: Plan[TopicChange], drift: tuple[Difference, ...]) -> tuple[D
     return tuple(difference for difference in drift if difference.setting in settings)
 
 
-def _approved(resource: EventTopic, plan: Plan[TopicChange]) -> bool:
-    return resource.metadata.annotations.get(APPROVE_ANNOTATION) == plan.hash()
-
-
-def _has_finalizer(resource: EventTopic) -> bool:
-    return FINALIZER in resource.metadata.finalizers
-
-
-def _decide_deletion(case: TopicCase) -> Decision:
+def _decide_deletion(case: TopicCase) -> Decision[TopicChange]:
     resource = case.resource
-    if not _has_finalizer(resource):
+    if not has_finalizer(resource):
         return Decision()  # nothing of ours holds it; its claim is swept when it is gone
     if is_paused(resource):
         return Decision(hold="Paused", held=Plan(), finalizer=True)
-    policy = resource.spec.deletion_policy if wants_finalizer(resource) else "Retain"
+    policy = resource.spec.deletion_policy if resource.spec.deletion_must_act else "Retain"
     plan = plan_deletion(policy, case.observed, case.owner, now_ms=case.now_ms, idle_after_ms=case.idle_after_ms)
     if plan.needs_usage:
         return Decision(needs_usage=True, finalizer=True)
     if plan.refusals:
         return Decision(refusals=plan.refusals, finalizer=True)
     deletes = any(isinstance(change, DeleteTopic) for change in plan.changes)
-    if resource.spec.mode == "Plan" and deletes and not _approved(resource, plan):
+    if resource.spec.mode == "Plan" and deletes and not is_approved(resource, plan):
         return Decision(hold="AwaitingApproval", held=plan, finalizer=True)
     return Decision(plan.changes)

@@ -1,11 +1,10 @@
-"""What becomes of a topic when its resource is deleted, and what when the bus cannot be asked."""
+"""What becomes of a topic when its resource is deleted, and of what resources left behind."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import cast
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import Orphan
-from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import DeletionPolicy
 from eventplane.planning.plan import Plan, Refusal
 from eventplane.planning.topic_changes import DeleteTopic, ReleaseTopic, TopicChange
@@ -65,54 +64,6 @@ def _user_of(usage: TopicUsage, idle_since_ms: int) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
-    """Whether a resource that is being deleted may go although its bus cannot be asked, and what is left to do then."""
-
-    release: bool
-    orphan: Orphan | None = None
-
-
-def part_from(resource: EventTopic, bus: str, *, waited_ms: int, patience_ms: int, paused: bool) -> Farewell:
-    """Decide about a resource being deleted whose bus cannot be asked.
-
-    | paused | what is to be done outside | waited           | plan                        |
-    |--------|----------------------------|------------------|-----------------------------|
-    | yes    | any                        | any              | keep                        |
-    | no     | nothing (Retain, Observe)  | any              | release                     |
-    | no     | something                  | less than patience | keep                      |
-    | no     | something                  | longer           | release, record the orphan  |
-    | no     | something, but no topic has ever been named | longer | release            |
-
-    Args:
-        resource: the resource that is being deleted.
-        bus: its bus, namespace/name.
-        waited_ms: milliseconds since its deletion was asked for.
-        patience_ms: the bus's orphanAfter, milliseconds.
-        paused: whether it is to be left alone.
-    """
-    if paused:
-        return Farewell(release=False)
-    if resource.spec.deletion_policy == "Retain" or resource.spec.mode == "Observe":
-        return Farewell(release=True)
-    if waited_ms < patience_ms:
-        return Farewell(release=False)
-    topic = resource.status.topic_name
-    if topic is None or resource.status.bus != bus:
-        return Farewell(release=True)
-    orphan = Orphan(
-        kind=EventTopic.kind,
-        namespace=resource.metadata.namespace,
-        name=resource.metadata.name,
-        uid=resource.metadata.uid,
-        topic_name=topic,
-        topic_id=resource.status.topic_id,
-        # what nobody approved is not done later either
-        deletion_policy="Retain" if resource.spec.mode == "Plan" else resource.spec.deletion_policy,
-    )
-    return Farewell(release=True, orphan=orphan)
-
-
 def plan_orphan(
     orphan: Orphan, observed: ObservedTopic, cluster: str, *, now_ms: int, idle_after_ms: int
 ) -> Plan[TopicChange]:
@@ -122,10 +73,10 @@ def plan_orphan(
     is not the one it left behind.
     """
     owner = Owner(cluster, orphan.namespace, orphan.name, orphan.uid)
-    replaced = observed.existing is not None and orphan.topic_id not in {None, observed.existing.topic_id}
-    policy: DeletionPolicy = "Retain" if replaced else orphan.deletion_policy
+    replaced = observed.existing is not None and orphan.thing_id not in {None, observed.existing.topic_id}
+    policy = "Retain" if replaced else cast("DeletionPolicy", orphan.deletion_policy)  # an EventTopic's
     plan = plan_deletion(policy, observed, owner, now_ms=now_ms, idle_after_ms=idle_after_ms)
-    return Plan(changes=(ReleaseTopic(orphan.topic_name, owner),)) if plan.refusals else plan
+    return Plan(changes=(ReleaseTopic(orphan.thing, owner),)) if plan.refusals else plan
 
 
 def stale_claims(

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from eventplane.api import APPROVE_ANNOTATION
 from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic, EventTopicStatus, PendingPlan
+from eventplane.api.event_topic import EventTopic, EventTopicStatus
 from eventplane.api.metadata import Metadata
+from eventplane.api.resource import PendingPlan
 
 WIRE = {
     "apiVersion": "events.sindhan.ai/v1alpha1",

@@ -21,7 +21,7 @@ def stored(*resources: EventTopic | EventBus) -> Store:
         if isinstance(resource, EventBus):
             store.put_bus(resource)
         else:
-            store.put_topic(resource)
+            store.topics.put(resource)
     return store
 
 

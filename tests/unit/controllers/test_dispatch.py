@@ -22,14 +22,14 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def dirty(operator: Operator) -> list[tuple[str, str]]:
-    queues = [operator.unbound.queue, *(lane.queue for lane in operator.dispatcher.lanes.values())]
+    queues = [operator.unbound.queue, *(lane.queue for lane in operator.dispatcher.topics.lanes.values())]
     return sorted(item.key for queue in queues for item in queue.take(100))
 
 
 def still(world: World) -> Operator:
     """Make an operator that leads, and stops before its lanes have had a turn."""
     operator = Operator(world)
-    operator.dispatcher.lead(operator._open_lane, operator.unbound)  # noqa: SLF001 - without the tasks of `lead`
+    operator.take_the_lead()
     return operator
 
 
@@ -69,7 +69,7 @@ async def test_who_has_stopped_marks_nothing() -> None:
     await operator.dispatcher.stop()
     operator.see("ADDED", EventTopic.plural, event_topic("late").to_wire())
     assert operator.unbound.queue.depth() == 0
-    assert operator.dispatcher.lanes == {}
+    assert operator.dispatcher.topics.lanes == {}
     await operator.stop()
 
 
@@ -147,7 +147,7 @@ async def test_a_change_of_a_bus_marks_all_and_of_a_namespace_its_own() -> None:
     for key in (SHOP, ("nowhere", "lost")):
         operator.lane().queue.done(key)
         operator.unbound.queue.done(key)
-    operator.dispatcher.bus_seen(event_bus(generation=2, resource_version="999").to_wire())
+    operator.dispatcher.seen(EventBus.plural, event_bus(generation=2, resource_version="999").to_wire())
     assert dirty(operator) == [("nowhere", "lost"), SHOP]
     operator.lane().queue.done(SHOP)
     operator.unbound.queue.done(("nowhere", "lost"))
@@ -198,7 +198,7 @@ async def test_a_spec_that_is_not_understood_is_said_to_be_so_and_the_topic_kept
         assert shown()["topicId"] == known.topic_id
         assert operator.store.topics[SHOP].status.topic_id == known.topic_id
         written = len(world.written())
-        operator.dispatcher.bus_seen(event_bus(generation=2, resource_version="9999").to_wire())
+        operator.dispatcher.seen(EventBus.plural, event_bus(generation=2, resource_version="9999").to_wire())
         await operator.settle()
         assert len(world.written()) == written
         world.kubernetes.delete(EventTopic, SHOP)
@@ -287,7 +287,7 @@ async def test_a_bus_that_vanished_unseen_ends_its_lane() -> None:
         world.kubernetes.vanish(EventBus, BUS, unseen=True)
         operator.rewatch()
         await world.until(lambda: world.ready() == ("False", "BusNotFound"))
-        assert operator.dispatcher.lanes == {}
+        assert operator.dispatcher.topics.lanes == {}
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
 
@@ -302,7 +302,7 @@ async def test_the_news_of_a_predecessors_deletion_does_not_touch_its_successor(
         operator.see("DELETED", EventTopic.plural, event_topic(uid="old").to_wire())
         operator.see("DELETED", EventBus.plural, event_bus(uid="old").to_wire())
         assert SHOP in operator.store.topics
-        assert BUS in operator.dispatcher.lanes
+        assert BUS in operator.dispatcher.topics.lanes
 
 
 async def test_a_bus_deleted_and_created_again_at_once_serves_its_topics() -> None:

@@ -15,9 +15,9 @@ from eventplane.backends.memory_cluster import MemoryCluster
 from eventplane.controllers import dispatch, queue
 from eventplane.controllers.queue import Urgency
 from eventplane.planning.outcome import Rejected, Unavailable
-from eventplane.planning.readiness import condition
 from eventplane.planning.topic_changes import ReleaseTopic
 from eventplane.planning.topic_state import Claim
+from eventplane.planning.verdicts import condition
 from eventplane.telemetry import JsonFormatter
 
 OTHER_BUS = ("other", "second")
@@ -367,7 +367,7 @@ async def test_a_resource_goes_after_orphan_after_and_its_topic_when_the_bus_is_
         assert recorded < released
         bus = world.kubernetes.show(EventBus, BUS)
         assert bus is not None
-        assert [orphan.topic_name for orphan in bus.status.orphans] == ["shop.orders"]
+        assert [orphan.thing for orphan in bus.status.orphans] == ["shop.orders"]
         world.kafka.available = True
         await world.until(lambda: not world.kubernetes.raw(EventBus, BUS)["status"].get("orphans"))
     assert ("shop.orders" in world.kafka.topics()) is kept
@@ -467,12 +467,12 @@ async def test_a_sweep_does_not_take_the_claim_of_what_was_created_meanwhile() -
     async with world.operator() as operator:
         await world.until_ready()
         gate = world.gates["claims"] = asyncio.Event()
-        operator.lane().topic_gone()
+        operator.lane().resource_gone()
         await world.until(lambda: world.backends[0].calls["claims"] >= 2)
         world.kubernetes.put(event_topic("late"))
         await world.until_ready(("shop", "late"))
         world.gates.clear()
-        operator.lane().topic_gone()
+        operator.lane().resource_gone()
         gate.set()
         await operator.settle()
         await asyncio.sleep(0.01)
@@ -493,7 +493,7 @@ async def test_a_sweep_does_not_take_a_claim_seen_after_the_living_were_counted(
             return dict(world.kafka.claims)
 
         backend.claims = read  # type: ignore[method-assign]
-        operator.lane().topic_gone()
+        operator.lane().resource_gone()
         await world.until_ready(("shop", "late"))
         await asyncio.sleep(0.01)
         assert set(world.kafka.claims) == {*claims, "shop.late"}
@@ -522,7 +522,7 @@ async def test_deletions_outlive_their_bus() -> None:
         world.kubernetes.delete(EventBus, BUS)
         await world.until(lambda: not world.exists())
         assert world.kafka.topics() == frozenset()
-        await world.until(lambda: not operator.dispatcher.lanes)
+        await world.until(lambda: not operator.dispatcher.topics.lanes)
         await world.until(lambda: world.backends[0].closed)
 
 
@@ -535,7 +535,7 @@ async def test_a_topic_that_is_deleted_right_after_its_bus_is_dealt_with_as_its_
         world.kubernetes.delete(EventTopic, SHOP)  # as when a namespace goes, whose contents go one by one
         await world.until(lambda: not world.exists())
         assert world.kafka.topics() == frozenset()
-        await world.until(lambda: not operator.dispatcher.lanes)
+        await world.until(lambda: not operator.dispatcher.topics.lanes)
 
 
 async def test_the_lane_of_a_deleted_bus_waits_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -545,7 +545,7 @@ async def test_the_lane_of_a_deleted_bus_waits_for_a_while_only(monkeypatch: pyt
         await world.until_ready()
         world.kubernetes.delete(EventBus, BUS)
         await world.until(lambda: world.ready() == ("False", "BusNotFound"))
-        await world.until(lambda: not operator.dispatcher.lanes)
+        await world.until(lambda: not operator.dispatcher.topics.lanes)
         await world.until(lambda: world.backends[0].closed)
         assert world.kafka.topics() != frozenset()
 
@@ -569,7 +569,7 @@ async def test_topics_of_a_bus_that_is_gone_are_told_so_and_kept() -> None:
         await world.until_ready()
         world.kubernetes.delete(EventBus, BUS)
         await world.until(lambda: world.ready() == ("False", "BusNotFound"))
-        assert operator.dispatcher.lanes == {}
+        assert operator.dispatcher.topics.lanes == {}
         world.kubernetes.put(event_bus(uid="again"))
         await world.until_ready()
         assert world.backends[0].closed

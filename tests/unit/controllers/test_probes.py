@@ -54,7 +54,7 @@ async def test_a_dead_lane_is_a_reason_to_be_restarted() -> None:
     world = simple_world()
     async with world.operator() as operator, probed(operator) as probes:
         await world.until_ready()
-        operator.dispatcher._tasks[BUS].cancel()  # noqa: SLF001 - nothing does this by design
+        operator.dispatcher.topics._tasks[BUS].cancel()  # noqa: SLF001 - nothing does this by design
         await asyncio.sleep(0.01)
         status, text = await probes.ask("/healthz")
         assert status == 500
@@ -76,9 +76,9 @@ async def test_the_metrics_say_what_is_the_case() -> None:
             'eventplane_resources{kind="EventTopic",ready="True"}': 2,
             'eventplane_resources{kind="EventTopic",ready="False"}': 1,
             'eventplane_resources{kind="EventBus",ready="True"}': 1,
-            'eventplane_queue_depth{bus="shop/main"}': 0,
-            'eventplane_queue_oldest_seconds{bus="shop/main"}': 0,
-            'eventplane_bus_open{bus="shop/main"}': 0,
+            'eventplane_queue_depth{bus="shop/main",kind="EventTopic"}': 0,
+            'eventplane_queue_oldest_seconds{bus="shop/main",kind="EventTopic"}': 0,
+            'eventplane_bus_open{bus="shop/main",kind="EventTopic"}': 0,
             'eventplane_drifted{kind="EventTopic"}': 0,
             "eventplane_leading": 1,
         }
@@ -96,7 +96,7 @@ async def test_an_open_breaker_and_standing_drift_are_shown() -> None:
         assert (await probes.samples())['eventplane_drifted{kind="EventTopic"}'] == 1
         world.kafka.available = False
         await world.until(lambda: world.ready()[1] == "BusUnavailable")
-        assert (await probes.samples())['eventplane_bus_open{bus="shop/main"}'] == 1
+        assert (await probes.samples())['eventplane_bus_open{bus="shop/main",kind="EventTopic"}'] == 1
 
 
 async def test_calls_to_kafka_and_to_the_api_server_are_counted_and_forgotten_with_the_bus() -> None:

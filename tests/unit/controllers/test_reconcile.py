@@ -12,13 +12,14 @@ from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.kubernetes import Conflict
-from eventplane.controllers import reconcile
+from eventplane.controllers import topics
 from eventplane.planning import readiness, topic_decisions
+from eventplane.planning.decision import Decision
 from eventplane.planning.outcome import Rejected, Unavailable
-from eventplane.planning.readiness import condition
-from eventplane.planning.topic_changes import CreateTopic, DeleteTopic
-from eventplane.planning.topic_decisions import Decision, TopicCase
+from eventplane.planning.topic_changes import CreateTopic, DeleteTopic, TopicChange
+from eventplane.planning.topic_decisions import TopicCase
 from eventplane.planning.topic_state import Claim
+from eventplane.planning.verdicts import condition
 
 
 async def test_a_topic_under_retain_costs_one_write() -> None:
@@ -244,12 +245,12 @@ async def test_a_status_that_cannot_be_written_is_tried_again() -> None:
 
 
 async def test_a_resource_without_a_decision_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decide(case: TopicCase) -> Decision:
+    def decide(case: TopicCase) -> Decision[TopicChange]:
         if case.resource.metadata.name == "poison":
             raise ValueError("secret thoughts")
         return topic_decisions.decide(case)
 
-    monkeypatch.setattr(reconcile, "decide", decide)
+    monkeypatch.setattr(topics, "decide", decide)
     world = simple_world(event_topic(), event_topic("poison"))
     async with world.operator():
         await world.until_ready()
@@ -266,7 +267,7 @@ async def test_a_resource_whose_report_fails_does_not_stop_the_others(monkeypatc
             raise ValueError("a fault")
         return real(case, *rest)
 
-    monkeypatch.setattr(reconcile, "topic_status", topic_status)
+    monkeypatch.setattr(topics, "topic_status", topic_status)
     world = simple_world(event_topic(), event_topic("poison"))
     async with world.operator() as operator:
         await world.until_ready()

@@ -23,7 +23,7 @@ def stored(*resources: EventTopic | EventBus) -> Store:
         if isinstance(resource, EventBus):
             store.put_bus(resource)
         else:
-            store.put_topic(resource)
+            store.topics.put(resource)
     return store
 
 
@@ -61,19 +61,19 @@ def test_what_is_unknown_is_news() -> None:
 def test_own_writes_are_remembered_and_change_nothing_that_decisions_hang_on() -> None:
     store = stored(event_bus(), event_topic(resource_version="10"))
     status = EventTopicStatus(topic_id="id")
-    store.wrote_topic_status(SHOP, "uid-shop-orders", status, "11")
-    store.wrote_finalizers(SHOP, "uid-shop-orders", (FINALIZER,), "12")
+    store.topics.wrote_status(event_topic(), status, "11")
+    store.topics.wrote_finalizers(event_topic(), (FINALIZER,), "12")
     known = store.topics[SHOP]
     assert (known.status, known.metadata.finalizers, known.metadata.resource_version) == (status, (FINALIZER,), "12")
-    assert not store.put_topic(known)
+    assert not store.topics.put(known)
 
 
 def test_own_writes_to_what_is_gone_or_replaced_are_forgotten() -> None:
     store = stored(event_bus(uid="new"), event_topic(uid="new"))
-    store.wrote_topic_status(SHOP, "old", EventTopicStatus(topic_id="id"), "11")
-    store.wrote_finalizers(SHOP, "old", (FINALIZER,), "12")
+    store.topics.wrote_status(event_topic(uid="old"), EventTopicStatus(topic_id="id"), "11")
+    store.topics.wrote_finalizers(event_topic(uid="old"), (FINALIZER,), "12")
     store.wrote_bus_status(BUS, "old", EventBusStatus(brokers=1), "13")
-    store.wrote_topic_status(("shop", "none"), "old", EventTopicStatus(), "14")
+    store.topics.wrote_status(event_topic("none"), EventTopicStatus(), "14")
     assert store.topics[SHOP] == event_topic(uid="new")
     assert store.buses[BUS] == event_bus(uid="new")
 
@@ -93,9 +93,9 @@ def test_only_what_users_ask_for_makes_a_resource_dirty(change: dict[str, object
     topic, bus = event_topic(), event_bus()
     store = stored(bus, topic)
     changed = topic.model_copy(update={"metadata": topic.metadata.model_copy(update=change)})
-    assert store.put_topic(changed) is matters
+    assert store.topics.put(changed) is matters
     assert store.put_bus(bus.model_copy(update={"metadata": bus.metadata.model_copy(update=change)})) is matters
-    assert not store.put_topic(changed.model_copy(update={"status": EventTopicStatus(topic_id="id")}))
+    assert not store.topics.put(changed.model_copy(update={"status": EventTopicStatus(topic_id="id")}))
 
 
 # --- which bus
@@ -103,25 +103,25 @@ def test_only_what_users_ask_for_makes_a_resource_dirty(change: dict[str, object
 
 def test_a_topic_has_no_bus_before_there_is_one_and_loses_it_with_it() -> None:
     store = stored(event_topic())
-    assert isinstance(store.bus_of(event_topic()), Refusal)
-    assert store.topics_of(BUS) == ()
+    assert isinstance(store.topics.bus_of(event_topic()), Refusal)
+    assert store.topics.of(BUS) == ()
     store.put_bus(event_bus())
-    assert store.topics_of(BUS) == (SHOP,)
+    assert store.topics.of(BUS) == (SHOP,)
     assert store.remove_bus(BUS, "uid-shop-main") is not None
-    assert store.topics_of(BUS) == ()
-    assert isinstance(store.bus_of(event_topic()), Refusal)
+    assert store.topics.of(BUS) == ()
+    assert isinstance(store.topics.bus_of(event_topic()), Refusal)
 
 
 def test_topics_move_with_the_annotation_of_the_default_bus() -> None:
     store = stored(event_bus(annotations=DEFAULT), event_bus("second"), event_topic())
-    assert store.topics_of(BUS) == (SHOP,)
+    assert store.topics.of(BUS) == (SHOP,)
     store.put_bus(event_bus())
-    assert store.topics_of(BUS) == ()
-    ambiguous = store.bus_of(event_topic())
+    assert store.topics.of(BUS) == ()
+    ambiguous = store.topics.bus_of(event_topic())
     assert isinstance(ambiguous, Refusal)
     assert ambiguous.reason is Reason.BUS_AMBIGUOUS
     store.put_bus(event_bus("second", annotations=DEFAULT))
-    assert store.topics_of(("shop", "second")) == (SHOP,)
+    assert store.topics.of(("shop", "second")) == (SHOP,)
 
 
 def test_labels_of_a_namespace_open_and_close_a_bus_to_it() -> None:
@@ -131,30 +131,30 @@ def test_labels_of_a_namespace_open_and_close_a_bus_to_it() -> None:
     store = stored(bus, topic)
     key = ("platform", "central")
     assert store.put_namespace("shop", {})
-    assert store.topics_of(key) == ()
+    assert store.topics.of(key) == ()
     assert store.put_namespace("shop", {"events": "yes"})
-    assert store.topics_of(key) == (SHOP,)
+    assert store.topics.of(key) == (SHOP,)
     assert not store.put_namespace("shop", {"events": "yes"})
     store.put_namespace("shop", {"events": "no"})
-    assert store.topics_of(key) == ()
+    assert store.topics.of(key) == ()
 
 
 def test_what_is_not_understood_has_no_bus_until_it_is() -> None:
     problem = refusal(Reason.INVALID_SPEC)
     store = stored(event_bus())
-    store.put_topic(event_topic(), problem)
-    assert store.bus_of(event_topic()) == problem
-    assert store.topics_of(BUS) == ()
-    store.put_topic(event_topic(generation=2))
-    assert store.topics_of(BUS) == (SHOP,)
+    store.topics.put(event_topic(), problem)
+    assert store.topics.bus_of(event_topic()) == problem
+    assert store.topics.of(BUS) == ()
+    store.topics.put(event_topic(generation=2))
+    assert store.topics.of(BUS) == (SHOP,)
 
 
 def test_own_writes_do_not_make_understood_what_is_not() -> None:
     problem = refusal(Reason.INVALID_SPEC)
     store = stored(event_bus())
-    store.put_topic(event_topic(), problem)
-    store.wrote_topic_status(SHOP, "uid-shop-orders", EventTopicStatus(), "11")
-    assert store.bus_of(event_topic()) == problem
+    store.topics.put(event_topic(), problem)
+    store.topics.wrote_status(event_topic(), EventTopicStatus(), "11")
+    assert store.topics.bus_of(event_topic()) == problem
 
 
 # --- rivals and elders
@@ -170,9 +170,9 @@ def test_rivals_name_the_same_topic_of_the_same_bus() -> None:
         event_topic("leaving", topic_name="same", deleting=True),
         event_topic("observer", topic_name="same", mode="Observe"),
     )
-    assert names(store.rivals_of(ours)) == ["rival"]
-    assert names(store.rivals_named_by(event_topic("new", topic_name="same"))) == ["orders", "rival"]
-    assert names(store.claimants(BUS, "same")) == names(
+    assert names(store.topics.rivals_of(ours)) == ["rival"]
+    assert names(store.topics.rivals_named_by(event_topic("new", topic_name="same"))) == ["orders", "rival"]
+    assert names(store.topics.claimants(BUS, "same")) == names(
         [("shop", "leaving"), ("shop", "observer"), ("shop", "orders"), ("shop", "rival")]
     )
 
@@ -180,39 +180,39 @@ def test_rivals_name_the_same_topic_of_the_same_bus() -> None:
 def test_a_rival_that_is_renamed_or_gone_is_none() -> None:
     ours = event_topic(topic_name="same")
     store = stored(event_bus(), ours, event_topic("rival", topic_name="same"))
-    assert store.remove_topic(("shop", "rival"), "another uid") is None
-    assert names(store.rivals_of(ours)) == ["rival"]
-    assert store.remove_topic(("shop", "rival"), "uid-shop-rival") is not None
-    assert store.rivals_of(ours) == ()
+    assert store.topics.remove(("shop", "rival"), "another uid") is None
+    assert names(store.topics.rivals_of(ours)) == ["rival"]
+    assert store.topics.remove(("shop", "rival"), "uid-shop-rival") is not None
+    assert store.topics.rivals_of(ours) == ()
 
 
 def test_what_has_no_bus_has_no_rivals() -> None:
     store = stored(event_topic(topic_name="same"), event_topic("rival", topic_name="same"))
-    assert store.rivals_of(event_topic(topic_name="same")) == ()
-    assert store.rivals_named_by(event_topic("new", topic_name="same")) == ()
+    assert store.topics.rivals_of(event_topic(topic_name="same")) == ()
+    assert store.topics.rivals_named_by(event_topic("new", topic_name="same")) == ()
 
 
 def test_a_given_name_is_kept_when_the_template_changes() -> None:
     known = event_topic(status=EventTopicStatus(topic_name="shop.orders"))
     store = stored(event_bus(), known)
     store.put_bus(event_bus(generation=2, naming={"topic": "{{ name }}"}))
-    assert names(store.rivals_named_by(event_topic("x", topic_name="shop.orders"))) == ["orders"]
+    assert names(store.topics.rivals_named_by(event_topic("x", topic_name="shop.orders"))) == ["orders"]
 
 
 def test_elders_are_counted_by_age_within_namespace_and_bus() -> None:
     topics = [event_topic(f"t{n}", creation_timestamp=f"2026-01-0{n}T00:00:00Z") for n in (3, 1, 2)]
     store = stored(event_bus(allowed_namespaces={"from": "All"}), *topics)
     reference = {"name": "main", "namespace": "shop"}
-    store.put_topic(event_topic("old", "other", bus_ref=reference, creation_timestamp="2025-01-01T00:00:00Z"))
-    assert [store.elders_in_namespace(topic) for topic in topics] == [2, 0, 1]
-    store.remove_topic(("shop", "t1"), "uid-shop-t1")
-    assert [store.elders_in_namespace(topics[0]), store.elders_in_namespace(topics[2])] == [1, 0]
+    store.topics.put(event_topic("old", "other", bus_ref=reference, creation_timestamp="2025-01-01T00:00:00Z"))
+    assert [store.topics.elders_in_namespace(topic) for topic in topics] == [2, 0, 1]
+    store.topics.remove(("shop", "t1"), "uid-shop-t1")
+    assert [store.topics.elders_in_namespace(topics[0]), store.topics.elders_in_namespace(topics[2])] == [1, 0]
 
 
 def test_to_one_that_is_not_stored_yet_all_are_elders() -> None:
     store = stored(event_bus(), event_topic("one"), event_topic("two"))
-    assert store.elders_in_namespace(event_topic("new", creation_timestamp="")) == 2
-    assert store.elders_in_namespace(event_topic("new", "other")) == 0
+    assert store.topics.elders_in_namespace(event_topic("new", creation_timestamp="")) == 2
+    assert store.topics.elders_in_namespace(event_topic("new", "other")) == 0
 
 
 def test_the_buses_of_a_store_are_indexed_again_only_when_something_matters() -> None:

@@ -15,16 +15,22 @@ from eventplane.api.event_topic import EventTopic, EventTopicStatus
 from eventplane.backends.memory import MemoryTopicBackend
 from eventplane.backends.memory_cluster import MemoryCluster
 from eventplane.backends.memory_kubernetes import MemoryKubernetes
+from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.dispatch import Dispatcher
-from eventplane.controllers.lanes import BusLane, LaneTiming
-from eventplane.controllers.reconcile import TopicReconciler
+from eventplane.controllers.kafka_lane import KafkaLane
+from eventplane.controllers.lanes import LaneTiming
+from eventplane.controllers.reconcile import Surroundings
+from eventplane.controllers.registry_lane import RegistryLane
 from eventplane.controllers.reporting import Reporter
-from eventplane.controllers.store import Key, Store
+from eventplane.controllers.schemas import SchemaReconciler
+from eventplane.controllers.shelf import Key
+from eventplane.controllers.store import Store
+from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected
-from eventplane.planning.readiness import condition
+from eventplane.planning.verdicts import condition
 from eventplane.telemetry import Metrics
 
 SHOP: Final = ("shop", "orders")
@@ -98,6 +104,9 @@ class World:
             refuse(backend)
         self.backends.append(backend)
         return backend
+
+    def connect_registry(self, connection: RegistryConnection, bus: Key) -> SchemaBackend:
+        raise NotImplementedError
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -184,25 +193,20 @@ class Operator:
         for name, labels in world.namespaces.items():
             self.dispatcher.namespace_seen({"metadata": {"name": name, "uid": f"uid-{name}", "labels": labels}})
         reporter = Reporter(world.kubernetes, self.store, lambda: world.now, 50)
-        self.reconciler = TopicReconciler(
-            store=self.store,
-            reporter=reporter,
-            metrics=self.metrics,
-            cluster=CLUSTER,
-            now=lambda: world.now,
-            idle_after_ms=idle_after_ms,
-        )
+        surroundings = Surroundings(self.store, reporter, self.metrics, CLUSTER, lambda: world.now)
+        self.reconciler = TopicReconciler(surroundings, idle_after_ms)
+        self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
         self.unbound = UnboundLane(self.reconciler)
-        self._loner: asyncio.Task[None] | None = None
+        self.unbound_schemas = UnboundLane(self.schema_reconciler)
+        self._loners: list[asyncio.Task[None]] = []
         self._unwatch = world.kubernetes.watch(self.see)
 
     def see(self, event: str | None, plural: str, body: Mapping[str, Any]) -> None:
         """Do as the handlers do."""
-        topics = plural == EventTopic.plural
         if event == "DELETED":
-            (self.dispatcher.topic_deleted if topics else self.dispatcher.bus_deleted)(body)
+            self.dispatcher.deleted(plural, body)
         else:
-            (self.dispatcher.topic_seen if topics else self.dispatcher.bus_seen)(body, listed=event is None)
+            self.dispatcher.seen(plural, body, listed=event is None)
 
     def unwatch(self) -> None:
         """Interrupt the watch."""
@@ -214,27 +218,49 @@ class Operator:
         self._unwatch = self.world.kubernetes.watch(self.see)
 
     def lead(self) -> None:
-        self._loner = asyncio.create_task(self.unbound.run())
-        self.dispatcher.lead(self._open_lane, self.unbound)
+        self._loners = [asyncio.create_task(lane.run()) for lane in (self.unbound, self.unbound_schemas)]
+        self.take_the_lead()
 
-    def _open_lane(self, bus: EventBus) -> BusLane:
-        return BusLane(bus, self.reconciler, self.world.kubernetes, self.world.connect, self._timing, self._batch_size)
+    def take_the_lead(self) -> None:
+        """Lead without the tasks of those that have no bus."""
+        self.dispatcher.topics.lead(self._open_kafka_lane, self.unbound)
+        self.dispatcher.schemas.lead(self._open_registry_lane, self.unbound_schemas)
 
-    def lane(self, key: Key = BUS) -> BusLane:
-        return self.dispatcher.lanes[key]
+    def _open_kafka_lane(self, bus: EventBus) -> KafkaLane:
+        return KafkaLane(
+            bus, self.reconciler, self.world.kubernetes, self.world.connect, self._timing, self._batch_size
+        )
+
+    def _open_registry_lane(self, bus: EventBus) -> RegistryLane | None:
+        if bus.spec.schema_registry is None:
+            return None
+        return RegistryLane(
+            bus,
+            self.schema_reconciler,
+            self.world.kubernetes,
+            self.world.connect_registry,
+            self._timing,
+            self._batch_size,
+        )
+
+    def lane(self, key: Key = BUS) -> KafkaLane:
+        lane = self.dispatcher.topics.lanes[key]
+        assert isinstance(lane, KafkaLane)
+        return lane
 
     async def settle(self) -> None:
         """Wait until nothing is dirty and all has been told."""
         await asyncio.sleep(0.003)
-        queues = [self.unbound.queue, *(lane.queue for lane in self.dispatcher.lanes.values())]
+        queues = [self.unbound.queue, self.unbound_schemas.queue]
+        queues += [lane.queue for track in self.dispatcher.tracks.values() for lane in track.lanes.values()]
         await self.world.until(lambda: not any(queue.depth() for queue in queues), "settled")
         await asyncio.sleep(0.003)
 
     async def stop(self) -> None:
         self.unwatch()
-        if self._loner is not None:
-            self._loner.cancel()
-            await asyncio.gather(self._loner, return_exceptions=True)
+        for loner in self._loners:
+            loner.cancel()
+        await asyncio.gather(*self._loners, return_exceptions=True)
         await self.dispatcher.stop()
 
 

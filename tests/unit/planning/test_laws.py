@@ -18,10 +18,11 @@ from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.memory import MemoryCluster, MemoryTopicBackend
+from eventplane.planning.decision import Decision, is_paused
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.outcome import Outcome, Unavailable
 from eventplane.planning.plan import Plan
-from eventplane.planning.readiness import TopicOutcome, condition, first_error, topic_status
+from eventplane.planning.readiness import TopicOutcome, topic_status
 from eventplane.planning.topic_changes import (
     AddPartitions,
     AlterConfig,
@@ -31,9 +32,10 @@ from eventplane.planning.topic_changes import (
     ReleaseTopic,
     TopicChange,
 )
-from eventplane.planning.topic_decisions import Decision, TopicCase, decide, is_paused
+from eventplane.planning.topic_decisions import TopicCase, decide
 from eventplane.planning.topic_deletion import stale_claims
 from eventplane.planning.topic_state import Claim, ExistingTopic, Owner, TopicQuery
+from eventplane.planning.verdicts import condition, first_error
 
 TOPICS: Final = ("a", "b")
 SETTINGS: Final = {
@@ -51,7 +53,7 @@ class Flight:
     """One resource in one pass."""
 
     case: TopicCase
-    decision: Decision
+    decision: Decision[TopicChange]
     outcomes: list[TopicOutcome] = field(default_factory=list)
 
 

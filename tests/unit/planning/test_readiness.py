@@ -23,19 +23,19 @@ from builders import (
 
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.event_bus import EventBusStatus
-from eventplane.api.event_topic import DriftEntry, EventTopic, EventTopicStatus
+from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.resource import DriftEntry
+from eventplane.planning.decision import Decision
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Plan, Refusal
 from eventplane.planning.readiness import (
     bus_status,
-    condition,
     topic_status,
-    topic_status_without_pass,
-    with_transition_times,
 )
 from eventplane.planning.topic_changes import AddPartitions, AlterConfig, ClaimTopic, CreateTopic, TopicChange
-from eventplane.planning.topic_decisions import Decision, TopicCase, decide
+from eventplane.planning.topic_decisions import TopicCase, decide
 from eventplane.planning.topic_state import ExistingTopic, ObservedTopic
+from eventplane.planning.verdicts import condition, status_without_pass, with_transition_times
 
 THERE = observed(existing(), claim())
 GROW = AddPartitions(TOPIC, 3, 6)
@@ -357,7 +357,8 @@ def test_status_without_pass(
 ) -> None:
     known = tuple(condition_of("Ready", status, generation=generation) for status, generation in before)
     status = EventTopicStatus(topic_name=TOPIC, topic_id="id-1", partitions=3, applied="a", conditions=known)
-    now = topic_status_without_pass(event_topic(status=status), problem)
+    now = status_without_pass(event_topic(status=status), problem)
+    assert isinstance(now, EventTopicStatus)
     assert [(each.type, each.status, each.reason) for each in now.conditions] == [
         ("Ready", expected[0], problem.reason),
         (expected[1], "True", problem.reason),
@@ -371,7 +372,7 @@ def test_status_without_pass(
 
 def test_status_of_a_bus_that_answers() -> None:
     left = orphan()
-    assert bus_status(event_bus(generation=4), ("one", 3), [left]) == EventBusStatus(
+    assert bus_status(event_bus(generation=4), EventBusStatus(orphans=(left,)), ("one", 3)) == EventBusStatus(
         observed_generation=4,
         cluster_id="one",
         brokers=3,
@@ -389,7 +390,7 @@ def test_status_of_a_bus_that_answers() -> None:
     ],
 )
 def test_status_of_a_bus_that_does_not(problem: BackendError | Refusal, also: str) -> None:
-    status = bus_status(event_bus(status=EventBusStatus(cluster_id="one", brokers=3)), problem, [])
+    status = bus_status(event_bus(), EventBusStatus(cluster_id="one", brokers=3), problem)
     assert [(each.type, each.status, each.reason) for each in status.conditions] == [
         ("Ready", "False", problem.reason),
         (also, "True", problem.reason),

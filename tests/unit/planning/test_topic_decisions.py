@@ -1,7 +1,6 @@
 """What to do about one EventTopic now: modes, approval, drift policies, pauses, limits, rivals, deletion."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Adoption, DriftPolicy, Metadata, Mode
+from eventplane.planning.decision import Decision, is_paused
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.topic_changes import (
@@ -37,14 +37,9 @@ from eventplane.planning.topic_changes import (
     TopicChange,
 )
 from eventplane.planning.topic_decisions import (
-    Decision,
     decide,
-    farewell_to,
-    is_paused,
     owner_of,
-    wants_finalizer,
 )
-from eventplane.planning.topic_deletion import Farewell
 from eventplane.planning.topic_state import ObservedTopic
 
 OURS = owner()
@@ -274,7 +269,7 @@ def test_finalizer(fields: dict[str, Any], carried: bool, expected: bool) -> Non
     resource = orders(finalizers=(FINALIZER,) if carried else (), **fields)
     assert decide(case(resource, THERE)).finalizer is expected
     if "paused" not in fields:
-        assert wants_finalizer(resource) is expected
+        assert resource.spec.deletion_must_act is expected
 
 
 def test_finalizer_is_there_while_usage_is_looked_up() -> None:
@@ -447,7 +442,7 @@ FULL = observed(existing(usage=usage(records=True)), claim())
         ),
     ],
 )
-def test_deletion(resource: EventTopic, seen: ObservedTopic, expected: Decision) -> None:
+def test_deletion(resource: EventTopic, seen: ObservedTopic, expected: Decision[TopicChange]) -> None:
     assert decide(case(resource, seen)) == expected
 
 
@@ -463,30 +458,6 @@ def test_limits_and_rivals_do_not_keep_a_resource_from_going() -> None:
         DELETE,
         RELEASE,
     )
-
-
-# --- farewell, when the bus cannot be asked
-
-
-@pytest.mark.parametrize(
-    ("minutes", "bus", "released", "orphaned"),
-    [
-        pytest.param(14, event_bus(), False, False, id="within orphanAfter"),
-        pytest.param(15, event_bus(), True, True, id="longer"),
-        pytest.param(15, event_bus(orphan_after="1h"), False, False, id="a patient bus"),
-        pytest.param(15, None, True, False, id="the bus is gone, and with it who could do it later"),
-        pytest.param(15, event_bus("other"), True, False, id="another bus knows nothing of it"),
-    ],
-)
-def test_farewell(minutes: int, bus: EventBus | None, released: bool, orphaned: bool) -> None:  # noqa: FBT001
-    now = datetime(2026, 1, 2, 0, minutes, tzinfo=UTC)
-    farewell = farewell_to(leaving(deletion_policy="Delete"), bus, now)
-    assert (farewell.release, farewell.orphan is not None) == (released, orphaned)
-
-
-def test_farewell_of_the_paused_waits() -> None:
-    now = datetime(2027, 1, 1, tzinfo=UTC)
-    assert farewell_to(leaving(deletion_policy="Delete", paused=True), event_bus(), now) == Farewell(release=False)
 
 
 def test_owner_is_the_resource() -> None:

@@ -1,6 +1,4 @@
-"""What becomes of a topic with its resource: the rows of `plan_deletion` and `part_from`, orphans, stale claims."""
-
-from typing import Any
+"""What becomes of a topic with its resource: the rows of `plan_deletion`, orphans, stale claims."""
 
 import pytest
 from builders import (
@@ -14,16 +12,14 @@ from builders import (
     observed,
     orphan,
     owner,
-    settled,
     usage,
 )
 
 from eventplane.api.conditions import Reason
-from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import DeletionPolicy
 from eventplane.planning.plan import Plan, Refusal
 from eventplane.planning.topic_changes import DeleteTopic, ReleaseTopic, TopicChange
-from eventplane.planning.topic_deletion import Farewell, part_from, plan_deletion, plan_orphan, stale_claims
+from eventplane.planning.topic_deletion import plan_deletion, plan_orphan, stale_claims
 from eventplane.planning.topic_state import Claim, ExistingTopic, TopicUsage
 
 OURS = owner()
@@ -111,41 +107,6 @@ def test_plan_deletion(
     for policy in policies:
         made = plan_deletion(policy, observed(topic, standing), OURS, now_ms=NOW_MS, idle_after_ms=IDLE_AFTER_MS)
         assert made == (Plan(refusals=(expected,)) if isinstance(expected, Refusal) else expected)
-
-
-# --- the bus cannot be asked
-
-
-def leaving(**fields: Any) -> EventTopic:
-    return settled(event_topic(deleting=True, **fields))
-
-
-GO, STAY = Farewell(release=True), Farewell(release=False)
-DELETES = leaving(deletion_policy="Delete")
-
-
-@pytest.mark.parametrize(
-    ("resource", "paused", "waited", "expected"),
-    [
-        pytest.param(DELETES, True, 99, STAY, id="paused"),
-        pytest.param(leaving(), True, 99, STAY, id="paused, even Retain"),
-        pytest.param(leaving(), False, 0, GO, id="Retain has nothing to do outside"),
-        pytest.param(leaving(deletion_policy="Delete", mode="Observe"), False, 0, GO, id="nor has Observe"),
-        pytest.param(DELETES, False, 9, STAY, id="less than patience"),
-        pytest.param(DELETES, False, 10, Farewell(release=True, orphan=orphan(DELETES)), id="longer"),
-        pytest.param(event_topic(deleting=True, deletion_policy="Delete"), False, 10, GO, id="never named"),
-    ],
-)
-def test_part_from(resource: EventTopic, paused: bool, waited: int, expected: Farewell) -> None:  # noqa: FBT001 - a row
-    assert part_from(resource, "shop/main", waited_ms=waited, patience_ms=10, paused=paused) == expected
-
-
-def test_what_nobody_approved_is_not_done_later() -> None:
-    farewell = part_from(
-        leaving(deletion_policy="Delete", mode="Plan"), "shop/main", waited_ms=10, patience_ms=10, paused=False
-    )
-    assert farewell.orphan is not None
-    assert farewell.orphan.deletion_policy == "Retain"
 
 
 # --- the bus is back

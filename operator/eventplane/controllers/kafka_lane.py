@@ -1,0 +1,106 @@
+"""The lane of a bus's EventTopics: its Kafka, and what topics that are gone leave in it."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from eventplane.api.event_bus import EventBus, EventBusStatus, Orphan
+from eventplane.api.event_topic import EventTopic
+from eventplane.backends.kubernetes import KubernetesApi
+from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.lanes import Lane, LaneTiming
+from eventplane.controllers.reporting import key_fields
+from eventplane.controllers.shelf import Key
+from eventplane.controllers.topics import TopicReconciler
+from eventplane.planning.bus_decisions import verify_cluster
+from eventplane.planning.connection import KafkaConnection, Secrets, connect, secret_names
+from eventplane.planning.outcome import BackendError, Unavailable
+from eventplane.planning.plan import Plan, Refusal
+from eventplane.planning.readiness import bus_status
+from eventplane.planning.topic_changes import ReleaseTopic, TopicChange
+from eventplane.planning.topic_deletion import plan_orphan, stale_claims
+from eventplane.planning.topic_state import TopicQuery
+
+logger = logging.getLogger(__name__)
+
+Connect: TypeAlias = Callable[[KafkaConnection, Key], TopicBackend]
+Kafka: TypeAlias = tuple[str, int]
+"""Cluster id and number of live brokers."""
+
+
+class KafkaLane(Lane[EventTopic, TopicBackend, Kafka]):
+    """Everything that happens to the EventTopics of one bus."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        reconciler: TopicReconciler,
+        api: KubernetesApi,
+        connect_backend: Connect,
+        timing: LaneTiming,
+        batch_size: int,
+    ) -> None:
+        super().__init__(bus, reconciler, api, timing, batch_size)
+        self._idle_after_ms = reconciler.idle_after_ms
+        self._connect_backend = connect_backend
+
+    def secret_names(self) -> frozenset[str]:
+        """Name the Secrets that the connection is made of."""
+        return secret_names(self.bus)
+
+    def connection(self, secrets: Secrets) -> KafkaConnection | Refusal:
+        """Make the connection to Kafka."""
+        return connect(self.bus, secrets)
+
+    def open(self, connection: KafkaConnection) -> TopicBackend:
+        """Open a backend for topics."""
+        return self._connect_backend(connection, self.key)
+
+    async def ask(self, backend: TopicBackend) -> Kafka | Refusal:
+        """Ask the cluster who it is, and refuse another one than before."""
+        state = await backend.probe()
+        return verify_cluster(self.bus, state.cluster_id) or (state.cluster_id, state.brokers)
+
+    def bus_status(self, before: EventBusStatus, found: Kafka | BackendError | Refusal) -> EventBusStatus:
+        """Say which Kafka answers, or why none does."""
+        return bus_status(self.bus, before, found)
+
+    async def sweep(self, backend: TopicBackend) -> None:
+        """Deal with orphans, then release what resources that are gone had claimed."""
+        store = self.reconciler.store
+        await self._settle_orphans(backend)
+        # those of all buses: two of them may lead to one cluster and share its ledger
+        remaining = [orphan for bus in store.buses.values() for orphan in bus.status.orphans]
+        claims = await backend.claims()  # before the living are counted, who may have claimed something just now
+        alive = [topic.metadata.uid for topic in store.topics.values()]
+        stale = stale_claims(claims, self.reconciler.cluster, alive, remaining)
+        outcomes = await backend.apply(stale) if stale else ()
+        self.leftovers.sweep_due |= any(isinstance(outcome.error, Unavailable) for outcome in outcomes)
+        for outcome in outcomes:
+            if outcome.error is None and isinstance(outcome.change, ReleaseTopic):
+                for key in store.topics.claimants(self.key, outcome.change.topic):
+                    self.queue.add(key)
+
+    async def _settle_orphans(self, backend: TopicBackend) -> None:
+        orphans = self.leftovers.orphans()
+        if not orphans:
+            return
+        now_ms = int(self.reconciler.now().timestamp() * 1000)
+        observed = await backend.observe({TopicQuery(orphan.thing, usage=True) for orphan in orphans})
+        plans: list[Plan[TopicChange]] = [
+            plan_orphan(
+                orphan,
+                observed[TopicQuery(orphan.thing, usage=True)],
+                self.reconciler.cluster,
+                now_ms=now_ms,
+                idle_after_ms=self._idle_after_ms,
+            )
+            for orphan in orphans
+        ]
+        outcomes = iter(await backend.apply([change for plan in plans for change in plan.changes]))
+        errors = [[next(outcomes).error for _ in plan.changes] for plan in plans]
+        settled: list[Orphan] = [each for each, failed in zip(orphans, errors, strict=True) if not any(failed)]
+        for orphan, plan in zip(orphans, plans, strict=True):
+            fields = key_fields(orphan.kind, (orphan.namespace, orphan.name)) | {"changes": plan.lines()}
+            logger.info("orphan dealt with", extra={"fields": fields})
+        await self.leftovers.settled(settled)

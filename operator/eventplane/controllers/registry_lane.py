@@ -1,0 +1,72 @@
+"""The lane of a bus's Schemas: its schema registry, and the subjects that Schemas let go leave in it."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.schema import Schema
+from eventplane.backends.kubernetes import KubernetesApi
+from eventplane.backends.schemas import RegistryState, SchemaBackend
+from eventplane.controllers.lanes import Lane, LaneTiming
+from eventplane.controllers.reporting import key_fields
+from eventplane.controllers.schemas import SchemaReconciler
+from eventplane.controllers.shelf import Key
+from eventplane.planning.connection import RegistryConnection, Secrets, connect_registry, registry_secret_names
+from eventplane.planning.outcome import BackendError
+from eventplane.planning.plan import Refusal
+from eventplane.planning.readiness import registry_status
+from eventplane.planning.schema_decisions import plan_orphan_subject
+
+logger = logging.getLogger(__name__)
+
+ConnectRegistry: TypeAlias = Callable[[RegistryConnection, Key], SchemaBackend]
+
+
+class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
+    """Everything that happens to the Schemas of one bus."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        reconciler: SchemaReconciler,
+        api: KubernetesApi,
+        connect_backend: ConnectRegistry,
+        timing: LaneTiming,
+        batch_size: int,
+    ) -> None:
+        super().__init__(bus, reconciler, api, timing, batch_size)
+        self._connect_backend = connect_backend
+
+    def secret_names(self) -> frozenset[str]:
+        """Name the Secrets that the connection is made of."""
+        return registry_secret_names(self.bus)
+
+    def connection(self, secrets: Secrets) -> RegistryConnection | Refusal:
+        """Make the connection to the registry, if the bus has one."""
+        return connect_registry(self.bus, secrets)
+
+    def open(self, connection: RegistryConnection) -> SchemaBackend:
+        """Open a backend for schemas."""
+        return self._connect_backend(connection, self.key)
+
+    async def ask(self, backend: SchemaBackend) -> RegistryState | Refusal:
+        """Ask the registry for its default level."""
+        return await backend.probe()
+
+    def bus_status(self, before: EventBusStatus, found: RegistryState | BackendError | Refusal) -> EventBusStatus:
+        """Say whether the registry answers."""
+        return registry_status(self.bus, before, None if isinstance(found, RegistryState) else found)
+
+    async def sweep(self, backend: SchemaBackend) -> None:
+        """Deal with the subjects of Schemas that were let go while the registry did not answer."""
+        for orphan in self.leftovers.orphans():
+            claimed = bool(self.reconciler.shelf.owners_named(self.key, orphan.thing, ("", "")))
+            changes = plan_orphan_subject(orphan, claimed=claimed)
+            outcomes = await backend.apply(changes) if changes else ()
+            if any(outcome.error is not None for outcome in outcomes):
+                self.leftovers.sweep_due = True
+                continue
+            fields = key_fields(orphan.kind, (orphan.namespace, orphan.name))
+            logger.info("orphan dealt with", extra={"fields": fields | {"changes": [c.describe() for c in changes]}})
+            await self.leftovers.settled([orphan])

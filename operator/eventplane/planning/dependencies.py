@@ -1,0 +1,41 @@
+"""Which resources another one hangs on by name, and what of a resource those that hang on it look at."""
+
+from typing import TypeAlias
+
+from eventplane.api.conditions import ConditionType
+from eventplane.api.event_topic import EventTopic
+from eventplane.api.resource import Managed
+from eventplane.api.schema import Schema
+from eventplane.planning.verdicts import condition
+
+Place: TypeAlias = tuple[str, tuple[str, str]]
+"""A kind, and the namespace and name of a resource that may not exist."""
+
+
+def needs_of(resource: Managed) -> frozenset[Place]:
+    """Name the resources that a resource refers to."""
+    namespace = resource.metadata.namespace
+    match resource:
+        case EventTopic():
+            bound = (resource.spec.schemas.key, resource.spec.schemas.value)
+            return frozenset((Schema.kind, (namespace, each.name)) for each in bound if each is not None)
+        case Schema():
+            imports = (each.schema_ref for each in resource.spec.references)
+            needs = {(Schema.kind, (each.namespace or namespace, each.name)) for each in imports}
+            topic = resource.spec.topic
+            return frozenset(needs | ({(EventTopic.kind, (namespace, topic.name))} if topic else set()))
+        case _:
+            return frozenset()
+
+
+def outward(resource: Managed) -> tuple[object, ...]:
+    """Reduce a resource to what those that refer to it look at; they are looked at again when it changes."""
+    match resource:
+        case Schema():
+            ready = condition(resource.status.conditions, ConditionType.READY)
+            status = resource.status
+            return (status.subject, status.id, status.version, ready.status if ready else None)
+        case EventTopic():
+            return (resource.status.topic_name, resource.status.bus)
+        case _:
+            return ()
