@@ -78,7 +78,7 @@ def test_a_deleted_namespace_does_not_wait_for_a_dead_bus_for_ever(
     place.delete()
     assert poll(lambda: not place.exists(), 60, every=0.5)
     orphans = shaky.until("EventBus", "shaky", lambda found: bool(found["status"].get("orphans")))["status"]["orphans"]
-    assert [(each["namespace"], each["topicName"]) for each in orphans] == [(place.namespace, name)]
+    assert [(each["namespace"], each["thing"]) for each in orphans] == [(place.namespace, name)]
     dead.start_broker(BROKER)
     view = KafkaView(dead)
     assert name in view.partitions()
