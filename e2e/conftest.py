@@ -17,6 +17,7 @@ from e2e.cluster import kind_cluster
 from e2e.cluster.lifecycle import servers_dir
 from e2e.installation import Installation
 from e2e.kafka_view import KafkaView
+from e2e.registry_view import RegistryView
 from e2e.servers import Kafka
 from e2e.workspace import Resource, Workspace, scram_bus
 
@@ -99,6 +100,15 @@ def view(kafka: Kafka) -> KafkaView:
     return KafkaView(kafka)
 
 
+@pytest.fixture(scope="session")
+def registry(cluster: Cluster) -> RegistryView:
+    """The schema registry that the cluster shares, behind the operator's back."""
+    del cluster
+    shared = servers.load(servers_dir()).registry
+    assert shared is not None, "the harness starts it with Kafka"
+    return RegistryView(shared)
+
+
 class Namespaces:
     """Makes namespaces for tests and takes them away."""
 
@@ -125,7 +135,9 @@ class Namespaces:
 
 
 @pytest.fixture(scope="session")
-def namespaces(operator: Installation, kafka: Kafka, view: KafkaView) -> Iterator[Namespaces]:
+def namespaces(
+    operator: Installation, kafka: Kafka, view: KafkaView, registry: RegistryView
+) -> Iterator[Namespaces]:
     """Makes namespaces whose topics, resources and all else are gone at the end."""
     del kafka  # a bus leads there
     origin = Workspace(operator.cluster, "default")
@@ -135,16 +147,21 @@ def namespaces(operator: Installation, kafka: Kafka, view: KafkaView) -> Iterato
     origin.close()
     if left := [name for name in view.partitions() if name.startswith(PREFIX)]:
         view.delete(*left)
+    for subject in [each for each in registry.subjects() if PREFIX in each]:
+        registry.delete(subject)
 
 
 @pytest.fixture(scope="session")
-def home(cluster: Cluster, operator: Installation, kafka: Kafka, namespaces: Namespaces) -> Iterator[Workspace]:
-    """The namespace of the bus `main`, which leads to the shared Kafka and lets everybody in."""
+def home(
+    cluster: Cluster, operator: Installation, kafka: Kafka, registry: RegistryView, namespaces: Namespaces
+) -> Iterator[Workspace]:
+    """The namespace of the bus `main`, which leads to the shared Kafka and registry and lets everybody in."""
     del operator  # it makes the bus Ready
     place = Workspace(cluster, f"{PREFIX}home-{uuid.uuid4().hex[:8]}")
     place.create()
     place.allow_secrets()
-    place.apply(*scram_bus("main", kafka, allowedNamespaces={"from": "All"}))
+    registry_url = {"url": registry.registry.url}
+    place.apply(*scram_bus("main", kafka, allowedNamespaces={"from": "All"}, schemaRegistry=registry_url))
     place.until_ready("main", kind="EventBus")
     yield place
     namespaces.clear()  # while their bus is still there

@@ -1,7 +1,8 @@
 """How to say what the API server must take in a place of a spec, and what it must refuse in which words.
 
 The words are the API server's own, or the message of our CEL rule. `test_crds.py` tries every line of
-`event_bus_constraints` and `event_topic_constraints`, and fails when a constraint of the models has no line.
+`event_bus_constraints`, `event_topic_constraints` and `schema_constraints`, and fails when a constraint of the models
+has no line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 Spec = dict[str, Any]
 ABSENT: Final = object()
 
-LEAST: Final[dict[str, Spec]] = {"EventBus": {"kafka": {"bootstrapServers": ["kafka:9092"]}}, "EventTopic": {}}
+LEAST: Final[dict[str, Spec]] = {
+    "EventBus": {"kafka": {"bootstrapServers": ["kafka:9092"]}},
+    "EventTopic": {},
+    "Schema": {"type": "AVRO", "definition": "{}"},
+}
 NAME_REFUSED: Final = {
     ABSENT: "Required value",
     "": "should be at least 1 chars long",
@@ -32,7 +37,7 @@ class Constrained:
         path: the place below spec, or nothing for all of it; `[]` is an item of a list, `*` a value of a map.
         taken: values for it; ABSENT leaves it out.
         refused: pairs of such a value and a part of the refusal.
-        given: what else the spec holds.
+        given: what else the spec holds; None takes away what it would hold at the least.
     """
 
     kind: str
@@ -45,7 +50,7 @@ class Constrained:
         """Return a spec with a value in this place."""
         if not self.path:
             return {**self.given, **value} if isinstance(value, dict) else self.given
-        spec = copy.deepcopy(LEAST[self.kind] | self.given)
+        spec = copy.deepcopy({key: each for key, each in (LEAST[self.kind] | self.given).items() if each is not None})
         *parents, last = [(name.removesuffix("[]"), name.endswith("[]")) for name in self.path.split(".")]
         node: Any = spec
         for name, is_list in parents:
@@ -57,6 +62,19 @@ class Constrained:
         else:
             node["any" if name == "*" else name] = [value] if is_list else value
         return spec
+
+
+def bus_reference(kind: str) -> Iterator[Constrained]:
+    """Take the name of a bus, and a namespace."""
+    given = {"busRef": {"name": "b"}}
+    yield Constrained(kind, "busRef.name", ("b", "b" * 253), tuple(NAME_REFUSED.items()), given)
+    yield Constrained(
+        kind,
+        "busRef.namespace",
+        (ABSENT, "n", "n" * 63),
+        (("", "should be at least 1 chars long"), ("n" * 64, "may not be more than 63 bytes")),
+        given,
+    )
 
 
 def enumerated(kind: str, path: str, *values: str) -> Constrained:

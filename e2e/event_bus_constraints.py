@@ -17,6 +17,13 @@ _SCRAM: Final = {
         "authentication": {"type": "SCRAM-SHA-512", "secretRef": {"name": "login"}},
     }
 }
+_REGISTRY: Final = {
+    "schemaRegistry": {
+        "url": "https://registry:8081",
+        "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "client"}},
+        "authentication": {"secretRef": {"name": "login"}},
+    }
+}
 _SELECTOR: Final = {
     "allowedNamespaces": {
         "from": "Selector",
@@ -29,6 +36,7 @@ _EXPRESSIONS: Final = "allowedNamespaces.selector.matchExpressions"
 def event_bus_constraints() -> Iterator[Constrained]:
     """Give them all."""
     yield from _connections()
+    yield from _registry()
     yield from _namespaces()
     yield from _bus_rules()
 
@@ -107,6 +115,29 @@ def _connections() -> Iterator[Constrained]:
             (by_certificate | {"tls": {}}, no_certificate),
             (by_certificate | {"tls": {"caSecretRef": {"name": "ca"}}}, no_certificate),
         ),
+    )
+
+
+def _registry() -> Iterator[Constrained]:
+    bus, place = "EventBus", "schemaRegistry"
+    yield Constrained(
+        bus,
+        f"{place}.url",
+        ("http://registry:8081", "https://registry.example.com/apis/ccompat/v7", "http://[2001:db8::1]:8081/"),
+        (
+            (ABSENT, "Required value"),
+            *((value, "should match") for value in ("", "registry:8081", "ftp://registry", "http://r?a=b", "http://")),
+            ("http://" + "r" * 1018, "may not be more than 1024 bytes"),
+        ),
+        _REGISTRY,
+    )
+    for reference in ("tls.caSecretRef", "tls.certificateSecretRef", "authentication.secretRef"):
+        yield _secret_name(f"{place}.{reference}.name", _REGISTRY)
+    key_refused = (("", "should be at least 1 chars long"), ("k" * 254, "may not be more than 253 bytes"))
+    yield Constrained(bus, f"{place}.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), key_refused, _REGISTRY)
+    login = {"secretRef": {"name": "login"}}
+    yield Constrained(
+        bus, f"{place}.authentication.secretRef", (login["secretRef"],), ((ABSENT, "Required value"),), _REGISTRY
     )
 
 

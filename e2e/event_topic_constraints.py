@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, configured, enumerated, ranged
+from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, bus_reference, configured, enumerated, ranged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,14 +13,7 @@ if TYPE_CHECKING:
 def event_topic_constraints() -> Iterator[Constrained]:
     """Give them all."""
     topic = "EventTopic"
-    yield Constrained(topic, "busRef.name", ("b", "b" * 253), tuple(NAME_REFUSED.items()), {"busRef": {"name": "b"}})
-    yield Constrained(
-        topic,
-        "busRef.namespace",
-        (ABSENT, "n", "n" * 63),
-        (("", "should be at least 1 chars long"), ("n" * 64, "may not be more than 63 bytes")),
-        {"busRef": {"name": "b"}},
-    )
+    yield from bus_reference(topic)
     dots, internal = "Kafka does not allow a topic named . or ..", "names that start with __ belong to Kafka"
     yield Constrained(
         topic,
@@ -67,6 +60,9 @@ def event_topic_constraints() -> Iterator[Constrained]:
     )
     yield enumerated(topic, "cleanup[]", "delete", "compact")
     yield from configured(topic, "config")
+    for part in ("value", "key"):
+        named = {"schemas": {part: {"name": "order"}}}
+        yield Constrained(topic, f"schemas.{part}.name", ("n", "n" * 253), tuple(NAME_REFUSED.items()), named)
     yield from _unmanaged()
     yield from _said_twice()
 

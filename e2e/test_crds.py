@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.cluster.commands import CommandError
+from e2e.crd_constraints import LEAST, Spec
 from e2e.event_bus_constraints import event_bus_constraints
 from e2e.event_topic_constraints import event_topic_constraints
+from e2e.schema_constraints import schema_constraints
 from eventplane.api import API_VERSION
 from eventplane.api.crd import KINDS, crd
 from hack.generate import ROOT
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from e2e.cluster import Cluster
-    from e2e.crd_constraints import Spec
 
 pytestmark = pytest.mark.cluster
 
@@ -38,8 +39,31 @@ CONSTRAINTS = {
     "pattern": "should match",
     "x-kubernetes-list-type": "Duplicate value",
 }
-MOVE_OVER = "is immutable: create another EventTopic and move over"
+MOVE_OVER = "is immutable: create another {} and move over"
 SHRINKS = "Kafka cannot take partitions away: create another EventTopic with fewer and move over"
+
+
+TOPIC_MOVES, SCHEMA_MOVES = MOVE_OVER.format("EventTopic"), MOVE_OVER.format("Schema")
+NAMED: Spec = {"subjectNaming": "Topic", "topic": {"name": "orders"}}
+CHANGES: tuple[tuple[str, Spec, Spec, str | None], ...] = (
+    ("EventTopic", {"topicName": "a"}, {"topicName": "b"}, f"topicName {TOPIC_MOVES}"),
+    ("EventTopic", {"topicName": "a"}, {"topicName": None}, f"topicName {TOPIC_MOVES}"),
+    ("EventTopic", {}, {"topicName": "a"}, f"topicName {TOPIC_MOVES}"),
+    ("EventTopic", {"topicName": "a"}, {"topicName": "a", "partitions": 3}, None),
+    ("EventTopic", {"busRef": {"name": "a"}}, {"busRef": {"name": "b"}}, f"busRef {TOPIC_MOVES}"),
+    ("EventTopic", {"busRef": {"name": "a"}}, {"busRef": {"namespace": "other"}}, f"busRef {TOPIC_MOVES}"),
+    ("EventTopic", {"busRef": {"name": "a"}}, {"busRef": None}, f"busRef {TOPIC_MOVES}"),
+    ("EventTopic", {}, {"busRef": {"name": "a"}}, f"busRef {TOPIC_MOVES}"),
+    ("EventTopic", {"busRef": {"name": "a"}}, {"mode": "Plan"}, None),
+    ("Schema", {"subject": "a"}, {"subject": "b"}, f"subject {SCHEMA_MOVES}"),
+    ("Schema", {"subject": "a"}, {"subject": None}, f"subject {SCHEMA_MOVES}"),
+    ("Schema", {}, {"subject": "a"}, f"subject {SCHEMA_MOVES}"),
+    ("Schema", {}, {"subjectNaming": "Record"}, f"subjectNaming {SCHEMA_MOVES}"),
+    ("Schema", NAMED, {"topic": {"name": "bills"}}, f"topic {SCHEMA_MOVES}"),
+    ("Schema", {}, {"busRef": {"name": "a"}}, f"busRef {SCHEMA_MOVES}"),
+    ("Schema", {}, {"type": "JSON"}, "type is immutable: create another Schema and move over"),
+    ("Schema", {"subject": "a"}, {"definition": "[]", "compatibility": "FULL"}, None),
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,7 @@ def resource(kind: str, name: str, spec: Spec) -> dict[str, Any]:
 
 
 def attempts() -> Iterator[Attempt]:
-    for number, constrained in enumerate([*event_bus_constraints(), *event_topic_constraints()]):
+    for number, constrained in enumerate([*event_bus_constraints(), *event_topic_constraints(), *schema_constraints()]):
         values = [(value, None) for value in constrained.taken] + list(constrained.refused)
         for index, (value, refusal) in enumerate(values):
             yield Attempt(
@@ -104,7 +128,7 @@ def refusals(cluster: Cluster, namespace: str) -> Mapping[str, str]:
             feed=json.dumps(documents).encode(),
         )
     except CommandError as refused:
-        parts = re.split(r"Event\w+(?:\.\S+)? \"(try-[\d-]+)\" is invalid:", str(refused))
+        parts = re.split(r"(?:Event\w+|Schema)(?:\.\S+)? \"(try-[\d-]+)\" is invalid:", str(refused))
         if len(parts) == 1:
             raise  # nothing was looked at
         return dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -154,9 +178,7 @@ def constraints(kind: str, schema: Mapping[str, Any], path: str) -> Iterator[tup
 
 def test_no_constraint_and_no_rule_goes_untried() -> None:
     broken = {(attempt.place, attempt.refusal) for attempt in ATTEMPTS if attempt.refusal}
-    words = (
-        [refusal for _, refusal in broken] + [f"{field} {MOVE_OVER}" for field in ("topicName", "busRef")] + [SHRINKS]
-    )
+    words = [refusal for _, refusal in broken] + [refusal for *_, refusal in CHANGES if refusal] + [SHRINKS]
     untried = []
     for kind in KINDS:
         schema = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -196,24 +218,11 @@ def test_a_spec_is_required(cluster: Cluster, namespace: str) -> None:
             create(cluster, namespace, document)
 
 
-@pytest.mark.parametrize(
-    ("before", "patch", "refusal"),
-    [
-        ({"topicName": "a"}, {"topicName": "b"}, f"topicName {MOVE_OVER}"),
-        ({"topicName": "a"}, {"topicName": None}, f"topicName {MOVE_OVER}"),
-        ({}, {"topicName": "a"}, f"topicName {MOVE_OVER}"),
-        ({"topicName": "a"}, {"topicName": "a", "partitions": 3}, None),
-        ({"busRef": {"name": "a"}}, {"busRef": {"name": "b"}}, f"busRef {MOVE_OVER}"),
-        ({"busRef": {"name": "a"}}, {"busRef": {"namespace": "other"}}, f"busRef {MOVE_OVER}"),
-        ({"busRef": {"name": "a"}}, {"busRef": None}, f"busRef {MOVE_OVER}"),
-        ({}, {"busRef": {"name": "a"}}, f"busRef {MOVE_OVER}"),
-        ({"busRef": {"name": "a"}}, {"mode": "Plan"}, None),
-    ],
-)
-def test_names_and_buses_never_change(
-    cluster: Cluster, namespace: str, before: Spec, patch: Spec, refusal: str | None
+@pytest.mark.parametrize(("kind", "before", "patch", "refusal"), CHANGES)
+def test_what_never_changes(
+    cluster: Cluster, namespace: str, kind: str, before: Spec, patch: Spec, refusal: str | None
 ) -> None:
-    change(cluster, namespace, before, None, patch, refusal)
+    change(cluster, namespace, LEAST[kind] | before, None, patch, refusal, kind=kind)
 
 
 @pytest.mark.parametrize(
@@ -236,15 +245,22 @@ def test_partitions_never_shrink(
 
 
 def change(
-    cluster: Cluster, namespace: str, before: Spec, partitions: int | None, patch: Spec, refusal: str | None
+    cluster: Cluster,
+    namespace: str,
+    before: Spec,
+    partitions: int | None,
+    patch: Spec,
+    refusal: str | None,
+    *,
+    kind: str = "EventTopic",
 ) -> None:
-    """Make a topic, patch it, and expect the refusal or none."""
-    name = f"topic-{uuid.uuid4().hex[:8]}"
-    create(cluster, namespace, resource("EventTopic", name, before | {"mode": "Observe"}))
+    """Make a resource, patch it, and expect the refusal or none."""
+    name = f"changed-{uuid.uuid4().hex[:8]}"
+    create(cluster, namespace, resource(kind, name, before | {"mode": "Observe"}))
     if partitions is not None:
         status = json.dumps({"status": {"partitions": partitions}})
         cluster.kubectl("patch", "etopic", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", status)
-    words = ("patch", "etopic", name, "-n", namespace, "--type=merge", "-p", json.dumps({"spec": patch}))
+    words = ("patch", kind.lower(), name, "-n", namespace, "--type=merge", "-p", json.dumps({"spec": patch}))
     if refusal is None:
         cluster.kubectl(*words)
     else:
@@ -284,6 +300,9 @@ def spec_of(cluster: Cluster, namespace: str, name: str) -> Spec:
         ("etopic.spec.deletionPolicy", "Default: Retain."),
         ("etopic.spec.config", "null leaves a setting alone"),
         ("etopic.status.topicId", "another id means another topic"),
+        ("eschema", "A registry subject"),
+        ("eschema.spec.driftPolicy", "A version that somebody registered is never taken away. Default: Enforce."),
+        ("eschema.spec.evolution.migrations.up", "CEL expression over `event`"),
         ("ebus.spec.naming.topic", "Default: {{ namespace }}.{{ name }}."),
         ("ebus.spec.kafka.tls.caSecretRef.key", "Default: ca.crt."),
     ],

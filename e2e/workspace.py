@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Resource: TypeAlias = "dict[str, Any]"
 GROUP, VERSION = "events.sindhan.ai", "v1alpha1"
-_PLURALS = {"EventBus": "eventbuses", "EventTopic": "eventtopics"}
+_PLURALS = {"EventBus": "eventbuses", "EventTopic": "eventtopics", "Schema": "schemas"}
 _LOOK_SECONDS = 0.1
 _GONE = 404
 
@@ -77,10 +77,10 @@ class Workspace:
         # a document each: in a List, kubectl itself refuses every null
         self.kubectl(*words, feed=resources)
 
-    def annotate(self, name: str, **annotations: str | None) -> None:
-        """Set annotations of our group on an EventTopic, such as `paused`; None takes one away."""
+    def annotate(self, name: str, kind: str = "EventTopic", **annotations: str | None) -> None:
+        """Set annotations of our group on a resource, such as `paused`; None takes one away."""
         words = [f"{GROUP}/{key}-" if value is None else f"{GROUP}/{key}={value}" for key, value in annotations.items()]
-        self.kubectl("annotate", "--overwrite", "eventtopic", name, *words)
+        self.kubectl("annotate", "--overwrite", kind.lower(), name, *words)
 
     def remove(self, name: str, kind: str = "EventTopic") -> None:
         """Ask for the deletion of a resource."""
@@ -147,10 +147,15 @@ class Workspace:
             time.sleep(_LOOK_SECONDS)
 
 
+def condition(resource: Resource, kind: str) -> Mapping[str, str]:
+    """Return a condition by its type; empty where it has none of that type."""
+    conditions: list[dict[str, str]] = resource.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
 def ready(resource: Resource) -> Mapping[str, str]:
     """Return the condition Ready; empty where it has none yet."""
-    conditions: list[dict[str, str]] = resource.get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == "Ready"), {})
+    return condition(resource, "Ready")
 
 
 def is_ready(resource: Resource) -> bool:
@@ -167,6 +172,12 @@ def topic(name: str, bus: Resource | None = None, **spec: Any) -> Resource:
     """Return an EventTopic; `bus` is its busRef, with None it takes the namespace's own."""
     reference = {"busRef": bus} if bus else {}
     return {**_head("EventTopic", name), "spec": {**reference, **spec}}
+
+
+def schema(name: str, bus: Resource | None = None, **spec: Any) -> Resource:
+    """Return a Schema, AVRO unless `spec` says otherwise; `bus` is its busRef."""
+    reference = {"busRef": bus} if bus else {}
+    return {**_head("Schema", name), "spec": {"type": "AVRO", **reference, **spec}}
 
 
 def bus(name: str, servers: str, **spec: Any) -> Resource:

@@ -254,7 +254,7 @@ def test_people_get_topics_by_the_built_in_roles_and_buses_by_none(rendered: Ren
     }
     assert aggregated["eventplane-view"] == {"view", "edit", "admin"}
     assert aggregated["eventplane-edit"] == {"edit", "admin"}
-    assert [rule["resources"] for rule in roles["eventplane-edit"]["rules"]] == [["eventtopics"]]
+    assert [rule["resources"] for rule in roles["eventplane-edit"]["rules"]] == [["eventtopics", "schemas"]]
     assert not any(aggregated[name] for name in ("eventplane", "eventplane-secret-reader", "eventplane-bus-edit"))
 
 

@@ -33,6 +33,7 @@ from eventplane.controllers.probes import ProbeServer
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import ConnectRegistry, RegistryLane
 from eventplane.controllers.reporting import Reporter
+from eventplane.controllers.schema_gate import SchemaGate
 from eventplane.controllers.schemas import SchemaReconciler
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.store import Store
@@ -62,10 +63,11 @@ async def run(settings: OperatorSettings) -> bool:
     registry = register(dispatcher)
     watching = kopf_settings()
     watching.admission.server = admission_server(settings)
-    if watching.admission.server is not None:
-        register_admission(registry, store)
     async with ApiClient(await configure()) as client:
         api = KubernetesApi(client, lambda verb, status: metrics.api_calls.labels(verb, str(status)).inc())
+        gate = _gate(settings, api, dispatcher, metrics)
+        if watching.admission.server is not None:
+            register_admission(registry, store, gate)
         await probes.start()
         await _until_answered(partial(_check_kinds, api))
         watch = asyncio.create_task(
@@ -87,6 +89,7 @@ async def run(settings: OperatorSettings) -> bool:
             led_well = await _end(leader)
             watched_well = await _end(watch)
             await _end(follower)
+            await gate.close()
             await probes.stop()
     return told_to_stop and led_well and watched_well
 
@@ -124,8 +127,7 @@ async def _act(
     settings: OperatorSettings, api: KubernetesApi, dispatcher: Dispatcher, metrics: Metrics
 ) -> AsyncIterator[None]:
     """Work on everything for as long as the context lasts."""
-    reporter = Reporter(api, dispatcher.store, now, settings.api_concurrency)
-    surroundings = Surroundings(dispatcher.store, reporter, metrics, dispatcher.cluster, now)
+    surroundings = _surroundings(settings, api, dispatcher, metrics)
     topics = TopicReconciler(surroundings, int(settings.idle_after_seconds * 1000))
     schemas = SchemaReconciler(surroundings, api.read_config_map)
     timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
@@ -150,6 +152,18 @@ async def _act(
         for work in unbound_work:
             await _end(work)
         await dispatcher.stop()
+
+
+def _surroundings(
+    settings: OperatorSettings, api: KubernetesApi, dispatcher: Dispatcher, metrics: Metrics
+) -> Surroundings:
+    reporter = Reporter(api, dispatcher.store, now, settings.api_concurrency)
+    return Surroundings(dispatcher.store, reporter, metrics, dispatcher.cluster, now)
+
+
+def _gate(settings: OperatorSettings, api: KubernetesApi, dispatcher: Dispatcher, metrics: Metrics) -> SchemaGate:
+    reconciler = SchemaReconciler(_surroundings(settings, api, dispatcher, metrics), api.read_config_map)
+    return SchemaGate(reconciler, api, _connectors(settings, metrics)[1])
 
 
 def _connectors(settings: OperatorSettings, metrics: Metrics) -> tuple[Connect, ConnectRegistry]:

@@ -9,8 +9,12 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
+from eventplane.api.schema import Schema
+from eventplane.planning.decision import Decision, is_paused
 from eventplane.planning.desired import desire_topic
+from eventplane.planning.outcome import BackendError
 from eventplane.planning.plan import Refusal
+from eventplane.planning.schema_changes import SchemaChange
 from eventplane.planning.topic_decisions import limit_refusal, owner_of
 from eventplane.planning.topics import owned_by_another
 
@@ -42,3 +46,26 @@ def review_topic(
     known = before.status.partitions if before is not None else None
     grows = desired.partitions is not None and desired.partitions > (known or 0)
     return limit_refusal(topic, bus, desired, elders, creates=before is None, grows=grows)
+
+
+def is_reviewed(schema: Schema, before: Schema | None) -> bool:
+    """Decide whether the registry is asked about a schema at admission.
+
+    | request                                          | reviewed                                               |
+    |--------------------------------------------------|--------------------------------------------------------|
+    | the spec does not change, or it is being deleted | no: annotations and finalizers must always pass        |
+    | mode Plan or Observe                             | no: what would be refused is what its status is to say |
+    | paused                                           | no                                                     |
+    | else                                             | yes                                                    |
+    """
+    unchanged = before is not None and before.spec == schema.spec
+    return not (schema.metadata.deleting or unchanged or is_paused(schema) or schema.spec.mode != "Enforce")
+
+
+def refusal_of(
+    problems: Sequence[BackendError | Refusal], decisions: Sequence[Decision[SchemaChange]]
+) -> Refusal | None:
+    """Find what a schema is turned away for; what may be remedied by others, in any order, is let through."""
+    refused = [problem for problem in problems if isinstance(problem, Refusal)]
+    refused += [refusal for decision in decisions for refusal in decision.refusals]
+    return next((each for each in refused if each.reason is not Reason.DEFINITION_NOT_FOUND), None)

@@ -8,7 +8,7 @@ from builders import event_bus, event_topic
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
-from eventplane.controllers.admission import admission_server, admit_topic
+from eventplane.controllers.admission import admission_server, admit_topic, versions
 from eventplane.controllers.store import Store
 from eventplane.settings import OperatorSettings
 
@@ -32,7 +32,7 @@ def refused(store: Store, topic: EventTopic, old: EventTopic | None = None) -> s
 
 def asked(store: Store, body: dict[str, Any], old: dict[str, Any] | None = None) -> str | None:
     try:
-        admit_topic(store, body, old)
+        admit_topic(store, *versions(EventTopic, body, old))
     except kopf.AdmissionError as error:
         return str(error).partition(":")[0] if error.code == 422 else "not for the user to correct"
     return None
