@@ -1,0 +1,112 @@
+"""What of an event goes into an expression: only what it reads, and in types that CEL has."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from eventplane.events.expression_tree import Syntax
+
+Paths: TypeAlias = "dict[str, Paths | None]"
+"""Keys that are read, and of each what is read below it; None is all."""
+
+_AS_IS: Final = frozenset({type(None), bool, str, bytes, float})
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**64 - 1
+_KEYS: Final = (str, int, bool)
+
+
+class UnusableValueError(ValueError):
+    """Something in an event that no expression can hold."""
+
+
+def read_paths(syntax: Syntax) -> Paths:
+    """Merge what an expression reads into one tree."""
+    paths: Paths = {}
+    for read in syntax.reads:
+        _add(paths, read.steps)
+    return paths
+
+
+def to_cel(variables: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
+    """Return what the paths lead to, with nothing beside it; an absent key stays absent.
+
+    Raises:
+        UnusableValueError: something there has no counterpart in CEL.
+    """
+    return {key: _cut(variables[key], below, key) for key, below in paths.items() if key in variables}
+
+
+def _add(paths: Paths, steps: tuple[str, ...]) -> None:
+    holder = paths
+    for step in steps[:-1]:
+        below = holder.setdefault(step, {})
+        if below is None:  # all of it is read anyway
+            return
+        holder = below
+    holder[steps[-1]] = None
+
+
+def _cut(value: Any, paths: "Paths | None", where: str) -> Any:
+    if paths is None or not isinstance(value, Mapping):
+        return _convert(value, where)
+    return {key: _cut(value[key], below, f"{where}.{key}") for key, below in paths.items() if key in value}
+
+
+def _convert(value: Any, where: str) -> Any:
+    kind = type(value)
+    if kind in _AS_IS:
+        return value
+    if kind is int:
+        return _number(value, where)
+    if isinstance(value, Mapping):
+        return {_key(key, where): _convert(each, f"{where}.{key}") for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_convert(each, f"{where}[]") for each in value]
+    return _converted_leaf(value, where)
+
+
+def _number(value: int, where: str) -> int:
+    if not _LEAST <= value <= _MOST:
+        raise UnusableValueError(f"{where} is a number of more than 64 bits, which an expression cannot hold")
+    return value
+
+
+def _key(key: Any, where: str) -> Any:
+    if not isinstance(key, _KEYS):
+        raise UnusableValueError(f"{where} has a key of type {type(key).__name__}, which an expression cannot hold")
+    return key
+
+
+def _converted_leaf(value: Any, where: str) -> Any:
+    """Convert what is not CEL's by itself; nested timestamps reach the library as messages only."""
+    match value:
+        case datetime() if value.tzinfo is not None:
+            return _timestamp(value)
+        case timedelta():
+            return duration_pb2.Duration(seconds=value // timedelta(seconds=1), nanos=value.microseconds * 1000)
+        case date() if not isinstance(value, datetime):
+            return _timestamp(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
+        case datetime() | time():
+            return value.isoformat()
+        case Decimal() | UUID():
+            return str(value)
+        case bytearray() | memoryview():
+            return bytes(value)
+        case int():
+            return _number(int(value), where)
+        case str():
+            return str(value)
+        case float():
+            return float(value)
+        case _:
+            raise UnusableValueError(f"{where} is a {type(value).__name__}, which an expression cannot hold")
+
+
+def _timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message
