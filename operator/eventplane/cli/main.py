@@ -9,7 +9,6 @@ from typing import Final, NoReturn, get_args
 from eventplane.api.schema import CompatibilityLevel, SchemaType
 from eventplane.cli.failure import CommandError, ExitCode
 from eventplane.cli.registry_access import PASSWORD, USERNAME
-from eventplane.cli.schema_check import run_check
 from eventplane.cli.schema_codegen import LATEST, run_codegen
 
 _INTERRUPTED: Final = 130
@@ -17,6 +16,7 @@ _CREDENTIALS: Final = f"Credentials of the registry: the environment's {USERNAME
 _CHECK: Final = """\
 Check a definition before it is registered: the gate that the operator applies to a Schema, on a laptop or in CI.
 The registry judges the versions that the level protects; what breaks whom is said in words. Nothing is registered.
+Needs pip install 'eventplane[cli]'.
 """
 _CHECK_END: Final = f"""\
 {_CREDENTIALS}
@@ -34,7 +34,7 @@ examples:
 _CODEGEN: Final = """\
 Write Python types of a definition, so that publishing with the wrong type fails in the editor: pydantic models of AVRO
 and JSON, message classes with type stubs of PROTOBUF. The same definition gives the same files.
-Needs pip install 'eventplane[codegen]'.
+Needs pip install 'eventplane[codegen]', and with --subject 'eventplane[cli,codegen]'.
 """
 _CODEGEN_END: Final = f"""\
 {_CREDENTIALS}
@@ -60,8 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandError as error:
         sys.stderr.write(f"eventplane: {error.message}\n")
         return error.code
+    except ModuleNotFoundError as error:
+        if (error.name or "eventplane").startswith("eventplane"):
+            raise
+        sys.stderr.write(f"eventplane: {error.name} is not installed: pip install 'eventplane[cli]'\n")
+        return ExitCode.USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _check(options: argparse.Namespace) -> ExitCode:
+    from eventplane.cli.schema_check import run_check  # noqa: PLC0415 - needs an extra, which --help does not
+
+    return run_check(options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,7 +117,7 @@ def _add_check(commands: "_Commands[_Parser]") -> None:
     )
     _add_registry(check, required=True)
     check.add_argument("--output", choices=("text", "json"), default="text", help="default: %(default)s")
-    check.set_defaults(command=run_check)
+    check.set_defaults(command=_check)
 
 
 def _add_codegen(commands: "_Commands[_Parser]") -> None:

@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from eventplane.api.conditions import Reason
-from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.cli.definition_files import read_text
 from eventplane.cli.failure import CommandError, ExitCode
 from eventplane.planning.connection import RegistryConnection
@@ -17,6 +16,15 @@ from eventplane.planning.schema_state import ObservedSubject, SubjectQuery
 
 USERNAME: Final = "EVENTPLANE_REGISTRY_USERNAME"
 PASSWORD: Final = "EVENTPLANE_REGISTRY_PASSWORD"  # noqa: S105 - the name of a variable
+
+_OURS: Final = frozenset({Reason.DEFINITION_INVALID, Reason.SECRET_INVALID})
+"""Reasons that lie in what the command was given; all others lie in the registry."""
+_WORDS: Final = {
+    "spec.schemaRegistry.url of the EventBus": "--registry",
+    "spec.schemaRegistry.tls of the EventBus": "--ca",
+    "the Secret that the EventBus names in spec.schemaRegistry.authentication": f"{USERNAME} and {PASSWORD}",
+    "the bus's user": "the user",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +40,54 @@ class RegistryAccess:
         Raises:
             CommandError: no answer, not in time, or the registry refused to be asked or to judge the candidate.
         """
-        seen = asyncio.run(self._look(query))
+        seen = self.look_leniently(query)
         if seen.error is not None:
-            raise self._failure(seen.error)
+            raise self.failure(seen.error)
         return seen
 
-    async def _look(self, query: SubjectQuery) -> ObservedSubject:
-        backend = SchemaRegistryBackend(self.connection)
-        try:
-            async with asyncio.timeout(self.timeout_seconds):
-                return (await backend.observe([query]))[query]
-        except TimeoutError as error:
-            message = f"no answer within {self.timeout_seconds:g} s: check --registry, or raise --timeout"
-            raise CommandError(ExitCode.REGISTRY, f"registry {self.connection.url}: {message}") from error
-        except BackendError as error:
-            raise self._failure(error) from error
-        finally:
-            await backend.close()
+    def look_leniently(self, query: SubjectQuery) -> ObservedSubject:
+        """Look at one subject whose own error may be no obstacle.
 
-    def _failure(self, error: BackendError) -> CommandError:
-        """Say an error of the backend to somebody at a prompt, who knows of no EventBus and no Secret."""
-        if error.reason is Reason.DEFINITION_INVALID:
-            return CommandError(ExitCode.USAGE, error.message)
-        words = error.message
-        if error.reason is Reason.AUTHENTICATION_FAILED:
-            given = "it does not know these credentials" if self.connection.username else "it asks for credentials"
-            words = f"{given}: set {USERNAME} and {PASSWORD} to those of a user that it knows"
-        elif error.reason is Reason.AUTHORIZATION_FAILED:
-            words = f"user {self.connection.username or 'anonymous'} may not read this: ask its owner for the right to"
-        return CommandError(ExitCode.REGISTRY, f"registry {self.connection.url}: {words}")
+        Raises:
+            CommandError: no answer, not in time, or the registry refused to be asked.
+        """
+        return asyncio.run(self._look(query))
+
+    def failure(self, error: BackendError) -> CommandError:
+        """Say what a backend says, with what to do about it at a prompt."""
+        code = ExitCode.USAGE if error.reason in _OURS else ExitCode.REGISTRY
+        return CommandError(code, f"registry {self.connection.url}: {at_a_prompt(error.message)}")
+
+    async def _look(self, query: SubjectQuery) -> ObservedSubject:
+        from eventplane.backends.schema_registry import SchemaRegistryBackend  # noqa: PLC0415 - needs an extra
+
+        try:
+            backend = SchemaRegistryBackend(
+                self.connection,
+                client_id="eventplane-cli",
+                timeout_seconds=self.timeout_seconds,
+                batch_seconds=self.timeout_seconds,
+            )
+            try:
+                return (await backend.observe([query]))[query]
+            finally:
+                await backend.close()
+        except BackendError as error:
+            raise self.failure(error) from error
+
+
+def at_a_prompt(message: str) -> str:
+    """Say what a backend says to the owner of an EventBus to somebody who has a command line instead.
+
+    | set in an EventBus                  | at a prompt                    |
+    |-------------------------------------|--------------------------------|
+    | spec.schemaRegistry.url             | --registry                     |
+    | spec.schemaRegistry.tls             | --ca                           |
+    | spec.schemaRegistry.authentication  | the variables of the environment |
+    """
+    for there, here in _WORDS.items():
+        message = message.replace(there, here)
+    return message
 
 
 def registry_access(

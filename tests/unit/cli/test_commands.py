@@ -118,19 +118,45 @@ def test_check_of_codegen_tells_whether_the_file_is_what_would_be_written(eventp
     assert "-    sku: bytes\n+    sku: str\n" in edited.out
 
 
-@pytest.mark.parametrize("package", ["datamodel_code_generator", "grpc_tools"])
-def test_without_the_extra_it_says_what_to_install(package: str, folder: Path) -> None:
-    """In a process in which the package is hidden."""
-    name, output = ("order.avsc", "o.py") if package == "datamodel_code_generator" else ("order.proto", "o_pb2.py")
-    program = (
-        "import importlib.util, sys; find = importlib.util.find_spec;"
-        f"importlib.util.find_spec = lambda name, *rest: None if name == {package!r} else find(name, *rest);"
-        "from eventplane.cli.main import main; sys.exit(main(sys.argv[1:]))"
+@pytest.mark.parametrize(
+    ("package", "words", "extra"),
+    [
+        ("datamodel_code_generator", ["codegen", "order.avsc", "--output", "o.py"], "codegen"),
+        ("grpc_tools", ["codegen", "order.proto", "--output", "o_pb2.py"], "codegen"),
+        ("aiohttp", ["codegen", "--subject", "a", *REGISTRY, "--output", "o.py"], "cli"),
+        ("aiohttp", ["check", "order.avsc", "--against", "a", *REGISTRY], "cli"),
+        ("proto_schema_parser", ["check", "order.avsc", "--against", "a", *REGISTRY], "cli"),
+    ],
+)
+def test_without_an_extra_it_says_what_to_install(package: str, words: list[str], extra: str, folder: Path) -> None:
+    """In a process in which the package cannot be found."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT, package, "schema", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
     )
-    command = [sys.executable, "-c", program, "schema", "codegen", str(folder / name), "--output", str(folder / output)]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 2
-    assert ended.stderr == f"eventplane: {package} is not installed: pip install 'eventplane[codegen]'\n"
+    assert ended.stderr == f"eventplane: {package} is not installed: pip install 'eventplane[{extra}]'\n"
+
+
+WITHOUT = """
+import importlib.util, sys
+from importlib.abc import MetaPathFinder
+
+find, hidden = importlib.util.find_spec, sys.argv[1]
+
+class Hide(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hide())
+importlib.util.find_spec = lambda name, *rest: None if name == hidden else find(name, *rest)
+from eventplane.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
 
 
 def test_it_runs_as_a_module_too() -> None:
