@@ -135,9 +135,7 @@ class Namespaces:
 
 
 @pytest.fixture(scope="session")
-def namespaces(
-    operator: Installation, kafka: Kafka, view: KafkaView, registry: RegistryView
-) -> Iterator[Namespaces]:
+def namespaces(operator: Installation, kafka: Kafka, view: KafkaView, registry: RegistryView) -> Iterator[Namespaces]:
     """Makes namespaces whose topics, resources and all else are gone at the end."""
     del kafka  # a bus leads there
     origin = Workspace(operator.cluster, "default")

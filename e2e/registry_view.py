@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from e2e.servers import Registry
+    from e2e.servers.registry import Registry
 
 _TIMEOUT_SECONDS = 10
 _GONE = 404

@@ -72,7 +72,9 @@ def _naming() -> Iterator[Constrained]:
         LEAST[_KIND],
     )
     yield Constrained(_KIND, "topic.name", _NAMES, tuple(NAME_REFUSED.items()), _NAMED)
-    yield Constrained(_KIND, "topic.part", (ABSENT, "Value", "Key"), (("Other", 'supported values: "Value", "Key"'),), _NAMED)
+    yield Constrained(
+        _KIND, "topic.part", (ABSENT, "Value", "Key"), (("Other", 'supported values: "Value", "Key"'),), _NAMED
+    )
 
 
 def _definitions() -> Iterator[Constrained]:

@@ -1,4 +1,4 @@
-"""Schemas on a real registry, through the chart: registered, guarded, evolved, repaired, deleted, never while in use."""
+"""Schemas on a real registry, through the chart: registered, guarded, evolved, repaired, deleted only when told."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def test_a_schema_becomes_a_subject_and_its_status_says_which(
     assert registry.definition(subject) == json.loads(FIRST)
     assert registry.level(subject) == status["compatibility"] == "FULL"
     assert (status["subject"], status["version"], status["major"]) == (subject, 1, 1)
-    assert status["versions"] == [
-        {"version": 1, "id": status["id"], "major": 1, "fingerprint": status["fingerprint"]}
-    ]
+    assert status["versions"] == [{"version": 1, "id": status["id"], "major": 1, "fingerprint": status["fingerprint"]}]
 
 
 def test_formatting_registers_nothing_and_a_new_field_does(
@@ -114,7 +112,9 @@ def test_what_is_imported_is_registered_first_in_whatever_order_it_is_applied(
     imports = [{"name": "shop.Address", "schemaRef": {"name": "address"}}]
     place.apply(schema("order", main_bus, subject=subject, definition=order, references=imports))
     waiting = place.until_reason("order", "SchemaNotFound", "Schema")
-    assert f"Schema {place.namespace}/address, which the definition imports, does not exist" in ready(waiting)["message"]
+    assert (
+        f"Schema {place.namespace}/address, which the definition imports, does not exist" in ready(waiting)["message"]
+    )
     assert registry.versions(subject) == []
     address = record({"city": "string"}, "Address")
     place.apply(schema("address", main_bus, subject=f"{subject}-address", definition=address))
@@ -220,7 +220,9 @@ def test_a_breaking_change_on_purpose_opens_a_major_version(
         "to": 2,
         "up": '{"id": event.data.id, "amount": event.data.amount, "currency": "EUR"}',
         "down": '{"id": event.data.id, "amount": event.data.amount}',
-        "samples": [{"data": {"id": "o-1", "amount": 9.5}, "expected": {"id": "o-1", "amount": 9.5, "currency": "EUR"}}],
+        "samples": [
+            {"data": {"id": "o-1", "amount": 9.5}, "expected": {"id": "o-1", "amount": 9.5, "currency": "EUR"}}
+        ],
     }
     wrong = step | {"up": '{"id": event.data.id}'}
     with pytest.raises(CommandError, match="MigrationFailed"):

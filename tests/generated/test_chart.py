@@ -13,6 +13,7 @@ import yaml
 from cryptography import x509
 
 from e2e.cluster.commands import CommandError, output
+from eventplane.api.schema import Schema
 from eventplane.controllers.admission import register_admission
 from eventplane.controllers.store import Store
 from eventplane.settings import OperatorSettings
@@ -210,7 +211,11 @@ def test_the_webhook_is_never_in_the_way(rendered: Render) -> None:
 
 def test_the_webhook_calls_the_handlers_that_there_are(rendered: Render) -> None:
     registry = kopf.OperatorRegistry()
-    register_admission(registry, Store())
+
+    async def admit(_schema: Schema, _before: Schema | None) -> None:
+        return None
+
+    register_admission(registry, Store(), admit)
     handlers = {
         f"/{each.id}": [each.selector.any_name]
         for each in registry._webhooks.get_all_handlers()  # noqa: SLF001 - kopf has no other way to ask

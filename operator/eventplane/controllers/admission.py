@@ -1,8 +1,8 @@
 """The admission webhook: kopf serves it, planning decides."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import kopf
 
@@ -10,18 +10,20 @@ from eventplane.api import GROUP, VERSION
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.schema import Schema
 from eventplane.controllers.parsing import parse
-from eventplane.controllers.schema_gate import SchemaGate
 from eventplane.controllers.shelf import R
 from eventplane.controllers.store import Store
 from eventplane.planning.admission import review_topic
 from eventplane.planning.plan import Refusal
 from eventplane.settings import OperatorSettings
 
+ReviewSchema: TypeAlias = Callable[[Schema, Schema | None], Awaitable[Refusal | None]]
+"""Decides about a Schema as it would be, and as it is."""
+
 _NEW: Final = {"uid": "", "name": "", "creationTimestamp": "9999-12-31T23:59:59Z"}
 """What the metadata of a resource being created may lack; everything that is there already is older."""
 
 
-def register_admission(registry: kopf.OperatorRegistry, store: Store, gate: SchemaGate) -> None:
+def register_admission(registry: kopf.OperatorRegistry, store: Store, review: ReviewSchema) -> None:
     """Add the validating handlers; the chart's webhook configuration calls them by their ids."""
 
     @kopf.on.validate(GROUP, VERSION, EventTopic.plural, id="validate-eventtopic", registry=registry)
@@ -30,7 +32,7 @@ def register_admission(registry: kopf.OperatorRegistry, store: Store, gate: Sche
 
     @kopf.on.validate(GROUP, VERSION, Schema.plural, id="validate-schema", registry=registry)
     async def validate_schema(body: kopf.Body, **kwargs: Any) -> None:
-        await admit_schema(gate, *versions(Schema, body, kwargs.get("old")))
+        await admit_schema(review, *versions(Schema, body, kwargs.get("old")))
 
 
 def admit_topic(store: Store, topic: EventTopic, before: EventTopic | None) -> None:
@@ -46,13 +48,13 @@ def admit_topic(store: Store, topic: EventTopic, before: EventTopic | None) -> N
     _refuse(review_topic(topic, before, bus, rivals, elders))
 
 
-async def admit_schema(gate: SchemaGate, schema: Schema, before: Schema | None) -> None:
+async def admit_schema(review: ReviewSchema, schema: Schema, before: Schema | None) -> None:
     """Turn a schema away with the reason and what to do about it.
 
     Raises:
         kopf.AdmissionError: it is refused.
     """
-    _refuse(await gate.review(schema, before))
+    _refuse(await review(schema, before))
 
 
 def _refuse(refusal: Refusal | None) -> None:

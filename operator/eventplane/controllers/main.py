@@ -67,7 +67,7 @@ async def run(settings: OperatorSettings) -> bool:
         api = KubernetesApi(client, lambda verb, status: metrics.api_calls.labels(verb, str(status)).inc())
         gate = _gate(settings, api, dispatcher, metrics)
         if watching.admission.server is not None:
-            register_admission(registry, store, gate)
+            register_admission(registry, store, gate.review)
         await probes.start()
         await _until_answered(partial(_check_kinds, api))
         watch = asyncio.create_task(

@@ -125,7 +125,7 @@ def test_a_namespace_too_new_to_be_known_is_not_turned_away() -> None:
 
 def test_the_message_says_what_to_do() -> None:
     with pytest.raises(kopf.AdmissionError, match="set partitions to at most 10"):
-        admit_topic(stored(LIMITED), event_topic(partitions=11).to_wire(), None)
+        admit_topic(stored(LIMITED), event_topic(partitions=11), None)
 
 
 def test_without_a_certificate_there_is_no_webhook() -> None:
