@@ -1,4 +1,4 @@
-"""The demo: a real cluster, a real Kafka, the operator from its chart, the samples, an event, a repair, the truth.
+"""The demo: a real cluster, Kafka and registry, the operator by its chart, the samples, an event, a repair, the truth.
 
 Every claim is checked; the exit code is 1 when one does not hold. Run it again as often as you like.
 """
@@ -17,7 +17,7 @@ import yaml
 
 from e2e import cluster as harness
 from e2e import servers
-from e2e.cluster.commands import HarnessError, stop_running
+from e2e.cluster.commands import CommandError, HarnessError, stop_running
 from e2e.cluster.lifecycle import servers_dir
 from e2e.cluster.steps import step
 from e2e.installation import CHART, Installation
@@ -57,12 +57,13 @@ def run() -> None:
     Installation(cluster).install(SETTINGS)
     kafka = servers.load(servers_dir()).kafka
     view, place = KafkaView(kafka), Workspace(cluster, NAMESPACE)
+    registry = servers.load(servers_dir()).registry
     with step("bus"):
-        make_bus(place, kafka)
+        make_bus(place, kafka, registry.url if registry else "")
     with step("samples") as current:
         names = apply_samples(place)
         reasons = settle(place, names, current)
-    table = place.kubectl("get", "eventbuses,eventtopics", "--output", "wide")
+    table = place.kubectl("get", "eventbuses,eventtopics,schemas", "--output", "wide")
     show("what Kubernetes says", "\n".join(line[:_WIDTH].rstrip() for line in table.splitlines()))
     with step("topics in Kafka") as current:
         listed = check_topics(place, view, reasons)
@@ -70,6 +71,10 @@ def run() -> None:
     show("what Kafka says", "\n".join(f"{name:<30} {count:>3} partitions" for name, count in listed.items()))
     with step("an event") as current:
         current.result(exchange_event(view, "orders"))
+    with step("a breaking change") as current:
+        refusal = break_schema(place)
+        current.result("refused, and version 1 is still what counts")
+    show("what the developer reads", refusal)
     with step("a repair") as current:
         current.result(repair(place, view, current))
     show("its Event", place.kubectl("get", "events", "--field-selector=reason=DriftRepaired"))
@@ -79,30 +84,31 @@ def run() -> None:
     show("how to go on", _farewell(cluster))
 
 
-def make_bus(place: Workspace, kafka: Kafka) -> None:
-    """Make the bus `main`: TLS, SCRAM, its Secrets, and the consent to read them."""
+def make_bus(place: Workspace, kafka: Kafka, registry: str) -> None:
+    """Make the bus `main`: TLS, SCRAM, its Secrets, the consent to read them, and a schema registry."""
     place.create()
     place.allow_secrets()
     defaults = {"partitions": 6, "config": {"min.insync.replicas": "1"}}
-    place.apply(*scram_bus("main", kafka, defaults=defaults))
+    place.apply(*scram_bus("main", kafka, defaults=defaults, schemaRegistry={"url": registry}))
     place.until_ready("main", kind="EventBus")
 
 
-def apply_samples(place: Workspace) -> list[str]:
-    """Apply the sample topics as they are; return their names."""
-    files = sorted(_SAMPLES.glob("1*.yaml"))
+def apply_samples(place: Workspace) -> list[tuple[str, str]]:
+    """Apply the sample topics and schemas as they are; return their kinds and names."""
+    files = sorted(_SAMPLES.glob("[12]*.yaml"))
     words = [f"--filename={file}" for file in files]
     place.kubectl("apply", *words)
-    return [str(yaml.safe_load(file.read_text())["metadata"]["name"]) for file in files]
+    documents = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    return [(each["kind"], each["metadata"]["name"]) for each in documents if each["kind"] != "ConfigMap"]
 
 
-def settle(place: Workspace, names: list[str], current: Step) -> dict[str, str]:
-    """Wait until each topic is Ready, or what else it is to be; return the reasons."""
+def settle(place: Workspace, names: list[tuple[str, str]], current: Step) -> dict[str, str]:
+    """Wait until each resource is Ready, or what else it is to be; return the reasons."""
     reasons = {}
-    for name in names:
+    for kind, name in names:
         wanted = _EXPECTED.get(name, _READY)
         current.doing(f"waiting for {name} to be {' or '.join(sorted(wanted))}")
-        found = place.until("EventTopic", name, partial(_is_settled, wanted))
+        found = place.until(kind, name, partial(_is_settled, wanted))
         reasons[name] = ready(found)["reason"]
     current.result(", ".join(f"{name} {reason}" for name, reason in reasons.items()))
     return reasons
@@ -150,6 +156,24 @@ def exchange_event(view: KafkaView, topic: str) -> str:
     return f"{event['type']} {event['id']} written to {topic} (partition {partition}, offset {offset}) and read back"
 
 
+def break_schema(place: Workspace) -> str:
+    """Ask for an order with a field that no event has; return the words in which it is refused."""
+    order = next(each for each in yaml.safe_load_all((_SAMPLES / "21-order.yaml").read_text()))
+    definition = json.loads(order["spec"]["definition"])
+    definition["fields"].append({"name": "currency", "type": "string"})
+    order["spec"]["definition"] = json.dumps(definition)
+    try:
+        place.apply(order)
+    except CommandError as refused:
+        words = str(refused).partition("denied the request: ")[2]
+    else:
+        raise ClaimError("a definition that breaks its readers was taken")
+    found = place.get("Schema", "order") or {}
+    if "currency" not in words or found["status"]["version"] != 1 or ready(found)["status"] != "True":
+        raise ClaimError(f"version 1 of the order is not what counts after this: {words}; {found['status']}")
+    return words
+
+
 def repair(place: Workspace, view: KafkaView, current: Step) -> str:
     """Change a setting behind the operator's back and wait until it is as asked for again, with an Event that tells."""
     key, value = _DRIFT
@@ -181,6 +205,7 @@ def _farewell(cluster: Cluster) -> str:
         f"kubectl -n {NAMESPACE} get eventplane               # everything, with Ready and its reason\n"
         f"kubectl -n {NAMESPACE} get etopic payments -o jsonpath='{{.status.plan}}'   # what waits for approval\n"
         f"kubectl -n {NAMESPACE} describe etopic orders       # with its Events\n"
+        f"kubectl -n {NAMESPACE} get eschema order -o yaml    # subject, versions, who uses it\n"
         "kubectl explain eventtopic.spec                   # every field with its default\n"
         "make cluster-down                                 # stop all of it"
     )

@@ -124,11 +124,17 @@ def test_what_is_imported_is_registered_first_in_whatever_order_it_is_applied(
 
 
 def test_a_circle_of_references_is_refused_and_says_where(place: Workspace, main_bus: Resource, subject: str) -> None:
-    for name, other in (("a", "b"), ("b", "a")):
+    def part(name: str, other: str, **spec: Any) -> Resource:
         imports = [{"name": f"shop.{other}", "schemaRef": {"name": other}}]
-        place.apply(schema(name, main_bus, subject=f"{subject}-{name}", definition=FIRST, references=imports))
-    found = until_stalled(place, "b", "ReferenceCycle")
-    assert f"{place.namespace}/b -> {place.namespace}/a -> {place.namespace}/b" in ready(found)["message"]
+        return schema(name, main_bus, subject=f"{subject}-{name}", definition=FIRST, references=imports, **spec)
+
+    place.apply(part("a", "b"))
+    circle = f"{place.namespace}/b -> {place.namespace}/a -> {place.namespace}/b"
+    with pytest.raises(CommandError, match="ReferenceCycle") as refused:
+        place.apply(part("b", "a"))
+    assert circle in str(refused.value)
+    place.apply(part("b", "a", mode="Plan"))
+    assert circle in ready(until_stalled(place, "b", "ReferenceCycle"))["message"]
 
 
 def test_subjects_are_named_as_the_clients_of_the_registry_name_them(

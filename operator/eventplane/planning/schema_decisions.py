@@ -6,7 +6,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus, Orphan
 from eventplane.api.schema import Schema
 from eventplane.planning.decision import Decision, applied_here, has_finalizer, hold_of, is_approved, is_paused
-from eventplane.planning.outcome import Unavailable
+from eventplane.planning.outcome import BackendError, Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.schema_changes import DeleteSubject, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
@@ -44,9 +44,18 @@ def decide_schema(case: SchemaCase) -> Decision[SchemaChange]:
     error = case.observed.error
     if isinstance(error, Unavailable):
         return Decision(postponed=error, finalizer=has_finalizer(case.resource))
-    if error is not None:
+    if error is not None and not _only_unjudged(case, error):
         return Decision(refusals=(Refusal(error.reason, error.message),), finalizer=has_finalizer(case.resource))
     return _decide_life(case, case.desired) if case.desired is not None else _decide_deletion(case)
+
+
+def _only_unjudged(case: SchemaCase, error: BackendError) -> bool:
+    """Tell whether the registry only fails to judge beforehand what imports something, and may well register it.
+
+    Apicurio 3.3.3 tests compatibility without looking at references, and takes what they name for errors.
+    """
+    imports = case.desired is not None and bool(case.desired.definition.references)
+    return imports and error.reason is Reason.DEFINITION_INVALID
 
 
 def planned(case: SchemaCase, desired: DesiredSubject) -> SubjectPlan:
@@ -54,7 +63,13 @@ def planned(case: SchemaCase, desired: DesiredSubject) -> SubjectPlan:
     rival = _owner_before(case)
     if rival is not None:
         return SubjectPlan(Plan(refusals=(rival,)))
-    return plan_subject(SubjectRequest(desired, case.resource.spec.adoption, case.applied_before), case.observed)
+    request = SubjectRequest(
+        desired=desired,
+        adoption=case.resource.spec.adoption,
+        applied_before=case.applied_before,
+        registry_can_judge=case.observed.error is None,
+    )
+    return plan_subject(request, case.observed)
 
 
 def _decide_life(case: SchemaCase, desired: DesiredSubject) -> Decision[SchemaChange]:

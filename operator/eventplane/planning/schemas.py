@@ -34,6 +34,8 @@ class SubjectRequest:
     adoption: Adoption = "IfUnowned"
     applied_before: bool = False
     """Something was applied in full for this resource on this bus and this subject before."""
+    registry_can_judge: bool = True
+    """The registry tells beforehand what it thinks of the definition; else it tells when it is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def plan_subject(request: SubjectRequest, observed: ObservedSubject) -> SubjectP
         return SubjectPlan(Plan(refusals=(_exists(observed.subject),)))
     if current_version(request.desired, observed) is not None:
         return SubjectPlan(_standing(request.desired, observed))
-    return _new(request.desired, observed)
+    return _new(request, observed)
 
 
 def current_version(desired: DesiredSubject, observed: ObservedSubject) -> RegisteredVersion | None:
@@ -163,11 +165,13 @@ def _record(observed: ObservedSubject, majors: Majors) -> tuple[RecordMajors, ..
 # --- what is new
 
 
-def _new(desired: DesiredSubject, observed: ObservedSubject) -> SubjectPlan:
+def _new(request: SubjectRequest, observed: ObservedSubject) -> SubjectPlan:
+    desired = request.desired
     level, majors = level_asked(desired, observed), opened(observed)
     protected = protected_versions(level, _of_latest_major(observed, majors))
     # the registry judges by the level that it has, which may not be the one asked for
-    judges = (observed.level or observed.default_level) == _level_shown(level, majors)
+    same = (observed.level or observed.default_level) == _level_shown(level, majors)
+    judges = same and request.registry_can_judge
     if protected and judges and not all(each.version in observed.verdicts for each in protected):
         return SubjectPlan(Plan(needs_usage=True))
     violations = (
