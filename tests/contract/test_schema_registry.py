@@ -30,7 +30,7 @@ from eventplane.api.conditions import Reason
 from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
-from eventplane.planning.schema_changes import AlterLevel, RecordMajors
+from eventplane.planning.schema_changes import AlterLevel, DeleteSubject, RecordMajors
 from eventplane.planning.schema_state import Definition, SubjectQuery
 
 if TYPE_CHECKING:
@@ -83,6 +83,21 @@ async def test_a_hundred_new_subjects_cost_two_requests_to_look_at_and_one_each_
     assert counted == {"ListSubjects": 1, "GetDefaultLevel": 1, "GetVersion": 100, "GetLevel": 200}, (
         "NONE is asked twice"
     )
+
+
+async def test_more_subjects_than_a_registry_lists_at_once_are_all_seen(
+    real_registry: RealRegistryArena, subject: str
+) -> None:
+    backend = real_registry.backend()
+    subjects = [f"{subject}-{number}" for number in range(1001)]
+    await backend.apply([register(each, avro("a")) for each in subjects])
+    try:
+        seen = await backend.observe([SubjectQuery(each) for each in subjects])
+        assert [each.subject for each in seen.values() if numbers(each) != [1]] == []
+        again = await outcomes(backend, *(register(each, avro("a")) for each in subjects))
+        assert [each for each in again if each.error or not each.state or numbers(each.state) != [1]] == []
+    finally:  # the other tests count requests on a list that is short
+        assert await errors(backend, *(DeleteSubject(each, hard=True) for each in subjects)) == [None] * 1001
 
 
 async def test_old_versions_are_read_once_and_one_of_them_again_each_time(
@@ -248,14 +263,15 @@ async def test_tls_with_a_certificate_of_our_own(real_registry: RealRegistryAren
         ca, (certificate, key) = authority.certificate.read_text(), authority.issue("operator")
         known = real_registry.backend_at(proxy.url, ca_pem=ca, certificate_pem=certificate, key_pem=key)
         assert (await known.probe()).default_level == "BACKWARD"
-        for backend in (
-            real_registry.backend_at(proxy.url, ca_pem=ca),
-            real_registry.backend_at(proxy.url, ca_pem=stranger.certificate.read_text()),
-        ):
-            error = await raised(backend.probe())
-            assert isinstance(error, Rejected), error.message
-            assert error.reason == Reason.AUTHENTICATION_FAILED
-            assert "spec.schemaRegistry.tls" in error.message
+        foreign = real_registry.backend_at(proxy.url, ca_pem=stranger.certificate.read_text())
+        error = await raised(foreign.probe())
+        assert isinstance(error, Rejected), error.message
+        assert error.reason == Reason.AUTHENTICATION_FAILED
+        assert "spec.schemaRegistry.tls" in error.message
+        nobody = real_registry.backend_at(proxy.url, ca_pem=ca)
+        error = await raised(nobody.probe())
+        assert isinstance(error, Unavailable), "with TLS 1.3 it sees a closed connection only"
+        assert "spec.schemaRegistry.tls" in error.message
 
 
 def _server_context(authority: Authority) -> ssl.SSLContext:
@@ -372,7 +388,7 @@ async def test_answers_of_confluent_that_apicurio_does_not_give(
         "metadata": {"properties": {"owner": "team-a"}},
     }
     proxy.answers = [
-        (lambda method, path: (method, path) == ("GET", "/subjects"), 200, json.dumps([subject])),
+        (lambda _method, path: path.startswith("/subjects?"), 200, json.dumps([subject])),
         (lambda _method, path: path.startswith(f"/config/{subject}"), 404, '{"error_code": 40408, "message": "none"}'),
         (lambda method, path: method == "GET" and path.endswith("/versions/latest"), 200, json.dumps(version)),
         (

@@ -54,7 +54,8 @@ class SubjectChanger:
                 await self._record(record_subject(change.subject), change)
             case DeleteSubject():
                 await self._delete(change.subject, hard=change.hard)
-                await self._delete(record_subject(change.subject), hard=change.hard)
+                if record_subject(change.subject) in self.names:
+                    await self._delete(record_subject(change.subject), hard=change.hard)
         return None
 
     async def _register(self, subject: str, definition: Definition) -> ObservedSubject:
@@ -111,6 +112,7 @@ class SubjectChanger:
         if earlier is not None:  # registering it again would not make it the newest
             await self.api.delete_version(record, earlier[0])
         await self.api.register(record, definition)
+        self.names.add(record)
 
     async def _delete(self, subject: str, *, hard: bool) -> None:
         await self.api.delete_subject(subject, permanent=False)

@@ -26,6 +26,7 @@ OnCall = Callable[[str, float, bool], None]
 _AT_ONCE: Final = 50
 _CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _NOT_FOUND: Final = 404
+_CLOSED: Final = "it closed the connection; if it does so always, it may demand a certificate: spec.schemaRegistry.tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,8 @@ def _failure(error: Exception, call: Call) -> BackendError:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return NoAnswer(call.about, "its host name is not known")
     number = getattr(_cause(error, OSError), "errno", None) or 0
-    return NoAnswer(call.about, os.strerror(number).lower() if number > 0 else "the connection was closed")
+    # With TLS 1.3 a client that shows no certificate sees no more than this of the refusal.
+    return NoAnswer(call.about, os.strerror(number).lower() if number > 0 else _CLOSED)
 
 
 def _cause(error: BaseException | None, kind: type[Any]) -> Any:
