@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from e2e.servers.failure import ServerError, log_tail
 from e2e.servers.launchers import choose_launcher
 from e2e.servers.polling import poll
-from e2e.servers.processes import recorded
+from e2e.servers.processes import ProcessId, recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,9 +83,23 @@ class Registry:
         self._request("PUT", "/config", {"compatibility": "BACKWARD"})
 
     def stop(self) -> None:
-        """Kill its process, if it runs."""
+        """Kill its process, if it runs; its data stay."""
         if process := recorded(self.place.record):
             process.end()
+
+    def pause(self) -> None:
+        """Stop it by SIGSTOP: its connections stay open and nothing answers."""
+        self._process().send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after a pause."""
+        self._process().send(signal.SIGCONT)
+
+    def _process(self) -> ProcessId:
+        process = recorded(self.place.record)
+        if process is None:
+            raise ServerError("the schema registry does not run")
+        return process
 
     def _request(self, method: str, path: str, body: object = None) -> object:
         request = urllib.request.Request(  # noqa: S310 - the address is this server's own

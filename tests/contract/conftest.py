@@ -1,4 +1,4 @@
-"""Real Kafka clusters for the contract suites; a test fails, never skips, where one cannot start."""
+"""Real servers for the contract suites; a test fails, never skips, where one cannot start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from contract.arenas import Arena, KafkaArena, MemoryArena
+from contract.registry_arenas import MemoryRegistryArena, RealRegistryArena, RegistryArena
 
+from e2e.servers import ports, run_directories
+from e2e.servers.configuration import LOOPBACK
 from e2e.servers.kafka import Kafka
+from e2e.servers.registry import Registry, RegistryPlace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -74,3 +78,41 @@ async def kafka3_arena(kafka3: Kafka) -> AsyncIterator[KafkaArena]:
 def topic() -> str:
     """A topic's name that no other test uses."""
     return f"orders-{next(_NUMBERS)}"
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """A registry, started for the first test that asks; a test that stops it starts it again."""
+    directory = run_directories.create_private()
+    place = RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK))
+    started = Registry(place, outlive=False)
+    try:
+        started.start()
+        yield started
+    finally:
+        run_directories.remove(directory)
+
+
+@pytest.fixture(params=["memory", pytest.param("registry", marks=pytest.mark.registry)])
+async def registry_arena(request: pytest.FixtureRequest) -> AsyncIterator[RegistryArena]:
+    """A registry of every kind, with a foreigner on it, on which backends can be opened."""
+    if request.param == "memory":
+        yield MemoryRegistryArena()
+        return
+    arena = RealRegistryArena(request.getfixturevalue("registry").url)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def real_registry(registry: Registry) -> AsyncIterator[RealRegistryArena]:
+    """The real registry."""
+    arena = RealRegistryArena(registry.url)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+def subject() -> str:
+    """A subject's name that no other test uses."""
+    return f"orders-{next(_NUMBERS)}-value"

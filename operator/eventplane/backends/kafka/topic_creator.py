@@ -7,7 +7,6 @@ it shows the next: seconds for a single topic that comes after a thousand others
 import asyncio
 import base64
 import logging
-import os
 import ssl
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError as PythonKafkaError
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
+from eventplane.backends.tls import client_context
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.topic_changes import CreateTopic
 
@@ -115,7 +115,7 @@ class TopicCreator:
             "bootstrap_servers": list(connection.bootstrap_servers),
             "client_id": self._client_id,
             "security_protocol": connection.protocol,
-            "ssl_context": _tls(connection) if connection.tls else None,
+            "ssl_context": self._tls() if connection.tls else None,
             "sasl_mechanism": connection.mechanism,
             "sasl_plain_username": connection.username,
             "sasl_plain_password": connection.password,
@@ -123,6 +123,9 @@ class TopicCreator:
             "bootstrap_timeout_ms": self._timeout_ms,
             "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
         }
+
+    def _tls(self) -> ssl.SSLContext:
+        return client_context(self._connection.ca_pem, self._connection.certificate_pem, self._connection.key_pem)
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc]  # untyped
@@ -162,16 +165,3 @@ def _failure(error: Exception) -> KafkaException:
     elif isinstance(error, ssl.SSLError):
         code = KafkaError._SSL  # noqa: SLF001
     return KafkaException(KafkaError(code, f"{type(error).__name__}"))
-
-
-def _tls(connection: KafkaConnection) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=connection.ca_pem)
-    if connection.certificate_pem and connection.key_pem:
-        # OpenSSL takes certificates from files only: this one lies in memory and has no name
-        descriptor = os.memfd_create("certificate")
-        try:
-            os.write(descriptor, f"{connection.key_pem}\n{connection.certificate_pem}".encode())
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
-    return context

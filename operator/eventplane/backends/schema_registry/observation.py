@@ -1,0 +1,107 @@
+"""What is seen of subjects: versions, level, the record beside them, and what the registry thinks of candidates."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from eventplane.api.conditions import Reason
+from eventplane.api.schema import CompatibilityLevel
+from eventplane.backends.schema_registry.api import RegistryApi
+from eventplane.backends.schema_registry.client import together
+from eventplane.backends.schema_registry.contents import VersionReader
+from eventplane.backends.schema_registry.errors import NoAnswer
+from eventplane.events.majors import Majors, majors_from_text, record_subject
+from eventplane.planning.outcome import BackendError, Rejected
+from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject, SubjectQuery
+
+
+class SubjectObserver:
+    """Looks at subjects that exist; of all others the list of subjects says enough."""
+
+    def __init__(self, reader: VersionReader) -> None:
+        """Look with a reader of versions."""
+        self._reader = reader
+
+    async def observe(
+        self, api: RegistryApi, queries: Collection[SubjectQuery]
+    ) -> Mapping[SubjectQuery, ObservedSubject]:
+        """Look at subjects.
+
+        Raises:
+            Unavailable: the registry does not answer, or stopped answering before anything was seen.
+            Rejected: it does not let us ask.
+        """
+        if not queries:
+            return {}
+        names, default = await api.subjects(), await api.default_level()
+        subjects = sorted({query.subject for query in queries} & names)
+        seen_as, verdicts = await asyncio.gather(
+            asyncio.gather(*(self.look(api, subject, names, default) for subject in subjects)),
+            asyncio.gather(*(self._judge(api, query, names) for query in queries)),
+        )
+        seen = dict(zip(subjects, seen_as, strict=True))
+        failures = [each.error for each in seen_as if isinstance(each.error, NoAnswer)]
+        if failures and len(failures) == len(seen_as):
+            raise failures[0]
+        absent = ObservedSubject("", default_level=default)
+        return {
+            query: _judged(seen.get(query.subject) or replace(absent, subject=query.subject), judged)
+            for query, judged in zip(queries, verdicts, strict=True)
+        }
+
+    async def look(
+        self, api: RegistryApi, subject: str, names: Collection[str], default: CompatibilityLevel
+    ) -> ObservedSubject:
+        """Look at one subject that exists.
+
+        Args:
+            api: to ask with.
+            subject: its name.
+            names: the subjects that exist, of which one may be the record beside it.
+            default: the registry's level.
+        """
+        try:
+            versions = await self._reader.read(api, subject)
+            if not versions:  # it went between two requests
+                return ObservedSubject(subject, default_level=default)
+            level, majors = await api.own_level(subject), await self._majors(api, subject, names)
+        except BackendError as error:
+            return ObservedSubject(subject, default_level=default, error=error)
+        return ObservedSubject(subject, versions, level, default, majors)
+
+    @staticmethod
+    async def _majors(api: RegistryApi, subject: str, names: Collection[str]) -> Majors:
+        record = record_subject(subject)
+        newest = await api.newest(record) if record in names else None
+        if newest is None:
+            return Majors()
+        try:
+            majors = majors_from_text(newest.definition.text)
+        except ValueError:
+            majors = None
+        if majors is None:
+            raise Rejected(
+                Reason.REJECTED,
+                f"subject {record} is no record of the major versions of subject {subject}: whoever wrote to it can"
+                f" delete its version {newest.version}, so that the one before counts again",
+            )
+        return majors
+
+    @staticmethod
+    async def _judge(
+        api: RegistryApi, query: SubjectQuery, names: Collection[str]
+    ) -> Mapping[int, CompatibilityVerdict] | BackendError:
+        if query.candidate is None or query.subject not in names:
+            return {}
+        candidate, against = query.candidate, dict.fromkeys(query.against)
+        try:
+            verdicts = await together(api.test(query.subject, candidate, version) for version in against)
+        except BackendError as error:
+            return error
+        return {version: each for version, each in zip(against, verdicts, strict=True) if each is not None}
+
+
+def _judged(seen: ObservedSubject, judged: Mapping[int, CompatibilityVerdict] | BackendError) -> ObservedSubject:
+    if isinstance(judged, BackendError):
+        return replace(seen, error=seen.error or judged)
+    return replace(seen, verdicts=judged) if judged else seen
