@@ -1,0 +1,125 @@
+"""Why a new definition breaks somebody, in words for a developer who opens no log.
+
+The registry's verdict is what counts. What is said without one is what all registries agree on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from eventplane.api.schema import CompatibilityLevel, SchemaType, Violation
+from eventplane.planning.compatibility.avro import TooManyTypesError, avro_findings
+from eventplane.planning.compatibility.finding import (
+    DIRECTIONS,
+    MOST_VIOLATIONS,
+    Direction,
+    Finding,
+    to_violations,
+)
+from eventplane.planning.compatibility.json_schema import json_findings
+from eventplane.planning.compatibility.protobuf import protobuf_findings
+from eventplane.planning.definitions.avro import parse_avro
+from eventplane.planning.definitions.fault import DefinitionFault
+from eventplane.planning.definitions.json_schema import parse_json_schema
+from eventplane.planning.definitions.protobuf import parse_proto, read_proto
+from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
+
+
+def explain(level: CompatibilityLevel, new: Definition, versions: Sequence[RegisteredVersion]) -> tuple[Violation, ...]:
+    """Say whom a new definition breaks, where no registry can be asked.
+
+    | level              | versions looked at | who reads whose events                  |
+    |--------------------|--------------------|-----------------------------------------|
+    | NONE               | none               |                                         |
+    | BACKWARD           | the latest         | the new definition the version's        |
+    | FORWARD            | the latest         | the version the new definition's        |
+    | FULL               | the latest         | both                                    |
+    | *_TRANSITIVE       | all                | as without it                           |
+
+    Only what every registry refuses is said, so that it contradicts none. Definitions that cannot be read say nothing.
+    """
+    found = (
+        violation
+        for version in _looked_at(level, versions)
+        for violation in _violations(level, new, version, certain_only=True)
+    )
+    return tuple(found)[:MOST_VIOLATIONS]
+
+
+def explain_with(
+    level: CompatibilityLevel,
+    new: Definition,
+    versions: Sequence[RegisteredVersion],
+    verdicts: Mapping[int, CompatibilityVerdict],
+) -> tuple[Violation, ...]:
+    """Put the registry's verdicts into words, by version.
+
+    | verdict      | our words | said                                                             |
+    |--------------|-----------|------------------------------------------------------------------|
+    | compatible   | any       | nothing                                                          |
+    | incompatible | some      | ours, those included that only some registries mind              |
+    | incompatible | none      | the registry's own, or a plain sentence where it gives no reason |
+    | none         | any       | nothing: the registry was not asked about that version           |
+    """
+    found: list[Violation] = []
+    for version in versions:
+        verdict = verdicts.get(version.version)
+        if verdict is not None and not verdict.compatible:
+            ours = _violations(level, new, version, certain_only=False)
+            found += ours or [_in_its_words(version.version, verdict)]
+    return tuple(found[:MOST_VIOLATIONS])
+
+
+def _looked_at(level: CompatibilityLevel, versions: Sequence[RegisteredVersion]) -> Sequence[RegisteredVersion]:
+    return versions if level.endswith("_TRANSITIVE") else versions[-1:]
+
+
+def _violations(
+    level: CompatibilityLevel, new: Definition, version: RegisteredVersion, *, certain_only: bool
+) -> list[Violation]:
+    old = version.definition
+    if old.type != new.type:
+        return []
+    violations: list[Violation] = []
+    try:
+        for direction in DIRECTIONS[level]:
+            reader, writer = (new, old) if direction == "Backward" else (old, new)
+            findings = _FINDINGS[new.type](reader, writer, direction)
+            spoken = (each for each in findings if each.certain or not certain_only)
+            violations += to_violations(version.version, direction, spoken)
+    except (DefinitionFault, TooManyTypesError):
+        return []
+    return violations
+
+
+def _in_its_words(version: int, verdict: CompatibilityVerdict) -> Violation:
+    words = "; ".join(" ".join(message.split()) for message in verdict.messages)
+    reason = f"the registry says: {words[:1000]}" if words else "the registry gives no reason"
+    return Violation(
+        version=version,
+        rule="Incompatible",
+        message=f"the registry finds the definition incompatible with version {version}: {reason}. Undo the change since"
+        f" version {version}, or make it in smaller steps to see which part is refused",
+    )
+
+
+_Compared = tuple[Finding, ...]
+
+
+def _avro(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
+    return avro_findings(parse_avro(reader), parse_avro(writer), direction)
+
+
+def _json(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
+    return json_findings(parse_json_schema(reader), parse_json_schema(writer), direction)
+
+
+def _protobuf(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
+    read, written = read_proto(parse_proto(reader.text)), read_proto(parse_proto(writer.text))
+    return protobuf_findings(read, written, direction)
+
+
+_FINDINGS: Final[Mapping[SchemaType, Callable[[Definition, Definition, Direction], _Compared]]] = {
+    "AVRO": _avro,
+    "JSON": _json,
+    "PROTOBUF": _protobuf,
+}
