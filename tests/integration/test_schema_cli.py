@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 USER, PASSWORD = "ci", "right-password"
-pytestmark = [pytest.mark.kafka]
+pytestmark = [pytest.mark.registry]
 
 
 class Ended(NamedTuple):
