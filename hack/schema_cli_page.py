@@ -8,18 +8,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from e2e.servers import ports
 from e2e.servers.registry import Registry, RegistryPlace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from hack import console_page
 
 GUIDE: Final = Path(__file__).resolve().parent.parent / "docs" / "guide"
 PAGE: Final = GUIDE / "schema-cli.md"
@@ -59,39 +56,13 @@ def rendered(page: str, url: str) -> str:
         for path in FILES.iterdir():
             shutil.copy(path, folder)
 
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {"PATH": programs, "HOME": str(folder), "LANG": "C.UTF-8", "MYPY_CACHE_DIR": str(folder / ".mypy")}
+
         def run(command: str) -> str:
-            return _printed(command.replace(_SHOWN, url), folder).replace(url, _SHOWN)
+            return console_page.printed(command.replace(_SHOWN, url), folder, environment).replace(url, _SHOWN)
 
-        return "".join(_lines(page, run))
-
-
-def _lines(page: str, run: Callable[[str], str]) -> Iterator[str]:
-    within = False
-    for line in page.splitlines(keepends=True):
-        if line.startswith("```"):
-            within = line == "```console\n"
-        if not within or line.startswith("```"):
-            yield line
-        elif line.startswith("$ "):
-            yield line
-            yield run(line.removeprefix("$ "))
-
-
-def _printed(command: str, folder: Path) -> str:
-    """Run a command as a shell at a prompt does."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "MYPY_CACHE_DIR": str(folder / ".mypy")}
-    ended = subprocess.run(  # noqa: S602 - the page is ours, and shows a shell
-        command,
-        shell=True,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=folder,
-        env=environment,
-    )
-    return ended.stdout
+        return console_page.rendered(page, run)
 
 
 if __name__ == "__main__":

@@ -41,3 +41,4 @@ used.put
 used.put_secret
 used.raw
 used.show
+used.used_by

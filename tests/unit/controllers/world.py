@@ -198,7 +198,7 @@ class Operator:
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
-        self._loners: list[asyncio.Task[None]] = []
+        self._unbound_work: list[asyncio.Task[None]] = []
         self._unwatch = world.kubernetes.watch(self.see)
 
     def see(self, event: str | None, plural: str, body: Mapping[str, Any]) -> None:
@@ -218,7 +218,7 @@ class Operator:
         self._unwatch = self.world.kubernetes.watch(self.see)
 
     def lead(self) -> None:
-        self._loners = [asyncio.create_task(lane.run()) for lane in (self.unbound, self.unbound_schemas)]
+        self._unbound_work = [asyncio.create_task(lane.run()) for lane in (self.unbound, self.unbound_schemas)]
         self.take_the_lead()
 
     def take_the_lead(self) -> None:
@@ -258,9 +258,9 @@ class Operator:
 
     async def stop(self) -> None:
         self.unwatch()
-        for loner in self._loners:
-            loner.cancel()
-        await asyncio.gather(*self._loners, return_exceptions=True)
+        for work in self._unbound_work:
+            work.cancel()
+        await asyncio.gather(*self._unbound_work, return_exceptions=True)
         await self.dispatcher.stop()
 
 
