@@ -210,11 +210,11 @@ class EventBusStatus(ApiModel):
     orphans: tuple[Orphan, ...] = ()
     """What waits to be dealt with when the bus is back."""
     conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra={"x-list-map-keys": ["type"]})
-    """Ready, Reconciling and Stalled, as kstatus reads them."""
+    """Ready, Reconciling and Stalled, as kstatus reads them, and SchemaRegistryReady where the bus has a registry."""
 
 
 class EventBus(ApiModel):
-    """One messaging installation: the connection, the naming, the defaults, the limits, and who may use it."""
+    """One messaging installation: the connections, the naming, the defaults, the limits, and who may use it."""
 
     kind: ClassVar[str] = "EventBus"
     plural: ClassVar[str] = "eventbuses"
@@ -223,6 +223,11 @@ class EventBus(ApiModel):
         {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
         {"name": "Reason", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].reason'},
         {"name": "Brokers", "type": "integer", "jsonPath": ".status.brokers"},
+        {
+            "name": "Registry",
+            "type": "string",
+            "jsonPath": '.status.conditions[?(@.type=="SchemaRegistryReady")].status',
+        },
         {"name": "Cluster", "type": "string", "jsonPath": ".status.clusterId", "priority": 1},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     )
