@@ -15,7 +15,7 @@ _FROM: Final[Spec] = {"definition": None, "definitionFrom": {"configMapKeyRef": 
 _NAMED: Final[Spec] = {"subjectNaming": "Topic", "topic": {"name": "orders"}}
 _REFERENCES: Final[Spec] = {"references": [{"name": "shop.Address", "schemaRef": {"name": "address"}}]}
 _STEP: Final[Spec] = {"from": 1, "to": 2, "up": "event.data", "down": "event.data", "samples": [{"data": {"id": "1"}}]}
-_EVOLUTION: Final[Spec] = {"evolution": {"onIncompatible": "NewMajor", "migrations": [_STEP]}}
+_EVOLUTION: Final[Spec] = {"compatibility": "FULL", "evolution": {"onIncompatible": "NewMajor", "migrations": [_STEP]}}
 _MIGRATION: Final = "evolution.migrations[]"
 _EMPTY: Final = "should be at least 1 chars long"
 
@@ -129,7 +129,11 @@ def _references() -> Iterator[Constrained]:
 
 
 def _migrations() -> Iterator[Constrained]:
-    yield enumerated(_KIND, "evolution.onIncompatible", "Refuse", "NewMajor")
+    choices = enumerated(_KIND, "evolution.onIncompatible", "Refuse", "NewMajor")
+    yield Constrained(_KIND, choices.path, choices.taken, choices.refused, _EVOLUTION)
+    unsaid = "onIncompatible NewMajor needs compatibility: say what each major version is to keep"
+    newer = {"evolution": {"onIncompatible": "NewMajor"}}
+    yield Constrained(_KIND, "", (newer | {"compatibility": "FULL"},), ((newer, unsaid),), LEAST[_KIND])
     many = [_STEP | {"from": number, "to": number + 1} for number in range(1, 102)]
     yield Constrained(
         _KIND,

@@ -95,8 +95,8 @@ class Evolution(ApiModel):
     """What may become of the subject when a definition breaks compatibility."""
 
     on_incompatible: Literal["Refuse", "NewMajor"] = "Refuse"
-    """Refuse keeps what is registered. NewMajor opens a new major version, whose compatibility is its own, and demands
-    a migration that leads to it."""
+    """Refuse keeps what is registered. NewMajor opens a new major version, which keeps `compatibility` by itself, and
+    demands a migration that leads to it."""
     migrations: tuple[Migration, ...] = Field(
         default=(), max_length=100, json_schema_extra={"x-list-map-keys": ["from"]}
     )
@@ -119,6 +119,13 @@ class SchemaSpec(ManagedSpec):
         (
             "has(self.topic) == (has(self.subjectNaming) && self.subjectNaming in ['Topic', 'TopicRecord'])",
             "topic goes with subjectNaming Topic and TopicRecord, and only with them",
+        ),
+        (
+            (
+                "!has(self.evolution) || !has(self.evolution.onIncompatible)"
+                " || self.evolution.onIncompatible != 'NewMajor' || has(self.compatibility)"
+            ),
+            "onIncompatible NewMajor needs compatibility: say what each major version is to keep",
         ),
         (
             "has(self.definition) != has(self.definitionFrom)",
