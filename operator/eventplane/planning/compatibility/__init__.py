@@ -97,8 +97,8 @@ def _in_its_words(version: int, verdict: CompatibilityVerdict) -> Violation:
     return Violation(
         version=version,
         rule="Incompatible",
-        message=f"the registry finds the definition incompatible with version {version}: {reason}. Undo the change since"
-        f" version {version}, or make it in smaller steps to see which part is refused",
+        message=f"the registry finds the definition incompatible with version {version}: {reason}. Undo the change"
+        f" since version {version}, or make it in smaller steps to see which part is refused",
     )
 
 
