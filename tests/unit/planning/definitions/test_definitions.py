@@ -216,15 +216,19 @@ import "google/protobuf/timestamp.proto"; import "money.proto";
 message M { reserved 30, 40 to 42, 100 to max; reserved "x"; optional group Res = 7 { optional int32 a = 1; }
   oneof o { string s = 8; } map<string, Inner> m = 9; optional google.protobuf.Timestamp t = 10;
   optional pay.Money price = 11; message Inner {} enum E { A = 0; } optional E e = 12; optional .shop.M self = 13; }
-service S { rpc X (stream M) returns (M) { option (a.b) = {x: 1 y: [1, 2]}; } }
+service S { rpc X (stream M) returns (M) { option (a.b) = {x: 1 y: [1, 2]}; } option deprecated = true; }
 """
 MONEY = reference("money.proto", Definition("PROTOBUF", "package pay; message Money {}"))
 
 
 def test_valid_protobuf_is_not_refused() -> None:
-    twice = Definition("PROTOBUF", WHOLE + 'import "again.proto"; import "later.proto";')
-    references = (MONEY, Reference("again.proto", "again", 1, MONEY.definition), reference("later.proto", None))
-    assert check(Definition("PROTOBUF", twice.text, references)) is None
+    again = Reference("again.proto", "again", 1, MONEY.definition)
+    assert check(Definition("PROTOBUF", WHOLE + 'import "again.proto";', (MONEY, again))) is None
+
+
+def test_what_an_unknown_import_may_bring_is_not_refused() -> None:
+    text = PROTO + 'import "later.proto"; enum E { A = 0; B = 1; } message M { later.Type a = 1; E b = 2; }'
+    assert check(Definition("PROTOBUF", text, (reference("later.proto", None),))) is None
 
 
 def test_a_broken_import_is_named() -> None:
