@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+
 from eventplane.api.schema import CompatibilityLevel
 from eventplane.planning.compatibility import explain
 from eventplane.planning.definitions.avro import parse_avro
@@ -39,33 +40,33 @@ OLD_CONSUMERS = "consumers still on version 3 cannot read new events."
 RULES = [
     (
         "BACKWARD", order(), order(f("string", "currency")), "currency", "FieldAddedWithoutDefault",
-        f"field `currency` of `Order` was added without a default: {NEW_READERS} Give `currency` a default, or make it"
-        ' nullable: "type": ["null", "string"], "default": null',
+        (f"field `currency` of `Order` was added without a default: {NEW_READERS} Give `currency` a default, or make it"
+        ' nullable: "type": ["null", "string"], "default": null'),
     ),
     (
         "BACKWARD", order(), order(f(["int", "null"], "n")), "n", "FieldAddedWithoutDefault",
-        f"field `n` of `Order` was added without a default: {NEW_READERS} Give `n` a default, or make it nullable:"
-        ' "type": ["null", "int"], "default": null',
+        (f"field `n` of `Order` was added without a default: {NEW_READERS} Give `n` a default, or make it nullable:"
+        ' "type": ["null", "int"], "default": null'),
     ),
     (
         "FORWARD", order(f("int", "n")), order(), "n", "FieldRemovedWithoutDefault",
-        f"field `n` of `Order` was removed, and the definition they know has no default for it: {OLD_CONSUMERS} Keep"
-        " `n`, or register a version that gives it a default and move the consumers to it first",
+        (f"field `n` of `Order` was removed, and the definition they know has no default for it: {OLD_CONSUMERS} Keep"
+        " `n`, or register a version that gives it a default and move the consumers to it first"),
     ),
     (
         "BACKWARD", order(f("string")), order(f("int")), "f", "TypeChanged",
-        f"field `f` was `string` and is now `int`: {NEW_READERS} Keep the type, or add another field with the new type"
-        " and a default",
+        (f"field `f` was `string` and is now `int`: {NEW_READERS} Keep the type, or add another field with the new type"
+        " and a default"),
     ),
     (
         "FORWARD", "string", "int", "", "TypeChanged",
-        f"the schema was `string` and is now `int`: {OLD_CONSUMERS} Keep the type, or add another field with the new"
-        " type and a default",
+        (f"the schema was `string` and is now `int`: {OLD_CONSUMERS} Keep the type, or add another field with the new"
+        " type and a default"),
     ),
     (
         "BACKWARD", order(f(["null", "int"])), order(f("int")), "f", "TypeChanged",
-        f"field `f` was `null` and is now `int`: {NEW_READERS} Keep the type, or add another field with the new type"
-        " and a default",
+        (f"field `f` was `null` and is now `int`: {NEW_READERS} Keep the type, or add another field with the new type"
+        " and a default"),
     ),
     (
         "BACKWARD", order(f("int")), order(f(["null", "string"])), "f", "UnionBranchMissing",
@@ -73,18 +74,18 @@ RULES = [
     ),
     (
         "FORWARD", order(f(["null", "int"])), order(f(["null", "int", "string"])), "f", "UnionBranchMissing",
-        f"field `f` was `null | int` and is now `string`: {OLD_CONSUMERS} Take `string` away again, or carry it in"
-        " another field that has a default",
+        (f"field `f` was `null | int` and is now `string`: {OLD_CONSUMERS} Take `string` away again, or carry it in"
+        " another field that has a default"),
     ),
     (
         "BACKWARD", order(f(enum("A", "B"))), order(f(enum("A"))), "f", "EnumSymbolRemoved",
-        f"enum `E` no longer has `B`: {NEW_READERS} Keep `B`, or give the enum a `default` symbol that stands for what"
-        " it does not know",
+        (f"enum `E` no longer has `B`: {NEW_READERS} Keep `B`, or give the enum a `default` symbol that stands for what"
+        " it does not know"),
     ),
     (
         "FORWARD", order(f(enum("A"))), order(f(enum("A", "B", "C"))), "f", "EnumSymbolAdded",
-        f"enum `E` has gained `B` and `C`, and the enum they know has no `default` symbol: {OLD_CONSUMERS} Register a"
-        " version that gives `E` a `default` symbol and move the consumers to it first",
+        (f"enum `E` has gained `B` and `C`, and the enum they know has no `default` symbol: {OLD_CONSUMERS} Register a"
+        " version that gives `E` a `default` symbol and move the consumers to it first"),
     ),
     (
         "BACKWARD", order(), order(name="Purchase"), "", "NameChanged",
@@ -92,8 +93,8 @@ RULES = [
     ),
     (
         "FORWARD", order(), order(name="Purchase", aliases=["Order"]), "", "NameChanged",
-        f"record `Order` is now called `Purchase`: {OLD_CONSUMERS} Keep the name: an alias of `Purchase` does not help"
-        " those who do not have it",
+        (f"record `Order` is now called `Purchase`: {OLD_CONSUMERS} Keep the name: an alias of `Purchase` does not help"
+        " those who do not have it"),
     ),
     (
         "BACKWARD", {"type": "fixed", "name": "F", "size": 2}, {"type": "fixed", "name": "F", "size": 3}, "",
@@ -102,8 +103,8 @@ RULES = [
     ),
     (
         "BACKWARD", order(f("int", "a"), f("int", "b")), order(f("int", "a", aliases=["b"])), "a", "AliasAmbiguous",
-        f"field `a` stands, by its name and aliases, for `a` and `b` of `Order` more than once: {NEW_READERS} Keep one"
-        " name for it: take the alias away",
+        (f"field `a` stands, by its name and aliases, for `a` and `b` of `Order` more than once: {NEW_READERS} Keep one"
+        " name for it: take the alias away"),
     ),
     (
         "FORWARD", {"type": "fixed", "name": "F", "size": 2}, {"type": "fixed", "name": "F", "size": 3}, "",

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from eventplane.api.schema import CompatibilityLevel, Violation
 from eventplane.planning.compatibility import explain, explain_with
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion

@@ -1,6 +1,7 @@
 """PROTOBUF: what every registry refuses, and what is said once one has refused."""
 
 import pytest
+
 from eventplane.api.schema import CompatibilityLevel
 from eventplane.planning.compatibility import explain, explain_with
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
@@ -25,18 +26,18 @@ def m2(fields: str) -> Definition:
 CERTAIN = [
     (
         "BACKWARD", m("string a = 1;"), m("int32 a = 1;"), "M.a", "FieldTypeChanged",
-        f"field `M.a` (1) was `string` and is now `int32`: {NEW_READERS} Keep the type, or add a field with another"
-        " number and reserve 1",
+        (f"field `M.a` (1) was `string` and is now `int32`: {NEW_READERS} Keep the type, or add a field with another"
+        " number and reserve 1"),
     ),
     (
         "FORWARD", m("string a = 1;"), m("map<string, string> a = 1;"), "M.a", "FieldTypeChanged",
-        f"field `M.a` (1) was `string` and is now `map<string, string>`: {OLD_CONSUMERS} Keep the type, or add a field"
-        " with another number and reserve 1",
+        (f"field `M.a` (1) was `string` and is now `map<string, string>`: {OLD_CONSUMERS} Keep the type, or add a field"
+        " with another number and reserve 1"),
     ),
     (
         "BACKWARD", m("int32 a = 1;"), m("repeated int32 a = 1;"), "M.a", "FieldLabelChanged",
-        f"field `M.a` (1) was singular and is now repeated: {NEW_READERS} Keep it singular, or add a field with another"
-        " number and reserve 1",
+        (f"field `M.a` (1) was singular and is now repeated: {NEW_READERS} Keep it singular, or add a field with"
+        " another number and reserve 1"),
     ),
     (
         "BACKWARD", proto("message M { string a = 1; }"), proto(""), "M", "MessageRemoved",
@@ -68,12 +69,12 @@ def test_what_every_registry_refuses_is_explained(
 PROBABLE = [
     (
         m("string a = 1;"), m(""), "FieldRemoved",
-        f"field `M.a` (1) of `M` was removed: {NEW_READERS} Keep it, or add `reserved 1; reserved \"a\";` to `M`",
+        f'field `M.a` (1) of `M` was removed: {NEW_READERS} Keep it, or add `reserved 1; reserved "a";` to `M`',
     ),
     (
         m("string a = 1;"), m("string b = 1;"), "FieldNumberReused",
-        f"number 1 was `a` and is now `b`: {NEW_READERS} Keep the name, or give `b` a number that was never used and"
-        " reserve 1",
+        (f"number 1 was `a` and is now `b`: {NEW_READERS} Keep the name, or give `b` a number that was never used and"
+        " reserve 1"),
     ),
     (
         m("string a = 1;"), m("string a = 2;"), "FieldNumberChanged",
@@ -81,8 +82,8 @@ PROBABLE = [
     ),
     (
         m("int32 a = 1;"), m("int64 a = 1;"), "FieldTypeChanged",
-        f"field `M.a` (1) was `int32` and is now `int64`: {NEW_READERS} Keep the type, or add a field with another"
-        " number and reserve 1",
+        (f"field `M.a` (1) was `int32` and is now `int64`: {NEW_READERS} Keep the type, or add a field with another"
+        " number and reserve 1"),
     ),
     (
         m("string a = 1;"), m("optional string a = 1;"), "FieldLabelChanged",
@@ -98,8 +99,8 @@ PROBABLE = [
     ),
     (
         m("string a = 1; string b = 2;"), m("oneof o { string a = 1; string b = 2; }"), "FieldsMovedToOneof",
-        f"fields `a`, `b` of `M` moved into oneof `o`: {NEW_READERS} Leave them outside: of several that were set"
-        " together, only one survives in a oneof",
+        (f"fields `a`, `b` of `M` moved into oneof `o`: {NEW_READERS} Leave them outside: of several that were set"
+        " together, only one survives in a oneof"),
     ),
     (
         proto("enum E { A = 0; B = 1; }"), proto("enum E { A = 0; }"), "EnumConstantRemoved",
@@ -139,13 +140,14 @@ def test_forward_a_renumbered_constant_is_told_in_the_order_of_time() -> None:
     ]  # fmt: skip
 
 
+M_OF_P = proto("package p; message M { M a = 1; }")
 COMPATIBLE = [
     ("equal", m("string a = 1;"), m("string a = 1;")),
     ("an enum gone", proto("enum E { A = 0; }"), proto("")),
     ("a message without fields gone", proto("message M {}"), proto("")),
     ("reserved", m("string a = 1;"), m('reserved 1; reserved "a";')),
     ("the same enum", proto("enum E { A = 0; }"), proto("enum E { A = 0; }")),
-    ("the same type by its full name", proto("package p; message M { M a = 1; }"), proto("package p; message M { .p.M a = 1; }")),
+    ("the same type by its full name", M_OF_P, proto("package p; message M { .p.M a = 1; }")),
     ("one into a oneof", m("string a = 1;"), m("oneof o { string a = 1; }")),
     ("the same method", proto("service S { rpc A (M) returns (M); }"), proto("service S { rpc A (M) returns (M); }")),
 ]  # fmt: skip

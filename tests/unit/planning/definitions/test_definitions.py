@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import SchemaType
 from eventplane.planning.definitions import check, fingerprint, record_name
@@ -135,7 +136,7 @@ def test_avro_references_bring_their_names_along() -> None:
 
 JSON_FAULTS = [
     ("[]", "a JSON Schema is an object, or true or false"),
-    ('{"type": "strin"}', "at #/type: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword"),
+    ('{"type": "txt"}', "at #/type: \"strin\" is not valid under any of the schemas listed in the 'anyOf' keyword"),
     ('{"properties": {"a": {"minLength": -1}}}', "at #/properties/a/minLength: -1 is less than the minimum of 0"),
     ('{"$schema": "urn:mine"}', "at #/$schema: urn:mine is no draft of JSON Schema that is known: use https://json-"),
     ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "at #/properties/a: #/$defs/b is defined neither here nor by a"),
@@ -255,19 +256,38 @@ def test_a_chain_of_references_without_end_is_refused(definition: Definition) ->
     assert "references lead further than 64 definitions: shorten the chain" in refusal.message
 
 
+OPTIONS_FIRST = 'option y = 2; option x = 1; import "b"; import "a";'
+
+
 @pytest.mark.parametrize(
     ("type_", "one", "other"),
     [
         ("AVRO", '"string"', '{ "type": "string" }'),
-        ("AVRO", record(field("int"), namespace="shop"), {"fields": [field("int", order="ascending", aliases=[])], "name": "shop.Order", "type": "record"}),
-        ("AVRO", record(field(["null", "Order"]), name="s.Order"), record(field(["null", "s.Order"]), name="Order", namespace="s")),
+        (
+            "AVRO",
+            record(field("int"), namespace="shop"),
+            {"fields": [field("int", order="ascending", aliases=[])], "name": "shop.Order", "type": "record"},
+        ),
+        (
+            "AVRO",
+            record(field(["null", "Order"]), name="s.Order"),
+            record(field(["null", "s.Order"]), name="Order", namespace="s"),
+        ),
         ("AVRO", record(aliases=["B", "A"], name="s.O"), record(aliases=["s.A", "s.B"], name="s.O")),
         ("AVRO", {"type": "map", "values": {"type": "int"}}, {"values": "int", "type": "map"}),
         ("JSON", '{"a": 1, "b": 2}', '{\n"b": 2, "a": 1}'),
-        ("PROTOBUF", "message M { optional string a = 1; /* b */ optional string b = 2; }", "// c\nmessage M {\n optional string b = 2;\noptional string a = 1; }"),
-        ("PROTOBUF", 'import "a"; import "b"; option x = 1; option y = 2;', 'option y = 2; option x = 1; import "b"; import "a";'),
+        (
+            "PROTOBUF",
+            "message M { optional string a = 1; /* b */ optional string b = 2; }",
+            "// c\nmessage M {\n optional string b = 2;\noptional string a = 1; }",
+        ),
+        (
+            "PROTOBUF",
+            'import "a"; import "b"; option x = 1; option y = 2;',
+            'option y = 2; option x = 1; import "b"; import "a";',
+        ),
     ],
-)  # fmt: skip
+)
 def test_formatting_leaves_the_fingerprint_alone(type_: SchemaType, one: Any, other: Any) -> None:
     texts = [text if isinstance(text, str) else json.dumps(text) for text in (one, other)]
     assert fingerprint(Definition(type_, texts[0])) == fingerprint(Definition(type_, texts[1]))
@@ -281,14 +301,18 @@ def test_formatting_leaves_the_fingerprint_alone(type_: SchemaType, one: Any, ot
         ("AVRO", record(field({"type": "int", "logicalType": "date"})), record(field("int"))),
         ("AVRO", record(field("int"), field("int")), record(field("int"))),
         ("AVRO", "{", "{ "),
-        ("AVRO", {"type": "record", "name": "A", "fields": [{"name": "a"}]}, {"type": "record", "name": "A", "fields": [{}]}),
+        (
+            "AVRO",
+            {"type": "record", "name": "A", "fields": [{"name": "a"}]},
+            {"type": "record", "name": "A", "fields": [{}]},
+        ),
         ("AVRO", {"type": "record", "name": "A"}, {"type": "record", "name": "B"}),
         ("AVRO", "7", "8"),
         ("JSON", '{"required": ["a"]}', '{"required": ["b"]}'),
         ("PROTOBUF", "message A {} message B {}", "message B {} message A {}"),
         ("PROTOBUF", "message A { repeated string a = 1; }", "message A { optional string a = 1; }"),
     ],
-)  # fmt: skip
+)
 def test_what_matters_changes_the_fingerprint(type_: SchemaType, one: Any, other: Any) -> None:
     texts = [text if isinstance(text, str) else json.dumps(text) for text in (one, other)]
     prints = {fingerprint(Definition(type_, text)) for text in texts}
@@ -324,11 +348,14 @@ def test_definitions_are_called_as_the_clients_call_them(type_: SchemaType, text
     ("type_", "text"),
     [
         ("AVRO", json.dumps([record(name=f"A{n}") for n in range(8000)])),
-        ("JSON", json.dumps({"properties": {f"p{n}": {"$ref": "#/$defs/x"} for n in range(15_000)}, "$defs": {"x": {}}})),
+        (
+            "JSON",
+            json.dumps({"properties": {f"p{n}": {"$ref": "#/$defs/x"} for n in range(15_000)}, "$defs": {"x": {}}}),
+        ),
         ("PROTOBUF", "message A {" * 40_000),
         ("PROTOBUF", "/*" * 250_000),
     ],
-)  # fmt: skip
+)
 def test_a_large_definition_is_dealt_with_soon(type_: SchemaType, text: str) -> None:
     begun = time.process_time()
     outcome = check(Definition(type_, text))
