@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 NUMBERS = count(1)
-EXAMPLES = 150  # of three requests each, with any profile
+EXAMPLES = 100  # of three requests each, with any profile
 LEVELS = st.sampled_from(
     ["BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 )
