@@ -105,13 +105,11 @@ def _avro_default(type_: Any) -> Any:
     kind = type_ if isinstance(type_, str) else type_["type"]
     if kind == "record" and isinstance(type_, dict):
         return {each["name"]: _avro_default(each["type"]) for each in type_["fields"]}
-    made = {
-        "enum": lambda: type_["symbols"][0],
-        "fixed": lambda: "a" * type_["size"],
-        "array": list,
-        "map": dict,
-    }
-    return made[kind]() if kind in made else _DEFAULTS.get(kind)
+    if kind == "enum":
+        return type_["symbols"][0]
+    if kind == "fixed":
+        return "a" * type_["size"]
+    return {"array": [], "map": {}, **_DEFAULTS}.get(kind)
 
 
 def _defined_once(schema: Any, seen: set[str]) -> Any:
@@ -185,6 +183,8 @@ def _avro_record_changed(draw: Any, schema: dict[str, Any]) -> dict[str, Any]:
             type_ = draw(_avro_changed(field["type"]))
             changed = {**field, "type": type_}
             fields.insert(at, {**changed, "default": _avro_default(type_)} if "default" in field else changed)
+        case _:
+            pass  # removed
     return {**schema, "fields": fields}
 
 
@@ -333,7 +333,8 @@ def _proto_changed(draw: Any, field: _ProtoField, syntax: str) -> _ProtoField:
             return label, type_, name + "x", number
         case "number":
             return label, type_, name, number + 10
-    return field
+        case _:
+            return field
 
 
 @st.composite

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract.schema_pairs import Pair, avro_pairs, json_pairs, proto_pairs
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from e2e.servers import ports
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 NUMBERS = count(1)
+EXAMPLES = 100  # of three requests each, with any profile
 LEVELS = st.sampled_from(
     ["BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"]
 )
@@ -90,6 +91,7 @@ def said(
     return verdict, explain(level, new, versions), explain_with(level, new, versions, {1: verdict})
 
 
+@settings(max_examples=EXAMPLES)
 @given(level=LEVELS, pair=avro_pairs())
 def test_avro_is_explained_exactly_where_the_registry_refuses(
     oracle: Oracle, level: CompatibilityLevel, pair: Pair
@@ -99,6 +101,7 @@ def test_avro_is_explained_exactly_where_the_registry_refuses(
     assert with_verdict == without
 
 
+@settings(max_examples=EXAMPLES)
 @given(level=LEVELS, pair=json_pairs())
 def test_json_is_explained_only_where_the_registry_refuses(
     oracle: Oracle, level: CompatibilityLevel, pair: Pair
@@ -108,6 +111,7 @@ def test_json_is_explained_only_where_the_registry_refuses(
     assert verdict.compatible == (not with_verdict), with_verdict
 
 
+@settings(max_examples=EXAMPLES)
 @given(level=LEVELS, pair=proto_pairs())
 def test_protobuf_is_explained_only_where_the_registry_refuses(
     oracle: Oracle, level: CompatibilityLevel, pair: Pair

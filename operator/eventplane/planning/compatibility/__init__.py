@@ -4,7 +4,7 @@ The registry's verdict is what counts. What is said without one is what all regi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from eventplane.api.schema import CompatibilityLevel, SchemaType, Violation
 from eventplane.planning.compatibility.avro import TooManyTypesError, avro_findings
@@ -20,7 +20,7 @@ from eventplane.planning.compatibility.protobuf import protobuf_findings
 from eventplane.planning.definitions.avro import parse_avro
 from eventplane.planning.definitions.fault import DefinitionFault
 from eventplane.planning.definitions.json_schema import parse_json_schema
-from eventplane.planning.definitions.protobuf import parse_proto, read_proto
+from eventplane.planning.definitions.protobuf import ProtoFile, parse_proto, read_proto
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 
@@ -79,12 +79,13 @@ def _violations(
     old = version.definition
     if old.type != new.type:
         return []
+    parse, compare = _LANGUAGES[new.type]
     violations: list[Violation] = []
     try:
+        parsed_new, parsed_old = parse(new), parse(old)
         for direction in DIRECTIONS[level]:
-            reader, writer = (new, old) if direction == "Backward" else (old, new)
-            findings = _FINDINGS[new.type](reader, writer, direction)
-            spoken = (each for each in findings if each.certain or not certain_only)
+            pair = (parsed_new, parsed_old) if direction == "Backward" else (parsed_old, parsed_new)
+            spoken = (each for each in compare(*pair, direction) if each.certain or not certain_only)
             violations += to_violations(version.version, direction, spoken)
     except (DefinitionFault, TooManyTypesError):
         return []
@@ -97,29 +98,20 @@ def _in_its_words(version: int, verdict: CompatibilityVerdict) -> Violation:
     return Violation(
         version=version,
         rule="Incompatible",
-        message=f"the registry finds the definition incompatible with version {version}: {reason}. Undo the change since"
-        f" version {version}, or make it in smaller steps to see which part is refused",
+        message=f"the registry finds the definition incompatible with version {version}: {reason}. Undo the change"
+        f" since version {version}, or make it in smaller steps to see which part is refused",
     )
 
 
-_Compared = tuple[Finding, ...]
+def _parse_proto(definition: Definition) -> ProtoFile:
+    return read_proto(parse_proto(definition.text))
 
 
-def _avro(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
-    return avro_findings(parse_avro(reader), parse_avro(writer), direction)
+_Language = tuple[Callable[[Definition], Any], Callable[[Any, Any, Direction], tuple[Finding, ...]]]
+"""How a definition is parsed, and how what a reader and a writer were parsed to is compared."""
 
-
-def _json(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
-    return json_findings(parse_json_schema(reader), parse_json_schema(writer), direction)
-
-
-def _protobuf(reader: Definition, writer: Definition, direction: Direction) -> _Compared:
-    read, written = read_proto(parse_proto(reader.text)), read_proto(parse_proto(writer.text))
-    return protobuf_findings(read, written, direction)
-
-
-_FINDINGS: Final[Mapping[SchemaType, Callable[[Definition, Definition, Direction], _Compared]]] = {
-    "AVRO": _avro,
-    "JSON": _json,
-    "PROTOBUF": _protobuf,
+_LANGUAGES: Final[Mapping[SchemaType, _Language]] = {
+    "AVRO": (parse_avro, avro_findings),
+    "JSON": (parse_json_schema, json_findings),
+    "PROTOBUF": (_parse_proto, protobuf_findings),
 }

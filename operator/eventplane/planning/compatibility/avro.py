@@ -1,7 +1,7 @@
 """Why AVRO data written with one schema cannot be read with another: schema resolution as Avro 1.12 decides it.
 
-The verdicts are those of Java's SchemaCompatibility, which registries ask: types are resolved as the specification says,
-but named types match by their unqualified name or by an alias.
+The verdicts are those of Java's SchemaCompatibility, which registries ask: types are resolved as the specification
+says, but named types match by their unqualified name or by an alias.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ def avro_findings(reader: AvroType, writer: AvroType, direction: Direction) -> _
     | enum          | enum            | names match, symbols are known or there is a default symbol           |
     | fixed         | fixed           | names match, sizes are equal                                          |
     | array, map    | the same        | what they hold can be read                                            |
-    | primitive     | the same, or one that is promoted to it | always                                        |
+    | primitive     | the same, or one promoted to it | always                                                |
 
     Raises:
         TooManyTypesError: the schemas are too large to be compared.
@@ -55,7 +55,7 @@ def avro_findings(reader: AvroType, writer: AvroType, direction: Direction) -> _
 class _Comparison:
     direction: Direction
     known: dict[tuple[AvroType, AvroType], _Findings] = field(default_factory=dict)
-    """What was found already; nothing, for a pair that is being compared: recursion holds unless disproved elsewhere."""
+    """What was found already; nothing for a pair that is being compared: recursion holds unless disproved."""
 
     def compare(self, reader: AvroType, writer: AvroType, path: str, depth: int) -> _Findings:
         pair = (reader, writer)
@@ -101,7 +101,8 @@ class _Comparison:
                 return (*renamed, *self._symbols(reader, writer, path))
             case "fixed" if reader.size != writer.size:
                 return (*renamed, self._resized(reader, writer, path))
-        return renamed
+            case _:
+                return renamed
 
     def _fields(self, reader: AvroType, writer: AvroType, path: str, depth: int) -> _Findings:
         return _once(

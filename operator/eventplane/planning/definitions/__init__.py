@@ -22,7 +22,9 @@ def check(definition: Definition) -> Refusal | None:
     try:
         _CHECKS[definition.type](definition)
     except DefinitionFault as fault:
-        return Refusal(Reason.DEFINITION_INVALID, f"the definition is no valid {_LANGUAGES[definition.type]}: {fault}")
+        return Refusal(
+            Reason.DEFINITION_INVALID, f"correct the definition, it is no valid {_LANGUAGES[definition.type]}: {fault}"
+        )
     return None
 
 

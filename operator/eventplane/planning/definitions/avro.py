@@ -236,6 +236,13 @@ def _canonical(schema: Any, space: str) -> Any:
             return _canonical(inner, space)
         case {"type": str(kind), "name": str()} if kind in NAMED:
             return dict(_canonical_named(schema, space))
+        case dict():
+            return _canonical_rest(schema, space)
+        case _:
+            raise _fault("", f"{_shown(schema)} is no type")
+
+
+def _canonical_rest(schema: Mapping[str, Any], space: str) -> dict[str, Any]:
     parts = {key: _canonical(schema[key], space) for key in ("type", "items", "values") if key in schema}
     return {**schema, **parts}
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from eventplane.planning.definitions.fault import DefinitionFault
 
-MAX_JSON_NESTING: Final = 192
-"""Levels of objects and arrays within each other: about three make one level of types."""
+MAX_JSON_NESTING: Final = 128
+"""Levels of objects and arrays within each other: one level of AVRO types takes up to three."""
 
 
 def parse_json(text: str) -> Any:

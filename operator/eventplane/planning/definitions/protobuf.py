@@ -58,6 +58,8 @@ class ProtoFile:
     messages: Mapping[str, ProtoMessage] = field(default_factory=dict)
     enums: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     """Constants and their numbers."""
+    defined: tuple[str, ...] = ()
+    """Paths of messages and enums as often as they are defined."""
     methods: Mapping[str, str] = field(default_factory=dict)
     """Signatures by Service.Method."""
 
@@ -83,7 +85,8 @@ def parse_proto(text: str) -> ast.File:
 def read_proto(parsed: ast.File) -> ProtoFile:
     """Flatten a parsed file."""
     package = next((each.name for each in parsed.file_elements if isinstance(each, ast.Package)), "")
-    elements = dict(_message_elements(parsed.file_elements, ""))
+    messages = tuple(_message_elements(parsed.file_elements, ""))
+    elements = dict(messages)
     enums = {
         path: tuple((each.name, each.number) for each in enum.elements if isinstance(each, ast.EnumValue))
         for path, enum in _enums(parsed.file_elements, "")
@@ -94,6 +97,7 @@ def read_proto(parsed: ast.File) -> ProtoFile:
         syntax=parsed.syntax or ("editions" if parsed.edition else "proto2"),
         messages={path: _message(path, each, names) for path, each in elements.items()},
         enums=enums,
+        defined=(*(path for path, _ in messages), *(path for path, _ in _enums(parsed.file_elements, ""))),
         methods=dict(_methods(parsed)),
     )
 

@@ -1,7 +1,7 @@
 """What protoc would refuse in a file that its grammar allows: names, numbers, types and imports."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +33,7 @@ def check_proto(definition: Definition) -> None:
     file = read_proto(parsed)
     known = _Known()
     known.load(definition, parsed, file, 0)
-    _check_twice("the file defines", [*file.messages, *file.enums])
+    _check_twice("the file defines", file.defined)
     for path, message in file.messages.items():
         _check_message(path, message, file.syntax)
         for each in message.fields:
@@ -63,7 +63,7 @@ def _check_enum(path: str, enum: tuple[tuple[str, int], ...], syntax: str) -> No
     _check_twice(f"enum {path} has constant", [name for name, _ in enum])
 
 
-def _check_twice(where: str, names: list[str]) -> None:
+def _check_twice(where: str, names: Iterable[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise DefinitionFault(f"{where} {name} twice: keep one")
@@ -74,13 +74,18 @@ class _Known:
     """The types that a definition can name."""
 
     types: set[str] = field(default_factory=set)
+    """Full names, and what is left of them when scopes at their beginning are left out."""
+    complete: bool = True
+    """False where the text of an import is not known: any type may come from there."""
     loaded: set[int] = field(default_factory=set)
 
     def load(self, definition: Definition, parsed: ast.File, file: ProtoFile, depth: int) -> None:
         if depth > MAX_NESTING:
             raise DefinitionFault(f"references lead further than {MAX_NESTING} definitions: shorten the chain")
         prefix = f"{file.package}." if file.package else ""
-        self.types.update(f"{prefix}{path}" for path in (*file.messages, *file.enums))
+        for path in file.defined:
+            parts = f"{prefix}{path}".split(".")
+            self.types.update(".".join(parts[at:]) for at in range(len(parts)))
         references = {each.name: each for each in definition.references}
         for name in _imports(parsed):
             if name in references:
@@ -89,7 +94,10 @@ class _Known:
                 raise DefinitionFault(f'import "{name}" is provided by no reference: add it to references')
 
     def _load_imported(self, name: str, imported: Definition | None, depth: int) -> None:
-        if imported is None or id(imported) in self.loaded:
+        if imported is None:
+            self.complete = False
+            return
+        if id(imported) in self.loaded:
             return
         self.loaded.add(id(imported))
         try:
@@ -100,14 +108,12 @@ class _Known:
 
     def check(self, path: str, name: str, type_: str) -> None:
         """Refuse a type that is nowhere to be found; what registries bring along is not looked into."""
-        wanted = type_.removeprefix("map<").removesuffix(">").rpartition(", ")[2]
-        if wanted in SCALARS or wanted.startswith((".google.", ".confluent.")) or wanted[1:] in self.types:
-            return
-        if not wanted.startswith(".") and any(known.endswith(f".{wanted}") or known == wanted for known in self.types):
-            return
-        raise DefinitionFault(
-            f"field {name} of {path} has type {wanted.lstrip('.')}, which is defined neither here nor by an import"
-        )
+        wanted = type_.removeprefix("map<").removesuffix(">").rpartition(", ")[2].removeprefix(".")
+        brought_along = wanted in SCALARS or wanted.startswith(("google.", "confluent."))
+        if self.complete and not brought_along and wanted not in self.types:
+            raise DefinitionFault(
+                f"field {name} of {path} has type {wanted}, which is defined neither here nor by an import"
+            )
 
 
 def _imports(parsed: ast.File) -> Iterator[str]:
