@@ -210,6 +210,29 @@ def test_a_definition_that_is_no_schema_says_where(place: Workspace, main_bus: R
         place.apply(schema("order", main_bus, subject=subject, definition='{"type": "record", "fields": [}'))
 
 
+def test_json_schemas_that_name_draft_2020_12_are_guarded_though_this_registry_cannot_compare_them(
+    place: Workspace, main_bus: Resource, registry: RegistryView, subject: str
+) -> None:
+    def order(**properties: str) -> Resource:
+        document = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Order",
+            "type": "object",
+            "properties": {name: {"type": kind} for name, kind in properties.items()},
+            "additionalProperties": False,
+        }
+        definition = json.dumps(document)
+        return schema("order", main_bus, type="JSON", subject=subject, definition=definition, compatibility="BACKWARD")
+
+    place.apply(order(id="string"))
+    place.until_ready("order", "Schema")
+    with pytest.raises(CommandError, match="Incompatible"):
+        place.apply(order(id="integer"))
+    place.apply(order(id="string", note="string"))
+    assert place.until_ready("order", "Schema")["status"]["version"] == 2
+    assert registry.level(subject) == "BACKWARD"
+
+
 # --- majors
 
 

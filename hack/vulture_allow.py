@@ -42,3 +42,7 @@ used.put_secret
 used.raw
 used.show
 used.used_by
+used.syntaxError
+used.reportAmbiguity
+used.reportAttemptingFullContext
+used.reportContextSensitivity

@@ -358,7 +358,7 @@ async def test_a_record_costs_one_request_where_it_is_written_already(
 # --- ways of registries ----------------------------------------------------------------------------------------------
 
 
-async def test_a_draft_that_apicurio_cannot_compare_is_a_matter_for_the_user(
+async def test_a_draft_that_apicurio_cannot_compare_is_registered_while_its_level_is_lifted(
     real_registry: RealRegistryArena, subject: str
 ) -> None:
     backend = real_registry.backend()
@@ -372,8 +372,12 @@ async def test_a_draft_that_apicurio_cannot_compare_is_a_matter_for_the_user(
     judged = (await backend.observe([query]))[query].error
     for each in (error, judged):
         assert isinstance(each, Rejected)
-        assert each.reason == Reason.REJECTED
+        assert each.reason == Reason.NOT_COMPARABLE
         assert "leave out $schema" in each.message
+    lifted = replace(register(subject, second), lifted="FULL")
+    assert await errors(backend, lifted) == [None]
+    seen = await look(backend, subject)
+    assert (numbers(seen), seen.level) == ([1, 2], "FULL")
 
 
 async def test_answers_of_confluent_that_apicurio_does_not_give(

@@ -87,6 +87,8 @@ class Reason(StrEnum):
     """A Schema that the definition imports is not registered yet."""
     INCOMPATIBLE = "Incompatible"
     """The definition would break those who use the versions that its level protects."""
+    NOT_COMPARABLE = "NotComparable"
+    """The registry cannot compare definitions of this dialect."""
     MIGRATION_MISSING = "MigrationMissing"
     """The definition opens a major version, and no migration leads to it."""
     MIGRATION_FAILED = "MigrationFailed"

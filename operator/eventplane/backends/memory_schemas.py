@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from eventplane.api.conditions import Reason
+from eventplane.api.schema import CompatibilityLevel
 from eventplane.backends.memory_registry import MemoryRegistry
 from eventplane.backends.schemas import RegistryState
 from eventplane.events.majors import Majors, majors_from_text, record_subject
@@ -158,22 +159,30 @@ def _make(registry: MemoryRegistry, change: SchemaChange) -> ObservedSubject | N
     match change:
         case AlterLevel():
             registry.set_level(change.subject, change.level)
+        case RegisterVersion() if change.lifted is not None:
+            return _register_lifted(registry, change.subject, change.definition, change.lifted)
         case RegisterVersion():
             registry.register(change.subject, change.definition)
             return _look_again(registry, change.subject)
         case OpenMajor():
-            registry.set_level(change.subject, "NONE")
-            try:
-                registry.register(change.subject, change.definition)
-            finally:
-                registry.set_level(change.subject, change.level)
-            return _look_again(registry, change.subject)
+            return _register_lifted(registry, change.subject, change.definition, change.level)
         case RecordMajors():
             _record(registry, record_subject(change.subject), change.majors.to_text())
         case DeleteSubject():
             registry.delete(change.subject, hard=change.hard)
             registry.delete(record_subject(change.subject), hard=change.hard)
     return None
+
+
+def _register_lifted(
+    registry: MemoryRegistry, subject: str, definition: Definition, level: CompatibilityLevel
+) -> ObservedSubject:
+    registry.set_level(subject, "NONE")
+    try:
+        registry.register(subject, definition)
+    finally:
+        registry.set_level(subject, level)
+    return _look_again(registry, subject)
 
 
 def _look_again(registry: MemoryRegistry, subject: str) -> ObservedSubject:

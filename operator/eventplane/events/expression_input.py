@@ -1,7 +1,7 @@
 """What of an event goes into an expression: only what it reads, and in types that CEL has."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -89,7 +89,7 @@ def _converted_leaf(value: Any, where: str) -> Any:
         case timedelta():
             return duration_pb2.Duration(seconds=value // timedelta(seconds=1), nanos=value.microseconds * 1000)
         case date() if not isinstance(value, datetime):
-            return _timestamp(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
+            return _timestamp(datetime(value.year, value.month, value.day, tzinfo=UTC))
         case datetime() | time():
             return value.isoformat()
         case Decimal() | UUID():

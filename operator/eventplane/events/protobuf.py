@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -108,7 +108,7 @@ def _written(value: Any) -> Any:
         case bytes() | bytearray():
             return base64.b64encode(value).decode()
         case datetime():
-            return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
             return f"{value // timedelta(seconds=1)}.{value.microseconds:06d}s" if value >= timedelta() else _ago(value)
         case _:
@@ -153,7 +153,7 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 def _moment(message: Any) -> Any:
     if message.DESCRIPTOR.name == "Timestamp":
-        return message.ToDatetime(tzinfo=timezone.utc)
+        return message.ToDatetime(tzinfo=UTC)
     return message.ToTimedelta()
 
 

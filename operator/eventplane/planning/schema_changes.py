@@ -34,6 +34,8 @@ class RegisterVersion:
     definition: Definition
     fingerprint: str
     """Of the definition without its formatting."""
+    lifted: CompatibilityLevel | None = None
+    """Given where the registry cannot compare it: the level is lifted for that moment, and this one put back."""
 
     def describe(self) -> str:
         """Say the change in one line."""

@@ -6,12 +6,12 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus, Orphan
 from eventplane.api.schema import Schema
 from eventplane.planning.decision import Decision, applied_here, has_finalizer, hold_of, is_approved, is_paused
-from eventplane.planning.outcome import BackendError, Unavailable
+from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.schema_changes import DeleteSubject, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
 from eventplane.planning.schema_state import ObservedSubject
-from eventplane.planning.schemas import SubjectPlan, SubjectRequest, plan_subject
+from eventplane.planning.schemas import Judge, SubjectPlan, SubjectRequest, plan_subject
 
 LATEST_VERSION = "latest version"
 
@@ -44,18 +44,32 @@ def decide_schema(case: SchemaCase) -> Decision[SchemaChange]:
     error = case.observed.error
     if isinstance(error, Unavailable):
         return Decision(postponed=error, finalizer=has_finalizer(case.resource))
-    if error is not None and not _only_unjudged(case, error):
+    if error is not None and _judge(case) is None:
         return Decision(refusals=(Refusal(error.reason, error.message),), finalizer=has_finalizer(case.resource))
     return _decide_life(case, case.desired) if case.desired is not None else _decide_deletion(case)
 
 
-def _only_unjudged(case: SchemaCase, error: BackendError) -> bool:
-    """Tell whether the registry only fails to judge beforehand what imports something, and may well register it.
+def _judge(case: SchemaCase) -> Judge | None:
+    """Find out who can judge a new definition; None where the error is another one.
 
-    Apicurio 3.3.3 tests compatibility without looking at references, and takes what they name for errors.
+    | the registry, asked beforehand                | definition     | level      | judge        |
+    |-----------------------------------------------|----------------|------------|--------------|
+    | answers                                       | any            | any        | Registry     |
+    | takes it for invalid                          | imports        | any        | Registration |
+    | cannot compare its dialect                    | any            | asked for  | Ourselves    |
+    | any other error                               | any            | any        | nobody       |
+
+    Apicurio 3.3.3 tests compatibility without looking at imports, and cannot compare JSON Schema of 2019 and later. A
+    level that nobody asked for could not be put back after a crash, so it is not lifted.
     """
-    imports = case.desired is not None and bool(case.desired.definition.references)
-    return imports and error.reason is Reason.DEFINITION_INVALID
+    error, desired = case.observed.error, case.desired
+    if error is None:
+        return "Registry"
+    if desired is None:
+        return None
+    if error.reason is Reason.DEFINITION_INVALID and desired.definition.references:
+        return "Registration"
+    return "Ourselves" if error.reason is Reason.NOT_COMPARABLE and desired.level is not None else None
 
 
 def planned(case: SchemaCase, desired: DesiredSubject) -> SubjectPlan:
@@ -67,7 +81,7 @@ def planned(case: SchemaCase, desired: DesiredSubject) -> SubjectPlan:
         desired=desired,
         adoption=case.resource.spec.adoption,
         applied_before=case.applied_before,
-        registry_can_judge=case.observed.error is None,
+        judge=_judge(case) or "Registry",
     )
     return plan_subject(request, case.observed)
 

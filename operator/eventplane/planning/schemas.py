@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Adoption
@@ -26,6 +26,10 @@ _WITHIN_ONE: Final[dict[CompatibilityLevel, CompatibilityLevel]] = {
 back into the older ones."""
 
 
+Judge: TypeAlias = Literal["Registry", "Registration", "Ourselves"]
+"""The registry, beforehand; the registry, but only when it registers; nobody but us, for it cannot compare."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectRequest:
     """What a resource asks for, and what it knows already."""
@@ -34,8 +38,8 @@ class SubjectRequest:
     adoption: Adoption = "IfUnowned"
     applied_before: bool = False
     """Something was applied in full for this resource on this bus and this subject before."""
-    registry_can_judge: bool = True
-    """The registry tells beforehand what it thinks of the definition; else it tells when it is registered."""
+    judge: Judge = "Registry"
+    """Who says whether the definition breaks anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +174,26 @@ def _new(request: SubjectRequest, observed: ObservedSubject) -> SubjectPlan:
     level, majors = level_asked(desired, observed), opened(observed)
     protected = protected_versions(level, _of_latest_major(observed, majors))
     # the registry judges by the level that it has, which may not be the one asked for
-    same = (observed.level or observed.default_level) == _level_shown(level, majors)
-    judges = same and request.registry_can_judge
+    shown = _level_shown(level, majors)
+    judges = (observed.level or observed.default_level) == shown and request.judge == "Registry"
     if protected and judges and not all(each.version in observed.verdicts for each in protected):
         return SubjectPlan(Plan(needs_usage=True))
     violations = (
         explain_with(level, desired.definition, protected, observed.verdicts)
         if judges
-        else explain(level, desired.definition, protected)
+        else explain(level, desired.definition, protected, alone=request.judge == "Ourselves")
     )
     if violations:
         return _breaking(desired, observed, violations)
     changes: tuple[SchemaChange, ...] = (
         *_record(observed, majors),
         *_alter_level(desired, observed, majors),
-        RegisterVersion(observed.subject, desired.definition, desired.content),
+        RegisterVersion(
+            observed.subject,
+            desired.definition,
+            desired.content,
+            lifted=shown if request.judge == "Ourselves" else None,
+        ),
     )
     return SubjectPlan(Plan(changes=changes, differences=(_version_difference(desired, observed),)))
 

@@ -46,10 +46,12 @@ class SubjectChanger:
             case AlterLevel():
                 await self.api.set_level(change.subject, change.level)
                 self.levels[change.subject] = change.level
+            case RegisterVersion(lifted=level) if level is not None:
+                return await self._register_lifted(change.subject, change.definition, level)
             case RegisterVersion():
                 return await self._register(change.subject, change.definition)
             case OpenMajor():
-                return await self._open_major(change)
+                return await self._register_lifted(change.subject, change.definition, change.level)
             case RecordMajors():
                 await self._record(record_subject(change.subject), change)
             case DeleteSubject():
@@ -73,15 +75,15 @@ class SubjectChanger:
             raise seen.error
         return seen
 
-    async def _open_major(self, change: OpenMajor) -> ObservedSubject:
-        if await self.api.find(change.subject, change.definition) is None:
-            await self._with_level_lifted(
-                change.subject, change.level, lambda: self.api.register(change.subject, change.definition)
-            )
+    async def _register_lifted(
+        self, subject: str, definition: Definition, level: CompatibilityLevel
+    ) -> ObservedSubject:
+        if await self.api.find(subject, definition) is None:
+            await self._with_level_lifted(subject, level, lambda: self.api.register(subject, definition))
         else:
-            await self.api.set_level(change.subject, change.level)
-        self.names.add(change.subject)
-        return await self._look(change.subject)
+            await self.api.set_level(subject, level)
+        self.names.add(subject)
+        return await self._look(subject)
 
     async def _with_level_lifted(
         self, subject: str, level: CompatibilityLevel, work: Callable[[], Awaitable[object]]

@@ -43,7 +43,7 @@ def translate(status: int, answer: Any, about: str) -> BackendError:
     | 422, code 42201        | Rejected, DefinitionInvalid                                   |
     | 422, code 42206        | Rejected, InUse                                               |
     | 408, 425, 429, 5xx     | Unavailable, RegistryUnavailable                              |
-    | 500, draft not known   | Rejected: trying again would end the same                     |
+    | 500, draft not known   | Rejected, NotComparable: trying again would end the same      |
     | anything else          | Rejected, Rejected                                            |
 
     Args:
@@ -54,9 +54,9 @@ def translate(status: int, answer: Any, about: str) -> BackendError:
     words, code = _words(answer), answer.get("error_code") if isinstance(answer, dict) else None
     if _NOT_COMPARABLE in words:
         return Rejected(
-            Reason.REJECTED,
-            f"the schema registry cannot compare JSON schemas of this draft ({about}: {words}): leave out $schema,"
-            " name draft-07 there, or ask for compatibility NONE",
+            Reason.NOT_COMPARABLE,
+            f"the schema registry cannot compare JSON schemas of this draft ({about}: {words}): set compatibility, so"
+            " that Eventplane compares them, or leave out $schema",
         )
     if status in _TRY_AGAIN or status >= 500:  # noqa: PLR2004 - HTTP's own number
         return Unavailable(

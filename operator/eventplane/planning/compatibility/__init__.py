@@ -24,7 +24,9 @@ from eventplane.planning.definitions.protobuf import ProtoFile, parse_proto, rea
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 
-def explain(level: CompatibilityLevel, new: Definition, versions: Sequence[RegisteredVersion]) -> tuple[Violation, ...]:
+def explain(
+    level: CompatibilityLevel, new: Definition, versions: Sequence[RegisteredVersion], *, alone: bool = False
+) -> tuple[Violation, ...]:
     """Say whom a new definition breaks, where no registry can be asked.
 
     | level              | versions looked at | who reads whose events                  |
@@ -35,12 +37,13 @@ def explain(level: CompatibilityLevel, new: Definition, versions: Sequence[Regis
     | FULL               | the latest         | both                                    |
     | *_TRANSITIVE       | all                | as without it                           |
 
-    Only what every registry refuses is said, so that it contradicts none. Definitions that cannot be read say nothing.
+    Only what every registry refuses is said, so that it contradicts none; all that some of them mind where nobody
+    judges after us (`alone`). Definitions that cannot be read say nothing.
     """
     found = (
         violation
         for version in _looked_at(level, versions)
-        for violation in _violations(level, new, version, certain_only=True)
+        for violation in _violations(level, new, version, certain_only=not alone)
     )
     return tuple(found)[:MOST_VIOLATIONS]
 
