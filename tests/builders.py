@@ -4,6 +4,7 @@ The defaults fit together: `event_topic()` is shop/orders on the bus `event_bus(
 `existing()` shows as it asks for it and `claim()` shows as its own; `settled()` is the resource after a quiet pass.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar
 
@@ -14,11 +15,15 @@ from eventplane.api.conditions import Condition, Reason, Status
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
 from eventplane.api.event_topic import EventTopic, EventTopicSpec, EventTopicStatus
 from eventplane.api.metadata import Metadata
+from eventplane.api.schema import Schema, SchemaSpec, SchemaStatus
 from eventplane.backends.memory_cluster import BROKER_DEFAULTS
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import TopicOutcome
+from eventplane.planning.schema_decisions import SchemaCase
+from eventplane.planning.schema_desired import DesiredSubject, desire_subject
+from eventplane.planning.schema_state import Definition, ObservedSubject, RegisteredVersion
 from eventplane.planning.topic_changes import TopicChange
 from eventplane.planning.topic_decisions import TopicCase
 from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic, Owner, TopicUsage
@@ -241,3 +246,94 @@ def outcome(
 def refusal(reason: Reason = Reason.SECRET_NOT_FOUND, message: str = "do something") -> Refusal:
     """Make a refusal."""
     return Refusal(reason, message)
+
+
+# --- schemas: `schema()` is shop/order, its subject orders-value, of which `registered()` is version 1 as asked for
+
+
+SUBJECT: Final = "orders-value"
+
+
+def avro(*fields: str, name: str = "Order") -> str:
+    """Write a record of strings; a field that ends in ? has a default."""
+    made = [
+        {"name": each.rstrip("?"), "type": "string"} | ({"default": ""} if each.endswith("?") else {})
+        for each in fields
+    ]
+    return json.dumps({"type": "record", "name": name, "namespace": "shop", "fields": made})
+
+
+FIRST: Final = avro("id")
+
+
+def schema(
+    name: str = "order",
+    namespace: str = "shop",
+    *,
+    status: SchemaStatus | None = None,
+    paused: bool = False,
+    approve: str | None = None,
+    **fields: Any,
+) -> Schema:
+    """Make a Schema; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    annotations = {PAUSED_ANNOTATION: "true"} if paused else {}
+    annotations |= {APPROVE_ANNOTATION: approve} if approve is not None else {}
+    meta["annotations"] = annotations | meta.get("annotations", {})
+    wanted = {"type": "AVRO", "subject": SUBJECT, "definition": FIRST} | spec
+    return Schema(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(SchemaSpec, wanted),
+        status=status or SchemaStatus(),
+    )
+
+
+def registered(
+    version: int = 1, text: str = FIRST, *, schema_id: int | None = None, author: str | None = None
+) -> RegisteredVersion:
+    """Make a version of a subject; its id is ten more than its number."""
+    return RegisteredVersion(version, schema_id or version + 10, Definition("AVRO", text), author)
+
+
+def observed_subject(*versions: RegisteredVersion, subject: str = SUBJECT, **fields: Any) -> ObservedSubject:
+    """Make what was seen of a subject."""
+    return ObservedSubject(subject, versions, **fields)
+
+
+def desired_subject(resource: Schema, subject: str = SUBJECT) -> DesiredSubject:
+    """Resolve what a Schema asks for."""
+    return desire_subject(resource, subject, resource.spec.definition or "", ())
+
+
+def applied_schema(resource: Schema, version: int = 1, **fields: Any) -> Schema:
+    """Give a Schema the status that a quiet pass leaves: what it asks for now has been applied as a version."""
+    status = SchemaStatus(
+        observed_generation=resource.metadata.generation,
+        bus="shop/main",
+        subject=SUBJECT,
+        id=version + 10,
+        version=version,
+        major=1,
+        applied=desired_subject(resource).fingerprint(),
+    )
+    return resource.model_copy(update={"status": status.model_copy(update=fields)})
+
+
+def schema_case(
+    resource: Schema | None = None,
+    observed: ObservedSubject | None = None,
+    *,
+    rivals: tuple[Schema, ...] = (),
+    users: tuple[str, ...] = (),
+) -> SchemaCase:
+    """Make everything that a decision about one Schema hangs on."""
+    resource = resource or schema()
+    return SchemaCase(
+        resource=resource,
+        bus=event_bus(schema_registry={"url": "http://registry:8081"}),
+        subject=SUBJECT,
+        desired=None if resource.metadata.deleting else desired_subject(resource),
+        observed=observed or observed_subject(),
+        rivals=rivals,
+        users=users,
+    )

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest

@@ -5,7 +5,16 @@ from builders import event_bus, refusal
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
-from eventplane.planning.connection import KafkaConnection, SaslMechanism, Secrets, connect, secret_names
+from eventplane.planning.connection import (
+    KafkaConnection,
+    RegistryConnection,
+    SaslMechanism,
+    Secrets,
+    connect,
+    connect_registry,
+    registry_secret_names,
+    secret_names,
+)
 from eventplane.planning.plan import Refusal
 
 PASSWORD = "hunter2"  # noqa: S105 - of nothing
@@ -112,6 +121,53 @@ UNREADABLE = refusal(Reason.SECRET_NOT_READABLE, "allow the operator to read Sec
 )
 def test_connect_refused(of: EventBus, secrets: Secrets, expected: Refusal) -> None:
     assert connect(of, secrets) == expected
+
+
+# --- registries
+
+URL = "https://registry:8081"
+BARE = event_bus(schema_registry={"url": f"{URL}/"})
+GUARDED = event_bus(
+    schema_registry={
+        "url": URL,
+        "tls": {"ca_secret_ref": {"name": "ca"}, "certificate_secret_ref": {"name": "pair"}},
+        "authentication": {"secret_ref": {"name": "login"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("of", "secrets", "expected"),
+    [
+        pytest.param(BARE, {}, RegistryConnection(URL), id="nothing asked, no slash at the end"),
+        pytest.param(
+            GUARDED,
+            {"ca": CA, "pair": PAIR, "login": LOGIN},
+            RegistryConnection(URL, "CA", "CERT", "KEY", "operator", PASSWORD),
+            id="everything",
+        ),
+        pytest.param(
+            GUARDED,
+            {"ca": CA, "pair": PAIR, "login": {"username": "operator"}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/login has no password: add the key"),
+            id="a key is missing",
+        ),
+        pytest.param(
+            event_bus(),
+            {},
+            Refusal(
+                Reason.REGISTRY_NOT_CONFIGURED,
+                "EventBus shop/main has no schema registry: its owner can name one in spec.schemaRegistry",
+            ),
+            id="none is named",
+        ),
+    ],
+)
+def test_connect_registry(of: EventBus, secrets: Secrets, expected: RegistryConnection | Refusal) -> None:
+    assert connect_registry(of, secrets) == expected
+    assert registry_secret_names(of) == secrets.keys()
+    assert secret_names(of) == set(), "Kafka needs none of them"
+    assert PASSWORD not in repr(connect_registry(of, secrets))
 
 
 def test_rotated_secret_makes_another_connection() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from builders import event_bus, event_topic, orphan, settled
+from builders import applied_schema, event_bus, event_topic, orphan, schema, settled
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
@@ -40,6 +40,20 @@ DELETES = leaving(deletion_policy="Delete")
 )
 def test_farewell(resource: EventTopic, minutes: int, bus: EventBus | None, expected: Farewell) -> None:
     assert farewell_to(resource, bus, later(minutes)) == expected
+
+
+def test_a_schema_leaves_its_subject_behind() -> None:
+    gone = applied_schema(schema(deleting=True, deletion_policy="Hard"))
+    left = farewell_to(gone, event_bus(), later(15)).orphan
+    assert left is not None
+    assert (left.kind, left.uid, left.thing, left.deletion_policy) == (
+        "Schema",
+        "uid-shop-order",
+        "orders-value",
+        "Hard",
+    )
+    never = applied_schema(schema(deleting=True, deletion_policy="Hard"), subject=None)
+    assert farewell_to(never, event_bus(), later(15)) == GO
 
 
 def test_what_nobody_approved_is_not_done_later() -> None:

@@ -30,6 +30,7 @@ from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Plan, Refusal
 from eventplane.planning.readiness import (
     bus_status,
+    registry_status,
     topic_status,
 )
 from eventplane.planning.topic_changes import AddPartitions, AlterConfig, ClaimTopic, CreateTopic, TopicChange
@@ -396,6 +397,35 @@ def test_status_of_a_bus_that_does_not(problem: BackendError | Refusal, also: st
         (also, "True", problem.reason),
     ]
     assert (status.cluster_id, status.brokers) == ("one", None), "who it is stays known, how many live does not"
+
+
+def test_what_is_said_of_a_registry_stands_beside_what_is_said_of_kafka() -> None:
+    bus = event_bus(schema_registry={"url": "http://registry:8081"})
+    kafka = bus_status(bus, EventBusStatus(), ("one", 3))
+    both = registry_status(bus, kafka, None)
+    said = [(each.type, each.status) for each in both.conditions]
+    assert said == [("Ready", "True"), ("SchemaRegistryReady", "True")]
+    assert bus_status(bus, both, ("one", 3)) == both, "the one leaves the other alone"
+    down = registry_status(bus, both, AWAY)
+    no_answer = condition_of("SchemaRegistryReady", "False", AWAY.reason, message=AWAY.message)
+    assert down.conditions == (*kafka.conditions, no_answer)
+    without = event_bus()
+    assert registry_status(without, down, None).conditions == kafka.conditions, "a registry that is not named any more"
+    assert bus_status(without, down, ("one", 3)).conditions == kafka.conditions
+
+
+def test_a_topic_waits_for_its_schemas() -> None:
+    resource = settled(event_topic(schemas={"value": {"name": "order"}}))
+    waiting = case(resource, observed(existing(), claim()))
+    waiting = replace(waiting, schemas={"value": None})
+    status = topic_status(waiting, decide(waiting), [])
+    assert [(each.type, each.status, each.reason) for each in status.conditions] == [
+        ("Ready", "False", "SchemaNotReady"),
+        ("Reconciling", "True", "SchemaNotReady"),
+    ]
+    assert status.conditions[0].message.startswith("topic shop.orders is as desired; Schema shop/order of its values")
+    assert status.schemas is not None
+    assert status.applied is not None, "the topic itself is as it should be"
 
 
 # --- transition times

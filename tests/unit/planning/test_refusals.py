@@ -5,16 +5,35 @@ from collections.abc import Mapping
 from typing import Final
 
 import pytest
-from builders import case, claim, event_bus, event_topic, existing, observed, owner, settled, usage
+from builders import (
+    avro,
+    case,
+    claim,
+    event_bus,
+    event_topic,
+    existing,
+    observed,
+    observed_subject,
+    owner,
+    registered,
+    schema,
+    schema_case,
+    settled,
+    usage,
+)
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBusStatus
 from eventplane.api.metadata import BusRef
+from eventplane.api.schema import Schema
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
-from eventplane.planning.connection import connect
+from eventplane.planning.connection import connect, no_registry
 from eventplane.planning.desired import desire_topic
 from eventplane.planning.plan import Refusal
+from eventplane.planning.schema_decisions import decide_schema
+from eventplane.planning.schema_desired import definition_of, resolve_references
+from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject
 from eventplane.planning.topic_decisions import TopicCase, decide
 
 LOGIN = {"type": "PLAIN", "secret_ref": {"name": "login"}}
@@ -25,6 +44,19 @@ SEEN = observed(existing(), claim())
 def first(of: TopicCase) -> Refusal | None:
     return next(iter(decide(of).refusals), None)
 
+
+def first_of(of: Schema, seen: ObservedSubject | None = None) -> Refusal | None:
+    return next(iter(decide_schema(schema_case(of, seen)).refusals), None)
+
+
+def evolving(*steps: object) -> Schema:
+    evolution = {"on_incompatible": "NewMajor", "migrations": steps}
+    return schema(definition=avro("id", "more"), compatibility="BACKWARD", evolution=evolution)
+
+
+WRONG = {"from_": 1, "to": 2, "up": "event.data", "down": "event.data", "samples": [{"data": {"id": "1"}}]}
+BREAKS = observed_subject(registered(), level="BACKWARD", verdicts={1: CompatibilityVerdict(compatible=False)})
+ITSELF = schema(references=[{"name": "a", "schema_ref": {"name": "order"}}])
 
 REFUSALS: Final[Mapping[Reason, object]] = {
     Reason.BUS_NOT_FOUND: BusDirectory([], {}).resolve("shop", None),
@@ -58,6 +90,16 @@ REFUSALS: Final[Mapping[Reason, object]] = {
             observed(existing(usage=usage(groups=("g",))), claim()),
         )
     ),
+    Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
+    Reason.DEFINITION_NOT_FOUND: definition_of(
+        schema(definition=None, definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
+    ),
+    Reason.DEFINITION_INVALID: first_of(schema(definition="{}")),
+    Reason.REFERENCE_CYCLE: resolve_references(ITSELF, {ITSELF.metadata.key: ITSELF}, "shop/main"),
+    Reason.SUBJECT_EXISTS: first_of(schema(adoption="Never"), observed_subject(registered())),
+    Reason.INCOMPATIBLE: first_of(schema(definition=avro("id", "more")), BREAKS),
+    Reason.MIGRATION_MISSING: first_of(evolving(), BREAKS),
+    Reason.MIGRATION_FAILED: first_of(evolving(WRONG), BREAKS),
     Reason.CLUSTER_CHANGED: verify_cluster(event_bus(status=EventBusStatus(cluster_id="one")), "two"),
 }
 SAID_BY_OTHERS: Final = {
@@ -66,7 +108,10 @@ SAID_BY_OTHERS: Final = {
     Reason.DELETING,
     # by backends and controllers
     Reason.SECRET_NOT_FOUND, Reason.SECRET_NOT_READABLE, Reason.REJECTED, Reason.AUTHORIZATION_FAILED,
-    Reason.AUTHENTICATION_FAILED, Reason.BUS_UNAVAILABLE, Reason.INTERNAL_ERROR,
+    Reason.AUTHENTICATION_FAILED, Reason.BUS_UNAVAILABLE, Reason.REGISTRY_UNAVAILABLE, Reason.NOT_COMPARABLE,
+    Reason.INTERNAL_ERROR,
+    # while others are waited for
+    Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY,
 }  # fmt: skip
 INSTRUCTION: Final = re.compile(
     r"(: |; |\. |, or |^)(create|correct|set|annotate|delete|add|lower|stop|Name|its owner can admit)\b"

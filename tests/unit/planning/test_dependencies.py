@@ -1,0 +1,91 @@
+"""Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
+
+import pytest
+from builders import applied_schema, condition_of, event_topic, schema
+
+from eventplane.api.conditions import Status
+from eventplane.api.event_topic import BoundSchema, BoundSchemas, EventTopicStatus
+from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
+from eventplane.api.schema import Schema
+from eventplane.planning.dependencies import Place, needs_of, outward
+from eventplane.planning.topic_schemas import Bound, bound_schemas, unready_schema
+
+BARE = Managed(metadata=schema().metadata, spec=ManagedSpec(), status=ManagedStatus())
+BOTH = {"value": {"name": "order"}, "key": {"name": "order-key"}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "needs"),
+    [
+        (event_topic(), set()),
+        (event_topic(schemas=BOTH), {("Schema", ("shop", "order")), ("Schema", ("shop", "order-key"))}),
+        (schema(), set()),
+        (
+            schema(
+                references=[
+                    {"name": "a", "schema_ref": {"name": "a"}},
+                    {"name": "b", "schema_ref": {"name": "b", "namespace": "other"}},
+                ]
+            ),
+            {("Schema", ("shop", "a")), ("Schema", ("other", "b"))},
+        ),
+        (
+            schema(subject=None, subject_naming="Topic", topic={"name": "orders"}),
+            {("EventTopic", ("shop", "orders"))},
+        ),
+        (BARE, set()),
+    ],
+)
+def test_needs(resource: Managed, needs: set[Place]) -> None:
+    assert needs_of(resource) == needs
+
+
+def test_outward() -> None:
+    ready = (condition_of("Ready", "True"),)
+    registered = applied_schema(schema(), 2, conditions=ready)
+    assert outward(schema()) == (None, None, None, None)
+    assert outward(registered) == ("orders-value", 12, 2, "True")
+    assert outward(registered) != outward(applied_schema(schema(), 3, conditions=ready))
+    named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
+    assert outward(named) == ("orders", "shop/main")
+    assert outward(BARE) == ()
+
+
+def test_what_has_no_thing_outside_leaves_nothing_behind() -> None:
+    assert BARE.thing == (None, None)
+    assert not BARE.spec.deletion_must_act
+
+
+def ready(status: Status = "True") -> Schema:
+    return applied_schema(schema(), conditions=(condition_of("Ready", status),))
+
+
+TOPIC = event_topic(schemas=BOTH)
+
+
+@pytest.mark.parametrize(
+    ("schemas", "waits_for"),
+    [
+        ({}, None),
+        ({"value": ready()}, None),
+        ({"value": ready("Unknown")}, "Schema shop/order of its values is not ready: see its status"),
+        ({"value": schema()}, "Schema shop/order of its values is not ready: see its status"),
+        (
+            {"key": None, "value": ready()},
+            "Schema shop/order-key of its keys does not exist: create it, or correct spec.schemas.key",
+        ),
+        (
+            {"value": None},
+            "Schema shop/order of its values does not exist: create it, or correct spec.schemas.value",
+        ),
+    ],
+)
+def test_a_topic_waits_for_its_schemas(schemas: Bound, waits_for: str | None) -> None:
+    assert unready_schema(TOPIC, schemas) == waits_for
+
+
+def test_a_topic_shows_its_schemas() -> None:
+    assert bound_schemas(event_topic(), {}) is None
+    assert bound_schemas(TOPIC, {"value": ready(), "key": None}) == BoundSchemas(
+        value=BoundSchema(name="order", subject="orders-value", id=11, version=1), key=BoundSchema(name="order-key")
+    )
