@@ -1,0 +1,1 @@
+"""Clients in other languages, with registry libraries that are not ours: what tests exchange events with."""

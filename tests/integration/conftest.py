@@ -1,0 +1,29 @@
+"""A broker and a registry, started for the first test that asks and stopped with the session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from integration.subjects import running_registry
+
+from e2e.servers import Kafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from e2e.servers.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def event_kafka() -> Iterator[Kafka]:
+    """One broker."""
+    with Kafka(brokers=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def event_registry() -> Iterator[Registry]:
+    """One registry."""
+    with running_registry() as registry:
+        yield registry

@@ -1,0 +1,80 @@
+"""Servers and subjects for the tests of serializers: a broker, a registry, and what the operator does to a subject."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
+
+from e2e.servers import Kafka, ports, run_directories
+from e2e.servers.configuration import LOOPBACK
+from e2e.servers.registry import Registry, RegistryPlace
+from eventplane.events.majors import record_subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventplane.events.majors import Majors
+
+_SECONDS = 10
+
+
+class Subject:
+    """A subject of a registry, as the operator changes it."""
+
+    def __init__(self, registry: Registry, name: str, kind: str) -> None:
+        self.registry = registry
+        self.name = name
+        self._kind = kind
+
+    def register(self, text: str) -> tuple[int, int]:
+        """Register a version and return its id and number."""
+        body = {"schema": text, "schemaType": self._kind}
+        schema_id = self._ask("POST", f"/subjects/{self.name}/versions", body)["id"]
+        return schema_id, self._ask("POST", f"/subjects/{self.name}", body)["version"]
+
+    def register_breaking(self, text: str) -> tuple[int, int]:
+        """Register the first version of a new major one: the level is put aside and back."""
+        self._ask("PUT", f"/config/{self.name}", {"compatibility": "NONE"})
+        try:
+            return self.register(text)
+        finally:
+            self._ask("PUT", f"/config/{self.name}", {"compatibility": "BACKWARD"})
+
+    def record(self, majors: Majors) -> None:
+        """Write the record of major versions."""
+        record = Subject(self.registry, record_subject(self.name), "JSON")
+        record._ask("PUT", f"/config/{record.name}", {"compatibility": "NONE"})
+        record.register(majors.to_text())
+
+    def _ask(self, method: str, path: str, body: object) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the address is this server's own
+            self.registry.url + path,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310
+            return json.load(response)
+
+
+@contextmanager
+def running_registry() -> Iterator[Registry]:
+    """Run a registry of our own."""
+    directory = run_directories.create_private()
+    registry = Registry(RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK)), outlive=False)
+    try:
+        registry.start()
+        yield registry
+    finally:
+        registry.stop()
+        run_directories.remove(directory)
+
+
+def create_topic(kafka: Kafka, name: str, partitions: int = 1) -> None:
+    """Create a topic and wait until the broker confirms it."""
+    admin = AdminClient(kafka.client_config("PLAINTEXT") | {"log_level": 0})
+    admin.create_topics([NewTopic(name, partitions)])[name].result(_SECONDS)
