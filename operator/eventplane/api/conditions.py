@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eventplane.api.schema import ApiModel
+from eventplane.api.model import ApiModel
 
 Status = Literal["True", "False", "Unknown"]
 

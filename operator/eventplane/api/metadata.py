@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from eventplane.api import GROUP
-from eventplane.api.schema import ApiModel
+from eventplane.api.model import ApiModel
 
 Mode = Literal["Enforce", "Plan", "Observe"]
 DriftPolicy = Literal["Enforce", "Warn", "Ignore"]

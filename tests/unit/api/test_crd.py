@@ -8,7 +8,7 @@ from pydantic import Field
 
 from eventplane.api.crd import KINDS, Kind, NotStructural, crd
 from eventplane.api.metadata import Metadata
-from eventplane.api.schema import ApiModel, rules
+from eventplane.api.model import ApiModel, rules
 
 CRDS = {kind.kind: crd(kind) for kind in KINDS}
 
