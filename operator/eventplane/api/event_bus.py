@@ -7,8 +7,8 @@ from pydantic import Field
 
 from eventplane.api.conditions import Condition
 from eventplane.api.metadata import DeletionPolicy, Metadata, SecretKeyRef, SecretRef
-from eventplane.api.quantities import Duration
 from eventplane.api.model import ApiModel, rules
+from eventplane.api.quantities import Duration
 
 ConfigKey = Annotated[str, Field(min_length=1, max_length=128)]
 ConfigValue = Annotated[str, Field(max_length=1024)]

@@ -8,8 +8,8 @@ from pydantic import Field
 from eventplane.api.conditions import Condition
 from eventplane.api.event_bus import ConfigKey, ConfigValue
 from eventplane.api.metadata import Adoption, BusRef, DeletionPolicy, DriftPolicy, Metadata, Mode
-from eventplane.api.quantities import RetentionSize, RetentionTime
 from eventplane.api.model import ApiModel, rules
+from eventplane.api.quantities import RetentionSize, RetentionTime
 
 TOPIC_NAME_PATTERN = r"^[a-zA-Z0-9._-]{1,249}$"
 
