@@ -96,7 +96,7 @@ class WorkQueue(Generic[K]):
                 await self._wait()
 
     def take(self, limit: int) -> list[Item[K]]:
-        """Take up to `limit` dirty keys, the most urgent and oldest first, but few resyncs: who comes next waits for them.
+        """Take up to `limit` dirty keys, the most urgent and oldest first, and few resyncs: what comes next waits.
 
         | taken before it    | resyncs taken           |
         |--------------------|-------------------------|

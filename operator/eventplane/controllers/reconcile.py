@@ -210,9 +210,8 @@ class TopicReconciler:
             logger.warning("not written: %s", obstacle, extra={"fields": fields})
             return Next.RETRY
         self._account(flight, status, fields)
-        await self.reporter.events(
-            EventTopic.kind, case.resource.metadata, occurrences(case, flight.decision, flight.outcomes)
-        )
+        those = tuple(occurrences(case, flight.decision, flight.outcomes))
+        self.reporter.post(EventTopic.kind, case.resource.metadata, those)
         return Next.RETRY if isinstance(error, Unavailable) else Next.DONE
 
     async def _settle(self, flight: Flight, status: EventTopicStatus, error: BackendError | None) -> None:

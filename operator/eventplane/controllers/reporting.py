@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Condition
@@ -18,6 +19,9 @@ from eventplane.planning.readiness import with_transition_times
 
 logger = logging.getLogger(__name__)
 
+EVENTS_AT_ONCE: Final = 5
+"""Events come after all else: as many at once as statuses, they would take half of the API server's time."""
+
 
 class Reporter:
     """Writes to the API server, a bounded number of requests at a time, and lets the store know."""
@@ -27,6 +31,8 @@ class Reporter:
         self._store = store
         self._now = now
         self._slots = asyncio.Semaphore(concurrency)
+        self._event_slots = asyncio.Semaphore(EVENTS_AT_ONCE)
+        self._posting: set[asyncio.Task[None]] = set()
 
     async def topic_status(self, topic: EventTopic, status: EventTopicStatus) -> None:
         """Write the status of a topic if it differs from what it shows.
@@ -78,11 +84,18 @@ class Reporter:
         self._store.wrote_finalizers(topic.metadata.key, topic.metadata.uid, finalizers, version)
         return topic.model_copy(update={"metadata": metadata})
 
+    def post(self, kind: str, metadata: Metadata, those: Sequence[Occurrence]) -> None:
+        """Post Events in the background: neither the resource's next pass nor another's status waits for them."""
+        if those:
+            task = asyncio.create_task(self.events(kind, metadata, those))
+            self._posting.add(task)
+            task.add_done_callback(self._posting.discard)
+
     async def events(self, kind: str, metadata: Metadata, those: Iterable[Occurrence]) -> None:
         """Post Events; they are a courtesy, so a failure is logged and forgotten."""
         for each in those:
             try:
-                async with self._slots:
+                async with self._event_slots:
                     await self._api.create_event(
                         kind,
                         metadata,
