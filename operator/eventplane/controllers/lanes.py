@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS: Final = 10.0
 FIRST_REPROBE_SECONDS: Final = 0.25
 LAST_REPROBE_SECONDS: Final = 0.5
+LEAST_PAUSE_SHARE: Final = 0.1
+"""How much of the pause is kept, at least, after a look that took its time."""
 LINGER_SECONDS: Final = 0.02
 """How long the first dirty key waits for company: what arrives together shares its requests."""
 SWEEP_DELAY_SECONDS: Final = 0.5
@@ -131,6 +133,7 @@ class BusLane:
     async def _supervise(self) -> None:
         while True:
             self._attention.clear()  # what happens from here on is looked at in the next turn
+            begun = self._clock()
             try:
                 await self._look()
             except Exception as error:
@@ -140,7 +143,7 @@ class BusLane:
                 await self._found(Unavailable(message, Reason.INTERNAL_ERROR))
             self._looked.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience()):
+                async with asyncio.timeout(self._patience(self._clock() - begun)):
                     await self._attention.wait()
 
     async def _look(self) -> None:
@@ -151,12 +154,11 @@ class BusLane:
         if self.problem is not None:
             await self.leftovers.let_go()
 
-    def _patience(self) -> float:
+    def _patience(self, looked_seconds: float) -> float:
         """Tell how long to wait before looking at the bus again, seconds."""
         if self.problem is None:
             return min(PROBE_SECONDS, self._timing.secret_refresh_seconds)
-        patience: float = FIRST_REPROBE_SECONDS * 2 ** min(self._failures, 8)
-        return min(LAST_REPROBE_SECONDS, patience)
+        return reprobe_pause(self._failures, looked_seconds)
 
     async def _look_at_bus(self) -> None:
         self.bus = self._reconciler.store.buses.get(self.key, self.bus)
@@ -307,3 +309,12 @@ class BusLane:
         if self.problem is None:  # it came back while we were saying so
             return {item.key: Next.RETRY for item in items}
         return {topic.metadata.key: result for topic, result in zip(topics, results, strict=True)}
+
+
+def reprobe_pause(failures: int, looked_seconds: float) -> float:
+    """Tell how long to leave a bus alone that cannot be used, seconds.
+
+    A look that waited for an answer was a pause by itself: the client connects meanwhile as soon as it can.
+    """
+    patience: float = min(LAST_REPROBE_SECONDS, FIRST_REPROBE_SECONDS * 2 ** min(failures, 8))
+    return max(LEAST_PAUSE_SHARE * patience, patience - looked_seconds)
