@@ -38,10 +38,10 @@ class Site:
     kubeconfig: Path
     namespace: str
 
-    def work(self, task: Task, prefix: str, count: int, *, finalizer: bool = False) -> Work:
+    def work(self, task: Task, prefix: str, count: int, *, finalizer: bool = False, patched: bool = False) -> Work:
         """Describe work for the floor to do here."""
         settings = self.kafka.client_config("SASL_SSL")
-        return Work(task, str(self.kubeconfig), self.namespace, prefix, count, settings, finalizer)
+        return Work(task, str(self.kubeconfig), self.namespace, prefix, count, settings, finalizer, patched)
 
     async def create(self, resources: list[str], policy: DeletionPolicy = "Retain") -> None:
         """Create EventTopics, fifty at a time."""

@@ -112,6 +112,11 @@ async def _go_on(
     measured["update"] = _beside(await update(place, under_test, changed), floors["update"]) | {"n": changed}
     of_both = await create_and_delete(place, under_test, changed)
     measured["create_delete_policy"] = _beside(of_both["create"], floors["create_with_finalizer"])
+    same = floors["create_same_requests"]
+    measured["create_delete_policy"] |= {
+        "floor_of_same_requests_seconds": same,
+        "ratio_to_same_requests": of_both["create"]["seconds"] / same,
+    }
     measured["delete"] = _beside(of_both["delete"], floors["delete"]) | {"n": changed}
     measured["rss_peak_mib"] = under_test.peak_rss_mib()
 
