@@ -45,8 +45,8 @@ async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measur
     Floor and operator take turns, so that what else the machine does befalls both; the last turn goes on to the rest.
     """
     async with ApiServer.connect(kubeconfig) as api:
+        await check_alone(api)  # before the CRDs of this checkout replace those that somebody works with
         await install_crds(api)
-        await check_alone(api)
     count: int = wanted.n
     floors: list[float] = []
     runs: list[float] = []
