@@ -13,6 +13,7 @@ from bench.site import Site
 from bench.watch import TopicWatch, gone, in_sync_again
 
 _DOOMED = "doomed-"
+_HELD = "held-"
 
 
 async def floor_changes(place: Site, count: int) -> dict[str, float]:
@@ -26,6 +27,9 @@ async def floor_changes(place: Site, count: int) -> dict[str, float]:
     await until_shown(place, names(_DOOMED, count))  # a broker refuses to delete what it does not show yet
     async with phase(f"floor: delete {count:,}", limit_seconds(count)):
         measured["delete"] = (await run_floor(place.work("delete", _DOOMED, count)))["seconds"]
+    async with phase(f"floor: create {count:,}, then set a finalizer on each", limit_seconds(count)):
+        created = await run_floor(place.work("create", _HELD, count, finalizer=True, patched=True))
+        measured["create_same_requests"] = created["seconds"]
     return measured
 
 

@@ -36,6 +36,7 @@ from bench.manifests import (
     topic_name,
     topics_path,
 )
+from eventplane.api import FINALIZER
 from eventplane.api.metadata import DeletionPolicy
 
 Task = Literal["create", "update", "delete"]
@@ -59,6 +60,8 @@ class Work:
     """confluent-kafka's settings; they hold a password."""
     finalizer: bool = False
     """Create resources that carry the finalizer: what `delete` has to release."""
+    patched: bool = False
+    """Set the finalizer by a request of its own, as an operator must, who does not create the resource."""
 
 
 class Pipeline:
@@ -119,10 +122,12 @@ async def run(work: Work, api: ApiServer, admin: AdminClient) -> dict[str, float
     path, namespace = topics_path(work.namespace), work.namespace
     alteration = orjson.dumps(altered_spec())
     released = orjson.dumps({"metadata": {"finalizers": []}})
+    held = orjson.dumps({"metadata": {"finalizers": [FINALIZER]}})
 
     async def create(name: str) -> object:
         policy: DeletionPolicy = "Delete" if work.finalizer else "Retain"
-        return await api.send("POST", path, topic(name, policy, finalizer=work.finalizer))
+        created = await api.send("POST", path, topic(name, policy, finalizer=work.finalizer and not work.patched))
+        return await api.send("PATCH", f"{path}/{name}", held) if work.patched else created
 
     async def update(name: str) -> object:
         return await api.send("PATCH", f"{path}/{name}", alteration)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names, not exported to type checkers
     AdminClient,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -73,6 +74,16 @@ class KafkaView:
                 asked = self._admin.describe_cluster(request_timeout=1)
                 if len((await asyncio.wrap_future(asked)).nodes) >= self._brokers:
                     return time.perf_counter()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def first_end(self, topic: str) -> float:
+        """Wait until Kafka serves a topic's first partition; return when that was, `time.perf_counter`."""
+        partition = TopicPartition(topic, 0)
+        while True:
+            asked = self._admin.list_offsets({partition: OffsetSpec.latest()}, request_timeout=_ANSWER_SECONDS)
+            with contextlib.suppress(KafkaException):
+                await asyncio.wrap_future(asked[partition])
+                return time.perf_counter()
             await asyncio.sleep(_POLL_SECONDS)
 
     async def first_creation(self, topic: str) -> float:

@@ -9,6 +9,7 @@ from bench.phases import phase, say
 from bench.site import Site, brokers_for
 from bench.watch import TopicWatch, not_ready
 from e2e.servers import ServerError
+from eventplane.backends.kafka.ledger_topic import LEDGER_TOPIC
 
 _DOWN_SECONDS = 10.0
 """The breaker's patience has then grown to its longest."""
@@ -35,7 +36,7 @@ async def outage(place: Site, pending: int, topics: int) -> dict[str, float]:
         expected = watch.expect(resources)
         begun = time.perf_counter()
         async with phase("outage: Kafka back, until all Ready", limit_seconds(topics), expected.progress):
-            _, (answered, raw) = await asyncio.gather(_start_brokers(place, topics), _look_for_kafka(place))
+            _, (answered, raw, served) = await asyncio.gather(_start_brokers(place, topics), _look_for_kafka(place))
             ready = await watch.until(expected)
             await place.bus_ready()
     say(f"outage: Kafka answered after {answered - begun:.2f} s, all Ready {ready - answered:.2f} s later")
@@ -43,14 +44,18 @@ async def outage(place: Site, pending: int, topics: int) -> dict[str, float]:
         "pending": pending,
         "kafka_start_seconds": answered - begun,
         "raw_creation_after_answer_seconds": raw - answered,
+        "ledger_served_after_answer_seconds": served - answered,
         "ready_after_answer_seconds": ready - answered,
     }
 
 
-async def _look_for_kafka(place: Site) -> tuple[float, float]:
-    """Return when Kafka first answers, and when it has created a topic for the bench."""
+async def _look_for_kafka(place: Site) -> tuple[float, float, float]:
+    """Return when Kafka answers, has created a topic for us, and serves the ledger: no topic is claimed before that."""
     answered = await place.view.first_answer()
-    return answered, await place.view.first_creation(f"{place.namespace}.raw")
+    raw, served = await asyncio.gather(
+        place.view.first_creation(f"{place.namespace}.raw"), place.view.first_end(LEDGER_TOPIC)
+    )
+    return answered, raw, served
 
 
 async def _start_brokers(place: Site, topics: int) -> None:

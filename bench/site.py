@@ -38,10 +38,10 @@ class Site:
     kubeconfig: Path
     namespace: str
 
-    def work(self, task: Task, prefix: str, count: int, *, finalizer: bool = False) -> Work:
+    def work(self, task: Task, prefix: str, count: int, *, finalizer: bool = False, patched: bool = False) -> Work:
         """Describe work for the floor to do here."""
         settings = self.kafka.client_config("SASL_SSL")
-        return Work(task, str(self.kubeconfig), self.namespace, prefix, count, settings, finalizer)
+        return Work(task, str(self.kubeconfig), self.namespace, prefix, count, settings, finalizer, patched)
 
     async def create(self, resources: list[str], policy: DeletionPolicy = "Retain") -> None:
         """Create EventTopics, fifty at a time."""
@@ -130,6 +130,14 @@ async def _is_served(api: ApiServer, plural: str) -> bool:
         return response.status == HTTPStatus.OK
 
 
+async def _all(api: ApiServer, plural: str) -> list[dict[str, Any]]:
+    """List a kind in all namespaces; there are none of a kind that is not installed."""
+    if not await _is_served(api, plural):
+        return []
+    found: list[dict[str, Any]] = (await api.read(all_of(plural)))["items"]
+    return found
+
+
 async def check_alone(api: ApiServer) -> None:
     """Clear up after a bench that was killed, and check that nothing else would be worked on.
 
@@ -139,7 +147,7 @@ async def check_alone(api: ApiServer) -> None:
     found = {
         each["metadata"]["namespace"]
         for plural in (EventTopic.plural, EventBus.plural)
-        for each in (await api.read(all_of(plural)))["items"]
+        for each in await _all(api, plural)
     }
     for namespace in sorted(name for name in found if name.startswith(PREFIX)):
         await clear(api, namespace)

@@ -238,6 +238,8 @@ async def test_a_thousand_creations_in_one_apply(arena: Arena, topic: str) -> No
     assert set(found) == {None}
     assert arena.requests.count("CreateTopics") in {0, 1, 2}, "one for the topics, one for the ledger if it was lost"
     observed = await backend.observe([TopicQuery(name) for name in names])
+    while any(isinstance(seen.error, Unavailable) for seen in observed.values()):  # new ones that do not show yet
+        observed = await backend.observe([TopicQuery(name) for name in names])
     states = {seen.topic: seen for seen in observed.values()}
     assert all(seen.existing and seen.claim == Claim(OURS, seen.existing.topic_id) for seen in states.values())
     deletions = [DeleteTopic(name, seen.existing.topic_id) for name, seen in states.items() if seen.existing]

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 PROBE_SECONDS: Final = 10.0
 FIRST_REPROBE_SECONDS: Final = 0.25
 LAST_REPROBE_SECONDS: Final = 0.5
+LEAST_PAUSE_SHARE: Final = 0.1
+"""How much of the pause is kept, at least, after a look that took its time."""
 LINGER_SECONDS: Final = 0.02
 """How long the first dirty key waits for company: what arrives together shares its requests."""
 SWEEP_DELAY_SECONDS: Final = 0.5
@@ -176,6 +178,7 @@ class Lane(ABC, Generic[R, B, S]):
     async def _supervise(self) -> None:
         while True:
             self._attention.clear()  # what happens from here on is looked at in the next turn
+            begun = self._clock()
             try:
                 await self._look()
             except Exception as error:
@@ -184,7 +187,7 @@ class Lane(ABC, Generic[R, B, S]):
                 await self._found(Unavailable(message, Reason.INTERNAL_ERROR))
             self._looked.set()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience()):
+                async with asyncio.timeout(self._patience(self._clock() - begun)):
                     await self._attention.wait()
 
     async def _look(self) -> None:
@@ -201,12 +204,11 @@ class Lane(ABC, Generic[R, B, S]):
         elif self.leftovers.sweep_due and self.backend is not None:
             await self._sweep(self.backend)
 
-    def _patience(self) -> float:
+    def _patience(self, looked_seconds: float) -> float:
         """Tell how long to wait before looking at the bus again, seconds."""
         if self.problem is None:
             return min(PROBE_SECONDS, self._timing.secret_refresh_seconds)
-        patience: float = FIRST_REPROBE_SECONDS * 2 ** min(self._failures, 8)
-        return min(LAST_REPROBE_SECONDS, patience)
+        return reprobe_pause(self._failures, looked_seconds)
 
     async def _found(self, found: S | BackendError | Refusal) -> None:
         if isinstance(found, BackendError | Refusal):
@@ -360,3 +362,12 @@ class Lane(ABC, Generic[R, B, S]):
         if self.problem is None:  # it came back while we were saying so
             return {item.key: Next.RETRY for item in items}
         return {resource.metadata.key: result for resource, result in zip(resources, results, strict=True)}
+
+
+def reprobe_pause(failures: int, looked_seconds: float) -> float:
+    """Tell how long to leave a bus alone that cannot be used, seconds.
+
+    A look that waited for an answer was a pause by itself: the client connects meanwhile as soon as it can.
+    """
+    patience: float = min(LAST_REPROBE_SECONDS, FIRST_REPROBE_SECONDS * 2 ** min(failures, 8))
+    return max(LEAST_PAUSE_SHARE * patience, patience - looked_seconds)

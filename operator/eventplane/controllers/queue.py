@@ -13,6 +13,10 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
+RESYNCS_AT_ONCE = 200
+"""A change that arrives meanwhile waits for the pass over them, some tenths of a second, mostly for their settings."""
+RESYNCS_BESIDE = 20
+"""How many go along with what is urgent: it shares their pass, and a resync goes on while changes keep coming."""
 
 
 class Urgency(IntEnum):
@@ -92,9 +96,17 @@ class WorkQueue(Generic[K]):
                 await self._wait()
 
     def take(self, limit: int) -> list[Item[K]]:
-        """Take up to `limit` dirty keys, the most urgent and oldest first."""
+        """Take up to `limit` dirty keys, the most urgent and oldest first, and few resyncs: what comes next waits.
+
+        | taken before it    | resyncs taken           |
+        |--------------------|-------------------------|
+        | nothing            | up to `RESYNCS_AT_ONCE` |
+        | changes or deletes | up to `RESYNCS_BESIDE`  |
+        """
         self._wake_up()
         chosen = heapq.nsmallest(limit, self._waiting.items(), key=lambda entry: entry[1])
+        urgent = sum(urgency is not Urgency.RESYNC for _, (urgency, _) in chosen)
+        chosen = chosen[: urgent + (RESYNCS_BESIDE if urgent else RESYNCS_AT_ONCE)]
         for key, _ in chosen:
             del self._waiting[key]
             self._in_flight.add(key)

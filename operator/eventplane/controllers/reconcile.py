@@ -238,7 +238,7 @@ class Reconciler(ABC, Generic[R, B, C]):
             logger.warning("not written: %s", obstacle, extra={"fields": fields})
             return Next.RETRY
         self._account(flight, status, fields)
-        await self.reporter.events(self.kind, metadata, self.occurrences_of(flight))
+        self.reporter.post(self.kind, metadata, tuple(self.occurrences_of(flight)))
         return Next.RETRY if isinstance(error, Unavailable) else Next.DONE
 
     async def _settle(self, flight: Flight[C], status: ManagedStatus, error: BackendError | None) -> None:

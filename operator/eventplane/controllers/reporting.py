@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Condition
@@ -21,6 +22,10 @@ from eventplane.planning.verdicts import with_transition_times
 logger = logging.getLogger(__name__)
 
 
+EVENTS_AT_ONCE: Final = 5
+"""Events come after all else: as many at once as statuses, they would take half of the API server's time."""
+
+
 class Reporter:
     """Writes to the API server, a bounded number of requests at a time, and lets the store know."""
 
@@ -29,6 +34,8 @@ class Reporter:
         self._store = store
         self._now = now
         self._slots = asyncio.Semaphore(concurrency)
+        self._event_slots = asyncio.Semaphore(EVENTS_AT_ONCE)
+        self._posting: set[asyncio.Task[None]] = set()
         self._turns: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def status(self, shelf: Shelf[R], resource: R, status: ManagedStatus) -> None:
@@ -85,11 +92,18 @@ class Reporter:
         shelf.wrote_finalizers(resource, finalizers, version)
         return resource.model_copy(update={"metadata": metadata})
 
+    def post(self, kind: str, metadata: Metadata, those: Sequence[Occurrence]) -> None:
+        """Post Events in the background: neither the resource's next pass nor another's status waits for them."""
+        if those:
+            task = asyncio.create_task(self.events(kind, metadata, those))
+            self._posting.add(task)
+            task.add_done_callback(self._posting.discard)
+
     async def events(self, kind: str, metadata: Metadata, those: Iterable[Occurrence]) -> None:
         """Post Events; they are a courtesy, so a failure is logged and forgotten."""
         for each in those:
             try:
-                async with self._slots:
+                async with self._event_slots:
                     await self._api.create_event(
                         kind,
                         metadata,

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeAlias
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.metadata import Metadata
+from eventplane.api.resource import Managed
 from eventplane.controllers.lanes import Lane
 from eventplane.controllers.parsing import identity, parse
 from eventplane.controllers.queue import Urgency
@@ -41,7 +42,7 @@ class Track(Generic[R]):
         for bus in self._store.buses.values():
             self._lane(bus)
         for key, resource in self.shelf.items():
-            self.mark(key, Urgency.DELETE if resource.metadata.deleting else Urgency.RESYNC)
+            self.mark(key, _urgency_at_first(resource))
 
     async def stop(self) -> None:
         """Stop to act: end the lanes and close their connections."""
@@ -145,3 +146,11 @@ class Track(Generic[R]):
                 del self.lanes[key]
                 self._tasks.pop(key).cancel()
                 self._metrics.forget_bus("/".join(key))
+
+
+def _urgency_at_first(resource: Managed) -> Urgency:
+    """Tell what goes first when the lead is taken: what nobody has looked at as it is now, before what was in order."""
+    if resource.metadata.deleting:
+        return Urgency.DELETE
+    looked_at = resource.status.observed_generation == resource.metadata.generation
+    return Urgency.RESYNC if looked_at else Urgency.CHANGE

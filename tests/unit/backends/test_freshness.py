@@ -13,7 +13,7 @@ from eventplane.backends.kafka.freshness import FreshTopics
 from eventplane.planning.topic_changes import AlterConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventplane.backends.kafka.client import KafkaClient
 
@@ -38,6 +38,8 @@ class Brokers:
         self.asked += 1
         self.now += 1
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, dict):
+            return {topic: answer[topic] for topic in topics if topic in answer}
         return {} if answer is None else dict.fromkeys(topics, answer)
 
 
@@ -95,7 +97,7 @@ async def test_a_creation_that_does_not_show_is_lagging_and_not_an_absence(monke
     topics.created("orders")
     found = await describe(topics)
     assert (found, topics.lagging(["orders", "other"], found)) == ({}, ["orders"])
-    brokers.now += 60
+    brokers.now += 300
     found = await describe(topics)
     assert (found, topics.lagging(["orders"], found)) == ({}, [])
 
@@ -110,3 +112,31 @@ async def test_a_foreigner_who_deletes_what_has_shown_is_believed_after_a_while(
     found = await describe(topics)
     assert (found, topics.lagging(["orders"], found)) == ({}, [])
     assert brokers.asked == 6
+
+
+async def test_a_look_at_many_topics_does_not_wait_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"orders-{number}" for number in range(11)]
+    brokers = Brokers(None)
+    topics = topics_of(brokers, monkeypatch)
+    topics.created("orders-3")
+    assert topics.lagging(names, await topics.describe(names)) == ["orders-3"]
+    assert brokers.asked == 1
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        pytest.param(lambda topics: topics.deleted("orders-3", "old"), id="was deleted"),
+        pytest.param(lambda topics: topics.grown("orders-3", 2), id="was grown"),
+        pytest.param(lambda topics: topics.created("orders-3", needed=True), id="all looks need it"),
+    ],
+)
+async def test_a_look_at_many_topics_waits_for_what(
+    expect: Callable[[FreshTopics], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"orders-{number}" for number in range(11)]
+    topics = topics_of(Brokers({"orders-3": OLD}, {"orders-3": Description("new", (0, 1))}), monkeypatch)
+    topics.deleted("orders-3", "old")
+    expect(topics)
+    found = await topics.describe(names)
+    assert found["orders-3"].topic_id == "new"

@@ -26,7 +26,7 @@ ROWS = [
     (429, None, Unavailable, Reason.REGISTRY_UNAVAILABLE),
     (500, {"error_code": 50001, "message": "no"}, Unavailable, Reason.REGISTRY_UNAVAILABLE),
     (503, "text", Unavailable, Reason.REGISTRY_UNAVAILABLE),
-    (500, {"error_code": 0, "message": "#: could not determine version"}, Rejected, Reason.REJECTED),
+    (500, {"error_code": 0, "message": "#: could not determine version"}, Rejected, Reason.NOT_COMPARABLE),
     (302, None, Rejected, Reason.REJECTED),
     (400, ["odd"], Rejected, Reason.REJECTED),
 ]

@@ -12,7 +12,7 @@ from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.memory_cluster import MemoryCluster
-from eventplane.controllers import dispatch, queue
+from eventplane.controllers import dispatch, lanes, queue
 from eventplane.controllers.queue import Urgency
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.topic_changes import ReleaseTopic
@@ -38,6 +38,23 @@ def secured_bus() -> EventBus:
 
 
 # --- outages
+
+
+@pytest.mark.parametrize(
+    ("failures", "looked", "pause"),
+    [
+        pytest.param(0, 0.0, 0.25, id="refused at once"),
+        pytest.param(9, 0.0, 0.5, id="refused at once, again and again"),
+        pytest.param(9, 0.4, 0.1, id="the look took most of the pause"),
+        pytest.param(9, 2.0, 0.05, id="the look waited in vain: the next one waits for the bus"),
+    ],
+)
+def test_a_look_that_waited_shortens_the_pause(
+    failures: int, looked: float, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "FIRST_REPROBE_SECONDS", 0.25)
+    monkeypatch.setattr(lanes, "LAST_REPROBE_SECONDS", 0.5)
+    assert lanes.reprobe_pause(failures, looked) == pytest.approx(pause)
 
 
 async def test_topics_of_a_bus_that_does_not_answer_are_told_so_once() -> None:

@@ -96,6 +96,24 @@ def test_a_limit_leaves_the_rest(work: WorkQueue[str]) -> None:
     assert taken(work, 2) == ["c"]
 
 
+def test_a_change_does_not_share_its_pass_with_a_whole_resync(work: WorkQueue[str], clock: Clock) -> None:
+    for number in range(queue.RESYNCS_AT_ONCE + 50):
+        work.add(f"resync-{number:03}", Urgency.RESYNC)
+    clock.now += 1
+    work.add("change", Urgency.CHANGE)
+    beside = taken(work, 1000)
+    assert beside == ["change", *(f"resync-{number:03}" for number in range(queue.RESYNCS_BESIDE))]
+    assert len(taken(work, 1000)) == queue.RESYNCS_AT_ONCE
+    assert len(taken(work, 1000)) == 50 - queue.RESYNCS_BESIDE
+
+
+def test_a_resync_is_taken_in_small_parts_and_within_the_limit(work: WorkQueue[str]) -> None:
+    for number in range(queue.RESYNCS_AT_ONCE + 1):
+        work.add(f"{number:03}", Urgency.RESYNC)
+    assert len(taken(work, 3)) == 3
+    assert len(taken(work, 1000)) == queue.RESYNCS_AT_ONCE - 2
+
+
 def retried(work: WorkQueue[str], key: str = "a") -> float:
     work.add(key)
     taken(work)

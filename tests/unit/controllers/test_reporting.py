@@ -14,7 +14,7 @@ from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
 from eventplane.api.resource import PendingPlan
 from eventplane.backends.kubernetes import Conflict, Gone
-from eventplane.controllers.reporting import Reporter
+from eventplane.controllers.reporting import EVENTS_AT_ONCE, Reporter
 from eventplane.controllers.store import Store
 from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import Rejected, Unavailable
@@ -192,6 +192,20 @@ async def test_an_event_that_cannot_be_posted_is_forgotten(error: Exception) -> 
     ]
     await reporter.events("EventTopic", metadata(), those)
     assert world.posted() == ["Two"]
+
+
+async def test_events_are_posted_behind_the_back_of_statuses_a_few_at_once() -> None:
+    world = simple_world()
+    reporter, store = reporting(world)
+    store.topics.put(world.topic())
+    gate = world.kubernetes.gates["POST"] = CountingGate()
+    for number in range(9):
+        reporter.post("EventTopic", metadata(), [Occurrence(warning=False, reason=str(number), message="m")])
+    await world.until(lambda: gate.arrived == EVENTS_AT_ONCE)
+    await reporter.status(store.topics, world.topic(), EventTopicStatus(bus="b"))
+    assert (world.status().bus, gate.arrived) == ("b", EVENTS_AT_ONCE)
+    gate.set()
+    await world.until(lambda: world.posted() == [str(number) for number in range(9)])
 
 
 async def test_an_event_says_what_happened_to_whom_and_when() -> None:

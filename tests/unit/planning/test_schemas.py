@@ -61,7 +61,7 @@ def register(text: str, **fields: Any) -> RegisterVersion:
 
 
 def test_what_is_no_schema_is_refused() -> None:
-    made = refusal(plan(schema(definition='{"type": "recrod"}'), observed_subject()))
+    made = refusal(plan(schema(definition='{"type": "nothing"}'), observed_subject()))
     assert made.reason is Reason.DEFINITION_INVALID
 
 

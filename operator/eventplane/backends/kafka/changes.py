@@ -19,7 +19,7 @@ from eventplane.backends.kafka.freshness import FreshTopics
 from eventplane.backends.kafka.ledger import Ledger
 from eventplane.backends.kafka.topic_creator import TopicCreator
 from eventplane.backends.kafka.waves import Batch, TopicOutcome
-from eventplane.planning.outcome import BackendError, Outcome, Rejected
+from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.topic_changes import (
     AddPartitions,
     AlterConfig,
@@ -118,6 +118,8 @@ async def _delete(client: KafkaClient, fresh: FreshTopics, changes: Sequence[Del
         for change in changes
         if ids.get(change.topic, change.topic_id) != change.topic_id
     }
+    lagging = fresh.lagging([change.topic for change in changes], described)  # made by us, and no proof that it is gone
+    errors |= {topic: Unavailable(f"topic {topic} was created and does not show yet") for topic in lagging}
     doomed = [change for change in changes if change.topic in ids and change.topic not in errors]
     answers = await in_batches(
         client,

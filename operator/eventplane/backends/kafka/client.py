@@ -34,7 +34,7 @@ def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, An
         # The defaults keep calling a broker that is gone, and keep from one that is back, for minutes.
         "topic.metadata.refresh.interval.ms": 1000,
         "reconnect.backoff.ms": 50,
-        "reconnect.backoff.max.ms": 500,
+        "reconnect.backoff.max.ms": 250,
         "socket.connection.setup.timeout.ms": 5000,
         "socket.keepalive.enable": True,
         "log_level": 0,  # it would log to stderr; what matters comes back as errors

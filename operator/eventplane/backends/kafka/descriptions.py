@@ -140,5 +140,5 @@ async def wait_until(
         if time.monotonic() > deadline:
             raise Unavailable(what)
         await asyncio.sleep(pause)
-        pause = min(pause * 1.6, 0.25)
+        pause = min(pause * 1.6, 0.1)
     return seen

@@ -19,8 +19,11 @@ from eventplane.planning.topic_changes import AlterConfig
 R = TypeVar("R")
 _WINDOW_SECONDS: Final = 5.0
 """How long after a change a broker may be behind. A foreign change that undoes ours may show only after that."""
-_CREATION_SECONDS: Final = 60.0
-"""How long after a creation a broker may be behind: it makes the files of all topics that came before, one by one."""
+_CREATION_SECONDS: Final = 300.0
+"""How long after a creation a broker may be behind: it makes the files of all topics that came before, one by one. On a
+busy machine some thousand of them take minutes, and what is given up on too early looks like a topic that is gone."""
+_FEW: Final = 10
+"""A look at more topics than that waits for no new one: those that show would wait along, and it is tried again."""
 _SETTINGS_SECONDS: Final = 1.0
 """How long the settings are looked for of a topic that another broker has just shown."""
 _PAUSE_SECONDS: Final = 0.01
@@ -37,6 +40,8 @@ class _Expectation:
     """Id of a topic that was deleted; another one of the name is not it."""
     partitions: int = 0
     settings: dict[str, str | None] = field(default_factory=dict)
+    needed: bool = False
+    """Every look waits for it, however many topics it is at."""
     waited_for: bool = False
 
     def fits(self, description: TopicDescription | None) -> bool:
@@ -70,10 +75,15 @@ class FreshTopics:
         self.denied: Denied = {}
         """What stood against describing topics when they were last looked at."""
 
-    def created(self, topic: str) -> None:
-        """Expect a topic to show, and not the one that had its name before."""
-        until = self._now() + _CREATION_SECONDS
-        self._expected[topic] = _Expectation(until, present=True, absent=self._expectation(topic).absent)
+    def created(self, topic: str, *, needed: bool = False) -> None:
+        """Expect a topic to show, and not the one that had its name before.
+
+        Args:
+            topic: its name.
+            needed: every look waits for it; without, only one at few topics does.
+        """
+        until, absent = self._now() + _CREATION_SECONDS, self._expectation(topic).absent
+        self._expected[topic] = _Expectation(until, present=True, absent=absent, needed=needed)
 
     def deleted(self, topic: str, identity: str) -> None:
         """Expect a topic not to show, by its id."""
@@ -134,7 +144,11 @@ class FreshTopics:
     ) -> dict[str, R]:
         found = await look(self._client, topics)
         pause, deadline = _PAUSE_SECONDS, self._now() + _WINDOW_SECONDS
-        while (behind := self._behind(topics, found, fits)) and self._now() < deadline:
+        while (
+            (behind := self._behind(topics, found, fits))
+            and self._now() < deadline
+            and (len(topics) <= _FEW or self._is_worth_waiting(behind, found))
+        ):
             await asyncio.sleep(pause)
             pause = min(pause * 1.6, _LONGEST_PAUSE_SECONDS)
             again = await look(self._client, behind)
@@ -157,6 +171,10 @@ class FreshTopics:
             and not expected.waited_for
             and not fits(expected, found.get(topic))
         ]
+
+    def _is_worth_waiting(self, behind: Sequence[str], found: Container[str]) -> bool:
+        """Tell whether more than new topics is behind: brokers are soon done with what was changed or deleted."""
+        return len(self.lagging(behind, found)) < len(behind) or any(self._expected[topic].needed for topic in behind)
 
     def lagging(self, topics: Iterable[str], found: Container[str]) -> list[str]:
         """Name the topics that were created by us and that the brokers do not show yet, though they were waited for."""

@@ -230,7 +230,7 @@ class Ledger:
                 lambda found: LEDGER_TOPIC in found,
                 what=f"{_SUBJECT} was created and does not show yet",
             )
-            self._fresh.created(LEDGER_TOPIC)
+            self._fresh.created(LEDGER_TOPIC, needed=True)
         return described[LEDGER_TOPIC]
 
     async def _create(self) -> None:

@@ -29,7 +29,7 @@ logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 _BROKERS_DEFAULT: Final = -1
 _CLOSE_SECONDS: Final = 0.8
-_RECONNECT_MAX_MS: Final = 500
+_RECONNECT_MAX_MS: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
