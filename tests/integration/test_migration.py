@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from contextlib import closing
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,9 +61,7 @@ def avro(*fields: dict[str, Any]) -> str:
 
 def json_schema(**properties: Any) -> str:
     required = [key for key in properties if key != "note"]
-    return json.dumps(
-        {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    )
+    return json.dumps({"type": "object", "properties": properties, "required": required, "additionalProperties": False})
 
 
 ID = {"name": "id", "type": "string"}

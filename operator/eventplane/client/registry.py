@@ -7,11 +7,12 @@ the record of major versions says is believed for a while. Requests are repeated
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from eventplane.api.schema import SchemaType
 from eventplane.client.errors import RegistryUnavailableError, UnknownMajorError
 from eventplane.events.majors import Majors, majors_from_text, record_subject
 from eventplane.events.validation import SchemaText
@@ -70,7 +71,9 @@ class SubjectMajors:
 class SchemaReader:
     """A registry as serializers see it; may be used by several threads."""
 
-    def __init__(self, conf: Mapping[str, Any], ttl_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, conf: Mapping[str, Any], ttl_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = SchemaRegistryClient({**_BOUNDS, **conf})
         self._ttl_seconds = ttl_seconds
         self._clock = clock
@@ -94,7 +97,7 @@ class SchemaReader:
         key = (subject, version)
         if key not in self._versions:
             found = _asked(lambda: self._client.get_version(subject, version))
-            self._versions[key] = RegisteredText(found.schema_id, self._text(found.schema))
+            self._versions[key] = RegisteredText(int(found.schema_id or 0), self._text(found.schema))
         return self._versions[key]
 
     def latest(self, subject: str, major: int | None) -> RegisteredText:
@@ -157,11 +160,13 @@ class SchemaReader:
         return max(versions)
 
     def _text(self, schema: Schema) -> SchemaText:
-        references = []
-        for each in schema.references or ():
-            if each.name is not None and each.subject is not None and each.version is not None:
-                references.append((each.name, self.version(each.subject, each.version).schema))
-        return SchemaText(schema.schema_type or "AVRO", schema.schema_str or "", tuple(references))
+        references = tuple(
+            (each.name, self.version(each.subject, each.version).schema)
+            for each in schema.references or ()
+            if each.name is not None and each.subject is not None and each.version is not None
+        )
+        kind = cast("SchemaType", schema.schema_type or "AVRO")
+        return SchemaText(kind, schema.schema_str or "", references)
 
 
 def _asked(ask: Callable[[], T]) -> T:

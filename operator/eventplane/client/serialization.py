@@ -206,5 +206,7 @@ def _attributes(ctx: SerializationContext | None) -> dict[str, str]:
     found = {}
     for name, value in pairs:
         if name.startswith(_ATTRIBUTE) and value is not None:
-            found[name.removeprefix(_ATTRIBUTE)] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            found[name.removeprefix(_ATTRIBUTE)] = (
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            )
     return found
