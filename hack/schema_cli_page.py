@@ -57,7 +57,8 @@ def rendered(page: str, url: str) -> str:
             shutil.copy(path, folder)
 
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {"PATH": programs, "HOME": str(folder), "LANG": "C.UTF-8", "MYPY_CACHE_DIR": str(folder / ".mypy")}
+        cache = str(folder / ".mypy")
+        environment = {"PATH": programs, "HOME": str(folder), "LANG": "C.UTF-8", "MYPY_CACHE_DIR": cache}
 
         def run(command: str) -> str:
             return console_page.printed(command.replace(_SHOWN, url), folder, environment).replace(url, _SHOWN)

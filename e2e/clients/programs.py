@@ -78,13 +78,13 @@ def _build_producer(into: Path) -> None:
     path = f"{into}/jars/*"
     jars = ":".join(str(jar) for jar in sorted((into / "jars").glob("*.jar")))
     source = str(_JAVA / "Producer.java")
-    _output(
-        [str(distribution.java()), "-cp", path, compiler, "-17", "-nowarn", "-cp", jars, "-d", str(into), source]
-    )
+    _output([str(distribution.java()), "-cp", path, compiler, "-17", "-nowarn", "-cp", jars, "-d", str(into), source])
 
 
 def _output(command: list[str]) -> list[str]:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS)
     if done.returncode != 0:
-        raise ClientError(f"{Path(command[0]).name} failed with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+        raise ClientError(
+            f"{Path(command[0]).name} failed with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
+        )
     return done.stdout.splitlines()

@@ -39,7 +39,6 @@ FROM_JAVA = {"AVRO": AVRO, "PROTOBUF": HEAD + SHIPMENT + ORDER}
 """Not the first message, so that its place in the event is not the short one."""
 
 
-
 @pytest.fixture(params=["AVRO", "PROTOBUF"])
 def kind(request: pytest.FixtureRequest) -> str:
     found: str = request.param

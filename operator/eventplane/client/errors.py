@@ -16,4 +16,4 @@ class RegistryUnavailableError(_Base):
 
 
 class UnknownMajorError(_Base):
-    """The record of major versions does not tell yet where the schema of an event belongs: try again soon."""
+    """The record of major versions cannot be read, so nobody can tell what the event means: it is not to blame."""

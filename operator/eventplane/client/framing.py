@@ -25,7 +25,9 @@ def unframe(payload: bytes) -> tuple[int, bytes]:
         raise DeserializationError(f"{len(payload)} bytes are no event: the schema's id alone takes {_HEAD.size}")
     magic, schema_id = _HEAD.unpack_from(payload)
     if magic != _MAGIC:
-        raise DeserializationError(f"the first byte is {magic & 0xFF}, not 0: it was not written by a registry's client")
+        raise DeserializationError(
+            f"the first byte is {magic & 0xFF}, not 0: it was not written by a registry's client"
+        )
     return schema_id, payload[_HEAD.size :]
 
 

@@ -7,11 +7,12 @@ the record of major versions says is believed for a while. Requests are repeated
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
+from eventplane.api.schema import SchemaType
 from eventplane.client.errors import RegistryUnavailableError, UnknownMajorError
 from eventplane.events.majors import Majors, majors_from_text, record_subject
 from eventplane.events.validation import SchemaText
@@ -43,34 +44,21 @@ class RegisteredText:
 class SubjectMajors:
     """A subject's versions and what is on record about their major versions, as of one look."""
 
-    record: Majors | None
+    record: Majors
+    """Empty where there is none: then everything is of the first."""
     versions: tuple[int, ...]
-
-    def major_of(self, version: int) -> int | None:
-        """Tell the major version of a version; None where the record is older than the version.
-
-        | record | version | |
-        |---|---|---|
-        | none | any | 1 |
-        | names it | | what it says |
-        | names a later one | | 1: what is not named is of the first |
-        | ends before it | | unknown: a record follows its version, so it must be read again |
-        """
-        if self.record is None:
-            return 1
-        if version > max(self.record.by_version, default=0):
-            return None
-        return self.record.major_of(version)
 
     def latest_of(self, major: int) -> int | None:
         """Tell the newest version of a major version; None where there is none."""
-        return max((each for each in self.versions if self.major_of(each) == major), default=None)
+        return max((each for each in self.versions if self.record.major_of(each) == major), default=None)
 
 
 class SchemaReader:
     """A registry as serializers see it; may be used by several threads."""
 
-    def __init__(self, conf: Mapping[str, Any], ttl_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, conf: Mapping[str, Any], ttl_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = SchemaRegistryClient({**_BOUNDS, **conf})
         self._ttl_seconds = ttl_seconds
         self._clock = clock
@@ -94,7 +82,7 @@ class SchemaReader:
         key = (subject, version)
         if key not in self._versions:
             found = _asked(lambda: self._client.get_version(subject, version))
-            self._versions[key] = RegisteredText(found.schema_id, self._text(found.schema))
+            self._versions[key] = RegisteredText(int(found.schema_id or 0), self._text(found.schema))
         return self._versions[key]
 
     def latest(self, subject: str, major: int | None) -> RegisteredText:
@@ -110,18 +98,14 @@ class SchemaReader:
 
         Raises:
             AbsentError: it is no id of the subject.
-            UnknownMajorError: the record does not tell yet.
+            UnknownMajorError: the record is none.
             RegistryUnavailableError: no answer.
         """
         key = (subject, schema_id)
         if key not in self._majors:
             version = self._version_of_id(subject, schema_id)
-            major = self.majors(subject, again=True).major_of(version)
-            if major is None:
-                raise UnknownMajorError(
-                    f"version {version} of subject {subject} is not on record in {record_subject(subject)} yet"
-                )
-            self._majors[key] = major
+            # read after the version was met: its major version is on record before it is registered
+            self._majors[key] = self.majors(subject, again=True).record.major_of(version)
         return self._majors[key]
 
     def majors(self, subject: str, *, again: bool = False) -> SubjectMajors:
@@ -143,9 +127,9 @@ class SchemaReader:
         try:
             text = _asked(lambda: self._client.get_latest_version(record_subject(subject))).schema.schema_str
         except AbsentError:
-            return SubjectMajors(None, versions)
+            return SubjectMajors(Majors(), versions)
         try:
-            return SubjectMajors(majors_from_text(text or "null"), versions)
+            return SubjectMajors(majors_from_text(text or "null") or Majors(), versions)
         except ValueError as error:
             raise UnknownMajorError(f"{record_subject(subject)}: {error}") from error
 
@@ -157,11 +141,13 @@ class SchemaReader:
         return max(versions)
 
     def _text(self, schema: Schema) -> SchemaText:
-        references = []
-        for each in schema.references or ():
-            if each.name is not None and each.subject is not None and each.version is not None:
-                references.append((each.name, self.version(each.subject, each.version).schema))
-        return SchemaText(schema.schema_type or "AVRO", schema.schema_str or "", tuple(references))
+        references = tuple(
+            (each.name, self.version(each.subject, each.version).schema)
+            for each in schema.references or ()
+            if each.name is not None and each.subject is not None and each.version is not None
+        )
+        kind = cast("SchemaType", schema.schema_type or "AVRO")
+        return SchemaText(kind, schema.schema_str or "", references)
 
 
 def _asked(ask: Callable[[], T]) -> T:

@@ -145,7 +145,7 @@ class EventDeserializer(Deserializer):
 
         Raises:
             DeserializationError: the bytes are no event of the subject, or cannot be migrated.
-            UnknownMajorError: a new schema is not on record yet.
+            UnknownMajorError: the record of major versions cannot be read.
             RegistryUnavailableError: no answer.
         """
         if value is None:
@@ -176,8 +176,7 @@ class EventDeserializer(Deserializer):
 
     def _migrated(self, subject: str, event: Mapping[str, Any], major: int, index: tuple[int, ...]) -> Any:
         """Migrate, and return the data as somebody would read them who had written them by the other major version."""
-        majors = self._reader.majors(subject)
-        steps = () if majors.record is None else majors.record.steps
+        steps = self._reader.majors(subject).record.steps
         if steps not in self._paths:
             self._paths[steps] = compile_steps(steps)
         data = self._paths[steps].migrate(event, major, self._major)
@@ -206,5 +205,7 @@ def _attributes(ctx: SerializationContext | None) -> dict[str, str]:
     found = {}
     for name, value in pairs:
         if name.startswith(_ATTRIBUTE) and value is not None:
-            found[name.removeprefix(_ATTRIBUTE)] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            found[name.removeprefix(_ATTRIBUTE)] = (
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            )
     return found

@@ -1,6 +1,6 @@
 """What of an event goes into an expression: only what it reads, and in types that CEL has."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -82,31 +82,43 @@ def _key(key: Any, where: str) -> Any:
 
 
 def _converted_leaf(value: Any, where: str) -> Any:
-    """Convert what is not CEL's by itself; nested timestamps reach the library as messages only."""
-    match value:
-        case datetime() if value.tzinfo is not None:
-            return _timestamp(value)
-        case timedelta():
-            return duration_pb2.Duration(seconds=value // timedelta(seconds=1), nanos=value.microseconds * 1000)
-        case date() if not isinstance(value, datetime):
-            return _timestamp(datetime(value.year, value.month, value.day, tzinfo=UTC))
-        case datetime() | time():
-            return value.isoformat()
-        case Decimal() | UUID():
-            return str(value)
-        case bytearray() | memoryview():
-            return bytes(value)
-        case int():
-            return _number(int(value), where)
-        case str():
-            return str(value)
-        case float():
-            return float(value)
-        case _:
-            raise UnusableValueError(f"{where} is a {type(value).__name__}, which an expression cannot hold")
+    """Convert what is not CEL's by itself."""
+    for kinds, convert in _CONVERSIONS:
+        if isinstance(value, kinds):
+            return convert(value)
+    if isinstance(value, int):
+        return _number(int(value), where)
+    raise UnusableValueError(f"{where} is a {type(value).__name__}, which an expression cannot hold")
 
 
-def _timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
+def _moment(value: datetime) -> Any:
+    return value.isoformat() if value.tzinfo is None else _timestamp(value)
+
+
+def _midnight(day: date) -> Any:
+    return _timestamp(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def _duration(span: timedelta) -> Any:
+    message = duration_pb2.Duration()
+    message.FromTimedelta(span)
+    return message
+
+
+def _timestamp(moment: datetime) -> Any:
     message = timestamp_pb2.Timestamp()
     message.FromDatetime(moment)
     return message
+
+
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
+    (datetime, _moment),  # before date, of which it is one
+    (date, _midnight),
+    (timedelta, _duration),
+    (time, time.isoformat),
+    ((Decimal, UUID), str),
+    ((bytearray, memoryview), bytes),
+    (str, str),
+    (float, float),
+)
+"""First match wins; moments and spans reach the library as messages, it refuses Python's own inside of maps."""

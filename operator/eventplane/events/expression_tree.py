@@ -180,7 +180,7 @@ def _step(expr: Any) -> tuple[Any, str] | None:
 def _parts(expr: Any) -> Iterator[Any]:
     """Iterate over the expressions right below one, in the order of the source as far as the tree keeps it."""
     kind = next((field.name for field, _ in expr.ListFields() if field.name != "id"), "")
-    node = getattr(expr, kind, None)
+    node: Any = getattr(expr, kind, None)
     if kind == "struct":
         for entry in node.entries:
             yield from (entry.map_key, entry.value)

@@ -1,5 +1,6 @@
-"""Expressions over events: CEL (https://cel.dev), compiled once, with errors that say where; the only place that knows
-the library.
+"""Expressions over events: CEL (https://cel.dev), compiled once, with errors that say where.
+
+The only place that knows the library.
 
 What an expression cannot do: see the time, loop without end, change anything, reach a network.
 
@@ -28,8 +29,7 @@ _COMPLAINT: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _NO_KEY: Final = re.compile(r'Key not found in map : "?(.*?)"?$')
 _NO_OVERLOAD: Final = re.compile(r"No matching overloads found : ([^(]+)(\(.*\))?$")
 _CODE: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
-_NEAR: Final = 80
-"""Characters of an expression that an error quotes at most."""
+_EXPECTED: Final = re.compile(r" expecting \{.{80,}\}$")  # all that there is helps nobody
 
 
 class ExpressionError(ValueError):
@@ -81,7 +81,10 @@ class Expression:
         if found := _NO_KEY.search(problem):
             return _at(self._syntax.place_of_absent(found[1], variables), f"no such key: {found[1]}")
         if found := _NO_OVERLOAD.search(problem):
-            return _at(self._syntax.place_of_call("_?_:_" if "condition" in found[1] else found[1]), _misuse(found[1], found[2]))
+            return _at(
+                self._syntax.place_of_call("_?_:_" if "condition" in found[1] else found[1]),
+                _misuse(found[1], found[2]),
+            )
         if "SELECT" in problem:
             return _at(self._syntax.place_of_misread(variables), "a field is read of something that is no map")
         return ExpressionError(_CODE.sub("", problem))
@@ -110,7 +113,7 @@ def _refusal(complaint: str, variables: tuple[str, ...]) -> ExpressionError:
     if found is None:
         return ExpressionError(_CODE.sub("", _CODE.sub("", complaint)))
     message = _CODE.sub("", found[3]).replace(" (in container '')", "")
-    message = re.sub(r" expecting \{.{%d,}\}$" % _NEAR, "", message)
+    message = _EXPECTED.sub("", message)
     if message.startswith("undeclared reference"):
         message += f"; what an expression knows is {', '.join(variables)}, and CEL's functions"
     return ExpressionError(message, int(found[1]), int(found[2]))

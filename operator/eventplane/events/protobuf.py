@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool, json_format, message_factory
@@ -69,7 +68,7 @@ class ProtobufCodec:
     def encode(self, data: Any) -> bytes:
         """See Codec."""
         try:
-            return self._message(data).SerializeToString(deterministic=True)
+            return bytes(self._message(data).SerializeToString(deterministic=True))
         except EncodeError as error:
             raise DataError(f"data do not fit the message: {error}") from error
 
@@ -110,13 +109,14 @@ def _written(value: Any) -> Any:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
-            return f"{value // timedelta(seconds=1)}.{value.microseconds:06d}s" if value >= timedelta() else _ago(value)
+            return _span(value)
         case _:
             return value
 
 
-def _ago(span: timedelta) -> str:
-    return f"-{-span // timedelta(seconds=1)}.{(-span).microseconds:06d}s"
+def _span(span: timedelta) -> str:
+    sign, size = ("-", -span) if span < timedelta() else ("", span)
+    return f"{sign}{size // timedelta(seconds=1)}.{size.microseconds:06d}s"
 
 
 def _read(message: Any) -> Any:
@@ -155,9 +155,3 @@ def _moment(message: Any) -> Any:
     if message.DESCRIPTOR.name == "Timestamp":
         return message.ToDatetime(tzinfo=UTC)
     return message.ToTimedelta()
-
-
-@lru_cache(maxsize=256)
-def protobuf_schema(schema: SchemaText) -> ProtobufSchema:
-    """Compile a schema once."""
-    return ProtobufSchema(schema)

@@ -1,7 +1,8 @@
 """The text of a .proto file as the descriptor that protobuf works with, without protoc.
 
-Covered: proto2 and proto3 with messages, enums, maps, oneofs, optional, packed, json_name, reserved names are left out,
-and google.protobuf's own types. Not covered: groups, extensions, services (ignored), custom options (ignored), editions.
+Covered: proto2 and proto3 with messages, enums, maps, oneofs, optional, default, packed, json_name, and the types of
+google.protobuf. Services, reserved names and other options are ignored; groups are refused; editions and extensions
+are not known.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -90,28 +91,31 @@ class _Translation:
 
     def _message(self, target: Any, source: ast.Message, scope: str) -> None:
         for element in source.elements:
-            match element:
-                case ast.Field():
-                    self._field(target, element, scope)
-                case ast.MapField():
-                    self._map(target, element, scope)
-                case ast.OneOf():
-                    target.oneof_decl.add(name=element.name)
-                    at = len(target.oneof_decl) - 1
-                    for field in element.elements:
-                        if isinstance(field, ast.Field):
-                            self._field(target, field, scope).oneof_index = at
-                case ast.Message():
-                    self._message(target.nested_type.add(name=element.name), element, f"{scope}.{element.name}")
-                case ast.Enum():
-                    _enum(target.enum_type.add(name=element.name), element)
-                case ast.Group():
-                    raise SchemaTextError(f"groups are not supported: {element.name}; use a message")
+            if isinstance(element, ast.Message):
+                self._message(target.nested_type.add(name=element.name), element, f"{scope}.{element.name}")
+            elif isinstance(element, ast.Enum):
+                _enum(target.enum_type.add(name=element.name), element)
+            elif isinstance(element, ast.Group):
+                raise SchemaTextError(f"groups are not supported: {element.name}; use a message")
+            else:
+                self._content(target, element, scope)
         # protoc puts the oneofs that it makes up behind those that are written
         for field in target.field:
             if field.proto3_optional:
                 target.oneof_decl.add(name=f"_{field.name}")
                 field.oneof_index = len(target.oneof_decl) - 1
+
+    def _content(self, target: Any, element: Any, scope: str) -> None:
+        if isinstance(element, ast.Field):
+            self._field(target, element, scope)
+        elif isinstance(element, ast.MapField):
+            self._map(target, element, scope)
+        elif isinstance(element, ast.OneOf):
+            target.oneof_decl.add(name=element.name)
+            at = len(target.oneof_decl) - 1
+            for field in element.elements:
+                if isinstance(field, ast.Field):
+                    self._field(target, field, scope).oneof_index = at
 
     def _field(self, target: Any, source: ast.Field, scope: str) -> Any:
         field = target.field.add(name=source.name, number=source.number)
@@ -126,7 +130,9 @@ class _Translation:
                 field.options.packed = option.value in (True, "true")
             elif option.name == "default":
                 value = option.value
-                field.default_value = str(value).lower() if isinstance(value, bool) else str(getattr(value, "name", value))
+                field.default_value = (
+                    str(value).lower() if isinstance(value, bool) else str(getattr(value, "name", value))
+                )
         return field
 
     def _map(self, target: Any, source: ast.MapField, scope: str) -> None:

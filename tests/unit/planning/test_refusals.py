@@ -114,7 +114,8 @@ SAID_BY_OTHERS: Final = {
     Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY,
 }  # fmt: skip
 INSTRUCTION: Final = re.compile(
-    r"(: |; |\. |, or |^)(create|correct|set|annotate|delete|add|lower|stop|take|Give|Name|its owner can (admit|name))\b"
+    r"(: |; |\. |, or |^)"
+    r"(create|correct|set|annotate|delete|add|lower|stop|take|Give|Name|its owner can (admit|name))\b"
 )
 
 
