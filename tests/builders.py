@@ -379,3 +379,17 @@ def schema_case(
         rivals=tuple(rivals),
         users=tuple(users),
     )
+
+
+def orphan_subject(policy: str = "Hard", resource: Schema | None = None) -> Orphan:
+    """Make the record of a Schema that was let go while its registry was unreachable."""
+    resource = resource or schema()
+    return Orphan(
+        kind=Schema.kind,
+        namespace=resource.metadata.namespace,
+        name=resource.metadata.name,
+        uid=resource.metadata.uid,
+        thing=wanted_subject(resource).subject,
+        thing_id=None,
+        deletion_policy=policy,
+    )
