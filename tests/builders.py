@@ -2,6 +2,8 @@
 
 The defaults fit together: `event_topic()` is shop/orders on the bus `event_bus()`, its topic is `shop.orders`, which
 `existing()` shows as it asks for it and `claim()` shows as its own; `settled()` is the resource after a quiet pass.
+So do those of schemas: `schema()` is shop/orders, its subject is `orders`, its definition is `definition()`, which
+`registered()` shows as version 1; `settled_schema()` is the resource after a quiet pass.
 """
 
 import json
@@ -15,15 +17,22 @@ from eventplane.api.conditions import Condition, Reason, Status
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
 from eventplane.api.event_topic import EventTopic, EventTopicSpec, EventTopicStatus
 from eventplane.api.metadata import Metadata
-from eventplane.api.schema import Schema, SchemaSpec, SchemaStatus
+from eventplane.api.schema import CompatibilityLevel, Schema, SchemaSpec, SchemaStatus
 from eventplane.backends.memory_cluster import BROKER_DEFAULTS
+from eventplane.events.majors import Majors
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import TopicOutcome
 from eventplane.planning.schema_decisions import SchemaCase
-from eventplane.planning.schema_desired import DesiredSubject, desire_subject
-from eventplane.planning.schema_state import Definition, ObservedSubject, RegisteredVersion
+from eventplane.planning.schema_desired import DesiredSubject, desire_subject, subject_name
+from eventplane.planning.schema_state import (
+    CompatibilityVerdict,
+    Definition,
+    ObservedSubject,
+    Reference,
+    RegisteredVersion,
+)
 from eventplane.planning.topic_changes import TopicChange
 from eventplane.planning.topic_decisions import TopicCase
 from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic, Owner, TopicUsage
@@ -32,6 +41,9 @@ CLUSTER: Final = "cluster-1"
 """Identity of the Kubernetes cluster that tests run in."""
 TOPIC: Final = "shop.orders"
 TOPIC_ID: Final = "id-1"
+SUBJECT: Final = "orders"
+REGISTRY: Final = {"url": "http://registry:8081"}
+"""What `event_bus(schema_registry=REGISTRY)` connects to."""
 CREATED: Final = "2026-01-01T00:00:00Z"
 DELETED: Final = "2026-01-02T00:00:00Z"
 NOW_MS: Final = 1_767_312_000_000  # 2026-01-02T00:00:00Z
@@ -77,6 +89,11 @@ def event_bus(
     )
 
 
+def _annotations(paused: bool, approve: str | None) -> dict[str, str]:  # noqa: FBT001 - one way to call it
+    paused_by = {PAUSED_ANNOTATION: "true"} if paused else {}
+    return paused_by | ({APPROVE_ANNOTATION: approve} if approve is not None else {})
+
+
 def event_topic(
     name: str = "orders",
     namespace: str = "shop",
@@ -88,9 +105,7 @@ def event_topic(
 ) -> EventTopic:
     """Make an EventTopic; `fields` are those of its metadata and of its spec."""
     meta, spec = _split(fields)
-    annotations = {PAUSED_ANNOTATION: "true"} if paused else {}
-    annotations |= {APPROVE_ANNOTATION: approve} if approve is not None else {}
-    meta["annotations"] = annotations | meta.get("annotations", {})
+    meta["annotations"] = _annotations(paused, approve) | meta.get("annotations", {})
     return EventTopic(
         metadata=metadata(name, namespace, **meta),
         spec=_checked(EventTopicSpec, spec),
@@ -248,26 +263,61 @@ def refusal(reason: Reason = Reason.SECRET_NOT_FOUND, message: str = "do somethi
     return Refusal(reason, message)
 
 
-# --- schemas: `schema()` is shop/order, its subject orders-value, of which `registered()` is version 1 as asked for
-
-
-SUBJECT: Final = "orders-value"
+# --- schemas
 
 
 def avro(*fields: str, name: str = "Order") -> str:
-    """Write a record of strings; a field that ends in ? has a default."""
-    made = [
-        {"name": each.rstrip("?"), "type": "string"} | ({"default": ""} if each.endswith("?") else {})
-        for each in fields
-    ]
-    return json.dumps({"type": "record", "name": name, "namespace": "shop", "fields": made})
+    """Write an AVRO record; a field is a name, `name:type`, and with a question mark at its end it has a default."""
+    entries = []
+    for each in fields or ("id",):
+        field, _, kind = each.rstrip("?").partition(":")
+        entry: dict[str, object] = {"name": field, "type": kind or "string"}
+        if each.endswith("?"):
+            entry["default"] = "" if not kind else 0
+        entries.append(entry)
+    return json.dumps({"type": "record", "name": name, "namespace": "shop", "fields": entries})
 
 
-FIRST: Final = avro("id")
+def definition(*fields: str, name: str = "Order", references: Collection[Reference] = ()) -> Definition:
+    """Make an AVRO definition, by default the one of `schema()`."""
+    return Definition("AVRO", avro(*fields, name=name), tuple(references))
+
+
+def registered(
+    version: int = 1, of: Definition | None = None, *, schema_id: int | None = None, author: str | None = None
+) -> RegisteredVersion:
+    """Make a version of a subject; unless said otherwise its id is its number and a hundred."""
+    return RegisteredVersion(version, schema_id or 100 + version, of or definition(), author)
+
+
+def observed_subject(
+    *versions: RegisteredVersion,
+    subject: str = SUBJECT,
+    level: CompatibilityLevel | None = None,
+    default_level: CompatibilityLevel = "BACKWARD",
+    majors: Majors | None = None,
+    verdicts: Mapping[int, bool] | None = None,
+    error: BackendError | None = None,
+) -> ObservedSubject:
+    """Make what was seen of a subject: by default nothing. `verdicts` are compatible or not, by version."""
+    return ObservedSubject(
+        subject=subject,
+        versions=versions,
+        level=level,
+        default_level=default_level,
+        majors=majors or Majors(),
+        verdicts={number: CompatibilityVerdict(compatible) for number, compatible in (verdicts or {}).items()},
+        error=error,
+    )
+
+
+def migration(from_: int = 1, up: str = "event", down: str = "event") -> dict[str, Any]:
+    """Make a migration to the next major version, as a spec has it."""
+    return {"from_": from_, "to": from_ + 1, "up": up, "down": down, "samples": [{"data": {"id": "a"}}]}
 
 
 def schema(
-    name: str = "order",
+    name: str = "orders",
     namespace: str = "shop",
     *,
     status: SchemaStatus | None = None,
@@ -277,63 +327,69 @@ def schema(
 ) -> Schema:
     """Make a Schema; `fields` are those of its metadata and of its spec."""
     meta, spec = _split(fields)
-    annotations = {PAUSED_ANNOTATION: "true"} if paused else {}
-    annotations |= {APPROVE_ANNOTATION: approve} if approve is not None else {}
-    meta["annotations"] = annotations | meta.get("annotations", {})
-    wanted = {"type": "AVRO", "subject": SUBJECT, "definition": FIRST} | spec
+    meta["annotations"] = _annotations(paused, approve) | meta.get("annotations", {})
+    text = {} if "definition_from" in spec else {"definition": avro()}
     return Schema(
         metadata=metadata(name, namespace, **meta),
-        spec=_checked(SchemaSpec, wanted),
+        spec=_checked(SchemaSpec, {"type": "AVRO", **text, **spec}),
         status=status or SchemaStatus(),
     )
 
 
-def registered(
-    version: int = 1, text: str = FIRST, *, schema_id: int | None = None, author: str | None = None
-) -> RegisteredVersion:
-    """Make a version of a subject; its id is ten more than its number."""
-    return RegisteredVersion(version, schema_id or version + 10, Definition("AVRO", text), author)
-
-
-def observed_subject(*versions: RegisteredVersion, subject: str = SUBJECT, **fields: Any) -> ObservedSubject:
-    """Make what was seen of a subject."""
-    return ObservedSubject(subject, versions, **fields)
-
-
-def desired_subject(resource: Schema, subject: str = SUBJECT) -> DesiredSubject:
-    """Resolve what a Schema asks for."""
-    return desire_subject(resource, subject, resource.spec.definition or "", ())
-
-
-def applied_schema(resource: Schema, version: int = 1, **fields: Any) -> Schema:
-    """Give a Schema the status that a quiet pass leaves: what it asks for now has been applied as a version."""
+def settled_schema(resource: Schema, bus: EventBus | None = None, *, version: int = 1) -> Schema:
+    """Give a Schema the status that a quiet pass leaves: what it asks for now is registered as a version."""
+    desired = wanted_subject(resource, bus)
     status = SchemaStatus(
         observed_generation=resource.metadata.generation,
-        bus="shop/main",
-        subject=SUBJECT,
-        id=version + 10,
+        bus="/".join((bus or event_bus()).metadata.key),
+        subject=desired.subject,
+        id=100 + version,
         version=version,
-        major=1,
-        applied=desired_subject(resource).fingerprint(),
+        applied=desired.fingerprint(),
+        conditions=(condition_of("Ready", "True"),),
     )
-    return resource.model_copy(update={"status": status.model_copy(update=fields)})
+    return resource.model_copy(update={"status": status})
+
+
+def wanted_subject(resource: Schema, bus: EventBus | None = None) -> DesiredSubject:
+    """Resolve what a Schema without references asks for, which must be possible."""
+    text = resource.spec.definition or ""
+    subject = subject_name(resource, bus or event_bus(), None, text)
+    assert isinstance(subject, str), subject
+    return desire_subject(resource, subject, text, ())
 
 
 def schema_case(
     resource: Schema | None = None,
-    observed: ObservedSubject | None = None,
+    seen: ObservedSubject | None = None,
     *,
-    rivals: tuple[Schema, ...] = (),
-    users: tuple[str, ...] = (),
+    bus: EventBus | None = None,
+    rivals: Collection[Schema] = (),
+    users: Collection[str] = (),
 ) -> SchemaCase:
-    """Make everything that a decision about one Schema hangs on."""
-    resource = resource or schema()
+    """Make everything that a decision hangs on: by default a new Schema whose subject does not exist."""
+    resource, bus = resource or schema(), bus or event_bus()
+    desired = wanted_subject(resource, bus)
     return SchemaCase(
         resource=resource,
-        bus=event_bus(schema_registry={"url": "http://registry:8081"}),
-        subject=SUBJECT,
-        desired=None if resource.metadata.deleting else desired_subject(resource),
-        observed=observed or observed_subject(),
-        rivals=rivals,
-        users=users,
+        bus=bus,
+        subject=desired.subject,
+        desired=None if resource.metadata.deleting else desired,
+        observed=seen or observed_subject(subject=desired.subject),
+        rivals=tuple(rivals),
+        users=tuple(users),
+    )
+
+
+def orphan_subject(policy: str = "Hard", resource: Schema | None = None) -> Orphan:
+    """Make the record of a Schema that was let go while its registry was unreachable."""
+    resource = resource or schema()
+    return Orphan(
+        kind=Schema.kind,
+        namespace=resource.metadata.namespace,
+        name=resource.metadata.name,
+        uid=resource.metadata.uid,
+        thing=wanted_subject(resource).subject,
+        thing_id=None,
+        deletion_policy=policy,
     )

@@ -13,14 +13,15 @@ from eventplane.api import GROUP, VERSION
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.schema import Schema
 from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
 from eventplane.planning.outcome import Rejected, Unavailable
 
 __all__ = ["MemoryKubernetes", "Write"]
 
 Key: TypeAlias = tuple[str, str]
-Resource: TypeAlias = EventTopic | EventBus
-R = TypeVar("R", EventTopic, EventBus)
+Resource: TypeAlias = EventTopic | EventBus | Schema
+R = TypeVar("R", EventTopic, EventBus, Schema)
 Watcher: TypeAlias = Callable[[str | None, str, Mapping[str, Any]], None]
 """Takes the type of an event (None for a listing), the plural of its kind, and the object."""
 
@@ -62,6 +63,7 @@ class MemoryKubernetes(KubernetesApi):
         self._now = now
         self._objects: dict[tuple[str, Key], dict[str, Any]] = {}
         self._secrets: dict[Key, dict[str, str] | Exception] = {}
+        self._config_maps: dict[Key, dict[str, str] | Exception] = {}
         self._version = 100
         self._watchers: list[Watcher] = []
         self._news: deque[tuple[str | None, str, dict[str, Any]]] = deque()
@@ -108,6 +110,13 @@ class MemoryKubernetes(KubernetesApi):
             self._secrets.pop((namespace, name), None)
         else:
             self._secrets[namespace, name] = data if isinstance(data, Exception) else dict(data)
+
+    def put_config_map(self, namespace: str, name: str, data: Mapping[str, str] | Exception | None) -> None:
+        """Set a ConfigMap, take it away (None), or let reading it fail."""
+        if data is None:
+            self._config_maps.pop((namespace, name), None)
+        else:
+            self._config_maps[namespace, name] = data if isinstance(data, Exception) else dict(data)
 
     def show(self, kind: type[R], key: Key) -> R | None:
         """Read a resource as kubectl does."""
@@ -158,7 +167,7 @@ class MemoryKubernetes(KubernetesApi):
         if body is None:
             self.reads.append(path)
             self._fail(verb, path)
-            return self._read_secret(path) if "/secrets/" in path else self._list(path)
+            return self._read(path)
         try:
             self._fail(verb, path)
             answer = self._write(verb, path, body)
@@ -176,14 +185,13 @@ class MemoryKubernetes(KubernetesApi):
                 del self._failures[index]
                 raise error
 
-    def _read_secret(self, path: str) -> dict[str, Any]:
-        parts = path.split("/")
-        secret = self._secrets.get((parts[4], parts[6]))
-        if secret is None:
-            raise Gone(f"the API server answered 404: {path}")
-        if isinstance(secret, Exception):
-            raise secret
-        return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}}
+    def _read(self, path: str) -> dict[str, Any]:
+        if "/secrets/" in path:
+            secret = _held(self._secrets, path)
+            return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}}
+        if "/configmaps/" in path:
+            return {"data": _held(self._config_maps, path)}
+        return self._list(path)
 
     def _list(self, path: str) -> dict[str, Any]:
         asked = path.removeprefix(f"/apis/{GROUP}/{VERSION}/").partition("?")[0]
@@ -228,6 +236,16 @@ class MemoryKubernetes(KubernetesApi):
     def _tell_next(self) -> None:
         if not self.lag:
             self.catch_up()
+
+
+def _held(kept: Mapping[Key, dict[str, str] | Exception], path: str) -> dict[str, str]:
+    parts = path.split("/")
+    data = kept.get((parts[4], parts[6]))
+    if data is None:
+        raise Gone(f"the API server answered 404: {path}")
+    if isinstance(data, Exception):
+        raise data
+    return data
 
 
 def _check(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -62,7 +62,8 @@ class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
         """Deal with the subjects of Schemas that were let go while the registry did not answer."""
         for orphan in self.leftovers.orphans():
             claimed = bool(self.reconciler.shelf.owners_named(self.key, orphan.thing, ("", "")))
-            changes = plan_orphan_subject(orphan, claimed=claimed)
+            used = bool(self.reconciler.store.users_of((orphan.kind, (orphan.namespace, orphan.name))))
+            changes = plan_orphan_subject(orphan, claimed=claimed, used=used)
             outcomes = await backend.apply(changes) if changes else ()
             if any(outcome.error is not None for outcome in outcomes):
                 self.leftovers.sweep_due = True

@@ -165,14 +165,15 @@ def _decide_deletion(case: SchemaCase) -> Decision[SchemaChange]:
     return Decision((change,))
 
 
-def plan_orphan_subject(orphan: Orphan, *, claimed: bool) -> tuple[SchemaChange, ...]:
+def plan_orphan_subject(orphan: Orphan, *, claimed: bool, used: bool) -> tuple[SchemaChange, ...]:
     """Decide about the subject of a Schema that was let go while the registry did not answer.
 
     Args:
         orphan: what is on record.
-        claimed: another Schema names that subject now, and has it.
+        claimed: another Schema names that subject now.
+        used: something refers to the one that is gone; with no resource left to hold, its subject is kept.
     """
-    if claimed or orphan.deletion_policy not in {"Soft", "Hard"}:
+    if claimed or used or orphan.deletion_policy not in {"Soft", "Hard"}:
         return ()
     return (DeleteSubject(orphan.thing, hard=orphan.deletion_policy == "Hard"),)
 

@@ -12,6 +12,7 @@ from eventplane.planning.compatibility import explain, explain_with
 from eventplane.planning.definitions import check, fingerprint
 from eventplane.planning.migrations import problems_of
 from eventplane.planning.plan import Difference, Plan, Refusal
+from eventplane.planning.plan import fingerprint as fingerprint_of
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
 from eventplane.planning.schema_gate import protected_versions
@@ -142,6 +143,7 @@ def _standing(desired: DesiredSubject, observed: ObservedSubject) -> Plan[Schema
         by = f", registered by {latest.author}" if latest.author else ""
         differences.append(Difference("latest version", str(current.version), f"{latest.version}{by}"))
     record, refusals = _migrations(desired, observed)
+    differences += [each for change in record for each in _record_difference(observed, change.majors)]
     changes: tuple[SchemaChange, ...] = (*_alter_level(desired, observed, opened(observed)), *record)
     return Plan(changes=changes, refusals=refusals, differences=tuple(differences))
 
@@ -160,6 +162,12 @@ def _migrations(
     if problems:
         return (), (_failed(problems),)
     return _record(observed, Majors(steps)), ()
+
+
+def _record_difference(observed: ObservedSubject, majors: Majors) -> Iterator[Difference]:
+    known = opened(observed)
+    if majors != known:  # a step that was never opened is our own, and no difference
+        yield Difference("migrations", fingerprint_of(majors.to_text()), fingerprint_of(known.to_text()))
 
 
 def _record(observed: ObservedSubject, majors: Majors) -> tuple[RecordMajors, ...]:

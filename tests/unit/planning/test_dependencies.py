@@ -1,7 +1,7 @@
 """Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
 
 import pytest
-from builders import applied_schema, condition_of, event_topic, schema
+from builders import condition_of, event_topic, schema, settled_schema
 
 from eventplane.api.conditions import Status
 from eventplane.api.event_topic import BoundSchema, BoundSchemas, EventTopicStatus
@@ -41,11 +41,10 @@ def test_needs(resource: Managed, needs: set[Place]) -> None:
 
 
 def test_outward() -> None:
-    ready = (condition_of("Ready", "True"),)
-    registered = applied_schema(schema(), 2, conditions=ready)
+    registered = settled_schema(schema("order"), version=2)
     assert outward(schema()) == (None, None, None, None)
-    assert outward(registered) == ("orders-value", 12, 2, "True")
-    assert outward(registered) != outward(applied_schema(schema(), 3, conditions=ready))
+    assert outward(registered) == ("order", 102, 2, "True")
+    assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
     assert outward(named) == ("orders", "shop/main")
     assert outward(BARE) == ()
@@ -57,7 +56,10 @@ def test_what_has_no_thing_outside_leaves_nothing_behind() -> None:
 
 
 def ready(status: Status = "True") -> Schema:
-    return applied_schema(schema(), conditions=(condition_of("Ready", status),))
+    made = settled_schema(schema("order"))
+    return made.model_copy(
+        update={"status": made.status.model_copy(update={"conditions": (condition_of("Ready", status),)})}
+    )
 
 
 TOPIC = event_topic(schemas=BOTH)
@@ -69,7 +71,7 @@ TOPIC = event_topic(schemas=BOTH)
         ({}, None),
         ({"value": ready()}, None),
         ({"value": ready("Unknown")}, "Schema shop/order of its values is not ready: see its status"),
-        ({"value": schema()}, "Schema shop/order of its values is not ready: see its status"),
+        ({"value": schema("order")}, "Schema shop/order of its values is not ready: see its status"),
         (
             {"key": None, "value": ready()},
             "Schema shop/order-key of its keys does not exist: create it, or correct spec.schemas.key",
@@ -87,5 +89,5 @@ def test_a_topic_waits_for_its_schemas(schemas: Bound, waits_for: str | None) ->
 def test_a_topic_shows_its_schemas() -> None:
     assert bound_schemas(event_topic(), {}) is None
     assert bound_schemas(TOPIC, {"value": ready(), "key": None}) == BoundSchemas(
-        value=BoundSchema(name="order", subject="orders-value", id=11, version=1), key=BoundSchema(name="order-key")
+        value=BoundSchema(name="order", subject="order", id=101, version=1), key=BoundSchema(name="order-key")
     )

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from builders import applied_schema, event_bus, event_topic, orphan, schema, settled
+from builders import event_bus, event_topic, orphan, schema, settled, settled_schema
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
@@ -43,16 +43,16 @@ def test_farewell(resource: EventTopic, minutes: int, bus: EventBus | None, expe
 
 
 def test_a_schema_leaves_its_subject_behind() -> None:
-    gone = applied_schema(schema(deleting=True, deletion_policy="Hard"))
+    gone = settled_schema(schema(deleting=True, deletion_policy="Hard"))
     left = farewell_to(gone, event_bus(), later(15)).orphan
     assert left is not None
     assert (left.kind, left.uid, left.thing, left.deletion_policy) == (
         "Schema",
-        "uid-shop-order",
-        "orders-value",
+        "uid-shop-orders",
+        "orders",
         "Hard",
     )
-    never = applied_schema(schema(deleting=True, deletion_policy="Hard"), subject=None)
+    never = schema(deleting=True, deletion_policy="Hard")
     assert farewell_to(never, event_bus(), later(15)) == GO
 
 

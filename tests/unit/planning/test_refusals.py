@@ -33,7 +33,7 @@ from eventplane.planning.desired import desire_topic
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_decisions import decide_schema
 from eventplane.planning.schema_desired import definition_of, resolve_references
-from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject
+from eventplane.planning.schema_state import ObservedSubject
 from eventplane.planning.topic_decisions import TopicCase, decide
 
 LOGIN = {"type": "PLAIN", "secret_ref": {"name": "login"}}
@@ -55,8 +55,8 @@ def evolving(*steps: object) -> Schema:
 
 
 WRONG = {"from_": 1, "to": 2, "up": "event.data", "down": "event.data", "samples": [{"data": {"id": "1"}}]}
-BREAKS = observed_subject(registered(), level="BACKWARD", verdicts={1: CompatibilityVerdict(compatible=False)})
-ITSELF = schema(references=[{"name": "a", "schema_ref": {"name": "order"}}])
+BREAKS = observed_subject(registered(), level="BACKWARD", verdicts={1: False})
+ITSELF = schema(references=[{"name": "a", "schema_ref": {"name": "orders"}}])
 
 REFUSALS: Final[Mapping[Reason, object]] = {
     Reason.BUS_NOT_FOUND: BusDirectory([], {}).resolve("shop", None),
@@ -92,7 +92,7 @@ REFUSALS: Final[Mapping[Reason, object]] = {
     ),
     Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
     Reason.DEFINITION_NOT_FOUND: definition_of(
-        schema(definition=None, definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
+        schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
     ),
     Reason.DEFINITION_INVALID: first_of(schema(definition="{}")),
     Reason.REFERENCE_CYCLE: resolve_references(ITSELF, {ITSELF.metadata.key: ITSELF}, "shop/main"),

@@ -1,285 +1,367 @@
-"""What is done about a Schema now: modes, drift policies, seniority, deletion."""
+"""What to do about one Schema: modes, drift, seniority, and the rows of `_decide_deletion`."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from builders import (
-    FIRST,
-    SUBJECT,
-    applied_schema,
     avro,
-    desired_subject,
+    definition,
+    event_bus,
+    migration,
     observed_subject,
+    orphan_subject,
     registered,
     schema,
     schema_case,
+    settled_schema,
 )
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import Orphan
 from eventplane.api.schema import Schema
+from eventplane.events.majors import Majors, MajorStep
+from eventplane.planning import schemas
 from eventplane.planning.decision import Decision
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
-from eventplane.planning.schema_changes import AlterLevel, DeleteSubject, RegisterVersion, SchemaChange
+from eventplane.planning.schema_changes import AlterLevel, DeleteSubject, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_decisions import SchemaCase, decide_schema, plan_orphan_subject
-from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject, Reference
+from eventplane.planning.schema_state import ObservedSubject, Reference
 
-REGISTER = RegisterVersion(SUBJECT, desired_subject(schema()).definition, desired_subject(schema()).content)
-COMPATIBLE = avro("id", "note?")
-THERE = observed_subject(registered())
-LATER = Difference("latest version", "1", "2")
-BOTH = observed_subject(registered(), registered(2, COMPATIBLE))
-
-
-def full(**fields: Any) -> Schema:
-    return applied_schema(schema(compatibility="FULL", **fields))
-
-
-# --- what the registry says instead of an answer
+V1, V2 = definition(), definition("id", "note?")
+ONE, TWO = registered(1, V1), registered(2, V2)
+THERE = observed_subject(ONE)
+REGISTER = RegisterVersion("orders", V1, schema_case().desired.content)  # type: ignore[union-attr]
+FULL = AlterLevel("orders", "NONE", "FULL")
+LEVEL = Difference("compatibility", "FULL", "NONE")
+LATEST = Difference("latest version", "1", "2")
+GONE = Difference("definition", REGISTER.fingerprint, "absent")
 
 
-def test_a_subject_that_cannot_be_looked_at_is_looked_at_again_or_told() -> None:
-    away = Unavailable("no answer", Reason.REGISTRY_UNAVAILABLE)
-    assert decide_schema(schema_case(observed=observed_subject(error=away))).postponed is away
-    broken = Rejected(Reason.REJECTED, "no record")
-    decision = decide_schema(schema_case(schema(finalizers=(FINALIZER,)), observed_subject(error=broken)))
-    assert (decision.refusals, decision.finalizer) == ((Refusal(Reason.REJECTED, "no record"),), True)
+@pytest.fixture(autouse=True)
+def migrations_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let samples hold unless a test says otherwise: what they are tried by has tests of its own."""
+    monkeypatch.setattr(schemas, "problems_of", lambda *_: ())
 
 
-INVALID = Rejected(Reason.DEFINITION_INVALID, "unknown type")
-NOT_COMPARABLE = Rejected(Reason.NOT_COMPARABLE, "unknown draft")
+def ours(**fields: Any) -> Schema:
+    return settled_schema(schema(**fields))
 
 
-def importing(case: SchemaCase) -> SchemaCase:
-    assert case.desired is not None
-    reference = Reference("shop.Address", "address", 1, registered(text=avro("city", name="Address")).definition)
-    definition = replace(case.desired.definition, references=(reference,))
-    return replace(case, desired=replace(case.desired, definition=definition))
+def levelled(**fields: Any) -> SchemaCase:
+    """Ours, with a level that somebody has lifted and a version that somebody has registered."""
+    return schema_case(ours(compatibility="FULL", **fields), observed_subject(ONE, TWO, level="NONE"))
 
 
-@pytest.mark.parametrize(
-    ("case", "lifted"),
-    [
-        pytest.param(
-            importing(schema_case(schema(definition=COMPATIBLE), replace(THERE, error=INVALID))), None, id="imports"
-        ),
-        pytest.param(
-            schema_case(schema(definition=COMPATIBLE, compatibility="BACKWARD"), replace(THERE, error=NOT_COMPARABLE)),
-            "BACKWARD",
-            id="a dialect",
-        ),
-    ],
-)
-def test_what_the_registry_cannot_judge_beforehand(case: SchemaCase, lifted: str | None) -> None:
-    register = next(each for each in decide_schema(case).changes if isinstance(each, RegisterVersion))
-    assert register.lifted == lifted
+# --- what cannot be looked at
+
+
+def test_what_did_not_answer_is_postponed() -> None:
+    away = Unavailable("no answer")
+    decision = decide_schema(schema_case(ours(finalizers=(FINALIZER,)), observed_subject(error=away)))
+    assert decision == Decision(postponed=away, finalizer=True)
+
+
+def test_what_cannot_be_looked_at_is_refused() -> None:
+    error = Rejected(Reason.REJECTED, "no record")
+    decision = decide_schema(schema_case(ours(), observed_subject(error=error)))
+    assert decision == Decision(refusals=(Refusal(Reason.REJECTED, "no record"),))
+
+
+def test_registry_is_asked_about_what_is_new() -> None:
+    decision = decide_schema(schema_case(schema(definition=V2.text, deletion_policy="Soft"), THERE))
+    assert decision == Decision(needs_usage=True, finalizer=True)
 
 
 @pytest.mark.parametrize(
-    ("resource", "error"),
+    ("fields", "expected"),
     [
-        pytest.param(schema(definition=COMPATIBLE), INVALID, id="invalid, without imports"),
-        pytest.param(schema(definition=COMPATIBLE), NOT_COMPARABLE, id="a level that nobody asked for is not lifted"),
-        pytest.param(schema(deleting=True), INVALID, id="being deleted"),
+        pytest.param({}, False, id="Retain"),
+        pytest.param({"deletion_policy": "Soft"}, True, id="Soft"),
+        pytest.param({"deletion_policy": "Hard"}, True, id="Hard"),
+        pytest.param({"deletion_policy": "Hard", "mode": "Observe"}, False, id="Observe never deletes"),
     ],
 )
-def test_otherwise_its_error_is_told(resource: Schema, error: Rejected) -> None:
-    decision = decide_schema(schema_case(resource, replace(THERE, error=error)))
-    assert [refusal.reason for refusal in decision.refusals] == [error.reason]
+def test_finalizer_goes_with_a_deletion_that_must_act(
+    fields: dict[str, Any],
+    expected: bool,  # noqa: FBT001 - a row
+) -> None:
+    assert decide_schema(schema_case(schema(**fields))).finalizer is expected
 
 
 # --- modes
 
+HELD = Plan(changes=(REGISTER,), differences=(GONE,))
+
 
 @pytest.mark.parametrize(
-    ("resource", "hold", "changes"),
+    ("resource", "changes", "hold"),
     [
-        pytest.param(schema(), None, (REGISTER,), id="Enforce"),
-        pytest.param(schema(mode="Plan"), "AwaitingApproval", (), id="Plan"),
-        pytest.param(schema(mode="Plan", approve=Plan(changes=(REGISTER,)).hash()), None, (REGISTER,), id="approved"),
-        pytest.param(schema(mode="Plan", approve="another"), "AwaitingApproval", (), id="another plan was approved"),
-        pytest.param(schema(mode="Observe"), "OutOfSync", (), id="Observe"),
-        pytest.param(schema(paused=True), "Paused", (), id="paused"),
+        pytest.param(schema(), (REGISTER,), None, id="Enforce"),
+        pytest.param(schema(mode="Plan"), (), "AwaitingApproval", id="Plan"),
+        pytest.param(schema(mode="Plan", approve=HELD.hash()), (REGISTER,), None, id="Plan, approved"),
+        pytest.param(schema(mode="Plan", approve="other"), (), "AwaitingApproval", id="Plan, another one approved"),
+        pytest.param(schema(mode="Observe"), (), "OutOfSync", id="Observe"),
+        pytest.param(schema(paused=True), (), "Paused", id="paused"),
     ],
 )
-def test_modes(resource: Schema, hold: str | None, changes: tuple[SchemaChange, ...]) -> None:
+def test_modes(resource: Schema, changes: tuple[SchemaChange, ...], hold: str | None) -> None:
     decision = decide_schema(schema_case(resource))
-    assert (decision.hold, decision.changes) == (hold, changes)
-    assert hold is None or (decision.held is not None and decision.held.changes == (REGISTER,))
+    assert (decision.changes, decision.hold) == (changes, hold)
+    assert decision.held == (HELD if hold else None)
 
 
-def test_a_verdict_is_asked_for_before_anything_is_decided() -> None:
-    decision = decide_schema(schema_case(schema(definition=COMPATIBLE, deletion_policy="Soft"), THERE))
-    assert decision == Decision(needs_usage=True, finalizer=True)
+def test_plan_that_has_nothing_to_do_waits_for_nobody() -> None:
+    assert decide_schema(schema_case(ours(mode="Plan"), THERE)) == Decision()
 
 
-def test_a_finalizer_is_there_where_deletion_must_act() -> None:
-    assert not decide_schema(schema_case()).finalizer
-    assert decide_schema(schema_case(schema(deletion_policy="Hard"))).finalizer
-    assert not decide_schema(schema_case(schema(deletion_policy="Hard", mode="Observe"))).finalizer
-    assert decide_schema(schema_case(schema(paused=True, finalizers=(FINALIZER,)))).finalizer
-    assert not decide_schema(schema_case(schema(paused=True, deletion_policy="Soft"))).finalizer
+def test_finalizer_stays_while_paused() -> None:
+    assert decide_schema(schema_case(ours(paused=True, finalizers=(FINALIZER,)), THERE)).finalizer
+    assert not decide_schema(schema_case(ours(paused=True, deletion_policy="Hard"), THERE)).finalizer
 
 
 # --- drift
 
 
 @pytest.mark.parametrize(
-    ("policy", "seen", "changes", "drift", "repairs"),
+    ("of", "changes", "drift", "repairs"),
     [
-        pytest.param("Enforce", THERE, (AlterLevel(SUBJECT, None, "FULL"),), (), True, id="the level is put back"),
-        pytest.param("Warn", THERE, (), ("compatibility",), False, id="Warn reports it"),
-        pytest.param("Ignore", THERE, (), (), False, id="Ignore does neither"),
+        pytest.param(levelled(), (FULL,), (LATEST,), True, id="Enforce: the level is put back, a version never"),
+        pytest.param(levelled(drift_policy="Warn"), (), (LEVEL, LATEST), False, id="Warn: both are told"),
+        pytest.param(levelled(drift_policy="Ignore"), (), (), False, id="Ignore: neither"),
+        pytest.param(levelled(mode="Plan"), (), (LEVEL, LATEST), False, id="Plan: both stand until approved"),
+        pytest.param(levelled(mode="Observe"), (), (LEVEL, LATEST), False, id="Observe: both stand"),
+        pytest.param(levelled(paused=True), (), (LEVEL, LATEST), False, id="paused: both stand"),
         pytest.param(
-            "Enforce", replace(BOTH, level="FULL"), (), ("latest version",), False, id="a version is never taken away"
+            schema_case(ours(), observed_subject(ONE, TWO)), (), (LATEST,), False, id="a version is told under Enforce"
         ),
-        pytest.param("Ignore", replace(BOTH, level="FULL"), (), (), False, id="nor reported, under Ignore"),
+        pytest.param(schema_case(ours()), (REGISTER,), (), True, id="deleted behind our back: registered again"),
+        pytest.param(schema_case(ours(drift_policy="Warn")), (), (GONE,), False, id="... told under Warn"),
+        pytest.param(schema_case(ours(drift_policy="Ignore")), (), (), False, id="... left under Ignore"),
         pytest.param(
-            "Enforce",
-            BOTH,
-            (AlterLevel(SUBJECT, None, "FULL"),),
-            ("latest version",),
-            True,
-            id="what stands is reported",
-        ),
-        pytest.param(
-            "Enforce",
-            observed_subject(level="FULL"),
-            (REGISTER,),
+            schema_case(schema(compatibility="FULL"), observed_subject(ONE, level="NONE")),
+            (FULL,),
             (),
-            True,
-            id="a subject that was deleted is made again",
+            False,
+            id="never applied: no drift",
         ),
-        pytest.param("Warn", observed_subject(level="FULL"), (), ("definition",), False, id="or reported"),
+        pytest.param(
+            schema_case(
+                settled_schema(schema(compatibility="FULL"), event_bus("other")), observed_subject(ONE, level="NONE")
+            ),
+            (FULL,),
+            (),
+            False,
+            id="applied on another bus: no drift",
+        ),
     ],
 )
 def test_drift(
-    policy: str,
-    seen: ObservedSubject,
+    of: SchemaCase,
     changes: tuple[SchemaChange, ...],
-    drift: tuple[str, ...],
+    drift: tuple[Difference, ...],
     repairs: bool,  # noqa: FBT001 - a row
 ) -> None:
-    decision = decide_schema(schema_case(full(drift_policy=policy), seen))
-    assert (decision.changes, tuple(each.setting for each in decision.drift)) == (changes, drift)
-    assert (decision.repairs_drift, decision.refusals) == (repairs, ())
+    decision = decide_schema(of)
+    assert (decision.changes, decision.drift, decision.repairs_drift) == (changes, drift, repairs)
 
 
-def test_a_change_that_was_asked_for_is_no_drift() -> None:
-    was = full()
-    now = was.model_copy(update={"spec": schema(compatibility="BACKWARD", drift_policy="Warn").spec})
-    decision = decide_schema(schema_case(now, replace(THERE, level="FULL")))
-    assert (decision.changes, decision.drift) == ((AlterLevel(SUBJECT, "FULL", "BACKWARD"),), ())
+def test_a_change_of_the_spec_is_no_drift() -> None:
+    before = ours()
+    asked = schema(definition=V2.text, drift_policy="Warn").model_copy(update={"status": before.status})
+    decision = decide_schema(schema_case(asked, observed_subject(ONE, verdicts={1: True})))
+    assert [type(change) for change in decision.changes] == [RegisterVersion]
+    assert decision.drift == ()
 
 
-# --- seniority
+@pytest.mark.parametrize("policy", ["Warn", "Ignore"])
+def test_record_changed_behind_our_back_is_drift_as_well(policy: str) -> None:
+    evolution = {"migrations": [migration()]}
+    resource = settled_schema(schema(definition=V2.text, drift_policy=policy, evolution=evolution), version=2)
+    foreign = Majors((MajorStep(1, 1, "{}", "{}"),))
+    seen = observed_subject(ONE, TWO, level="BACKWARD", majors=foreign)
+    decision = decide_schema(schema_case(resource, seen))
+    assert decision.changes == ()
+    assert [each.setting for each in decision.drift] == (["migrations"] if policy == "Warn" else [])
+    enforced = resource.model_copy(update={"spec": resource.spec.model_copy(update={"drift_policy": "Enforce"})})
+    decision = decide_schema(schema_case(enforced, seen))
+    assert decision.changes == (RecordMajors("orders", Majors((MajorStep(1, 1, "event", "event"),))),)
+    assert decision.repairs_drift
 
 
-ELDER = schema("elder", uid="a", creation_timestamp="2025-01-01T00:00:00Z")
-YOUNGER = schema("younger", uid="z", creation_timestamp="2027-01-01T00:00:00Z")
+# --- whose it is
 
-
-def owned_by(name: str) -> Refusal:
-    return Refusal(
-        Reason.OWNED_BY_ANOTHER,
-        f"subject orders-value belongs to Schema shop/{name}: create a Schema with another subject, or delete one of"
-        " the two",
-    )
+ELDER: dict[str, Any]
+YOUNGER: dict[str, Any]
+ELDER, YOUNGER = {"creation_timestamp": "2026-01-01T00:00:00Z"}, {"creation_timestamp": "2026-01-02T00:00:00Z"}
+NAMED: dict[str, Any] = {"subject": "orders"}
 
 
 @pytest.mark.parametrize(
-    ("resource", "rival", "refused"),
+    ("asking", "rival", "mine"),
     [
-        pytest.param(schema(), ELDER, owned_by("elder"), id="the elder gets it"),
-        pytest.param(schema(), YOUNGER, None, id="we are the elder"),
-        pytest.param(schema(), applied_schema(YOUNGER), owned_by("younger"), id="who has it keeps it"),
-        pytest.param(applied_schema(schema()), ELDER, None, id="we have it"),
-        pytest.param(applied_schema(schema()), applied_schema(ELDER), owned_by("elder"), id="both: the elder"),
+        pytest.param(schema("b", **NAMED, **ELDER), schema("a", **NAMED, **YOUNGER), True, id="the elder"),
+        pytest.param(schema("b", **NAMED, **YOUNGER), schema("a", **NAMED, **ELDER), False, id="the younger"),
+        pytest.param(
+            settled_schema(schema("b", **NAMED, **YOUNGER)), schema("a", **NAMED, **ELDER), True, id="who has it"
+        ),
+        pytest.param(
+            schema("b", **NAMED, **ELDER), settled_schema(schema("a", **NAMED, **YOUNGER)), False, id="another has it"
+        ),
+        pytest.param(
+            schema("b", **NAMED, **ELDER),
+            settled_schema(schema("a", **NAMED, **YOUNGER), event_bus("other")),
+            True,
+            id="another has it on another bus",
+        ),
     ],
 )
-def test_two_that_want_one_subject(resource: Schema, rival: Schema, refused: Refusal | None) -> None:
-    decision = decide_schema(schema_case(resource, rivals=(rival,)))
-    assert decision.refusals == ((refused,) if refused else ())
+def test_subject_has_one_owner(
+    asking: Schema,
+    rival: Schema,
+    mine: bool,  # noqa: FBT001 - a row
+) -> None:
+    decision = decide_schema(schema_case(asking, THERE, rivals=[rival]))
+    message = "subject orders belongs to Schema shop/a: create a Schema with another subject, or delete one of the two"
+    assert decision.refusals == (() if mine else (Refusal(Reason.OWNED_BY_ANOTHER, message),))
+    assert decision.changes == ()
 
 
 # --- deletion
 
 
-def leaving(**fields: Any) -> Schema:
-    return applied_schema(schema(deleting=True, **({"deletion_policy": "Soft"} | fields)))
+def leaving(seen: ObservedSubject = THERE, *, users: tuple[str, ...] = (), **fields: Any) -> SchemaCase:
+    given = {"deleting": True, "deletion_policy": "Soft", **fields}
+    return schema_case(ours(**given), seen, users=users)
 
 
-SOFT = DeleteSubject(SUBJECT, hard=False)
-KEPT: Decision[SchemaChange] = Decision(hold="Paused", held=Plan(), finalizer=True)
+SOFT, HARD = DeleteSubject("orders", hard=False), DeleteSubject("orders", hard=True)
+USERS = ("EventTopic shop/orders", "Schema shop/invoice")
+IN_USE = Refusal(
+    Reason.IN_USE,
+    "subject orders is referred to by EventTopic shop/orders, Schema shop/invoice: take the reference away, or set"
+    " deletionPolicy to Retain to keep the subject",
+)
+DELETION: Plan[SchemaChange] = Plan(changes=(SOFT,))
 
 
 @pytest.mark.parametrize(
-    ("resource", "seen", "users", "expected"),
+    ("of", "expected"),
     [
-        pytest.param(leaving(finalizers=()), THERE, (), Decision(), id="nothing of ours holds it"),
-        pytest.param(leaving(paused=True), THERE, (), KEPT, id="paused"),
-        pytest.param(leaving(deletion_policy="Retain"), THERE, (), Decision(), id="Retain"),
-        pytest.param(leaving(mode="Observe"), THERE, (), Decision(), id="Observe"),
-        pytest.param(leaving(), observed_subject(), (), Decision(), id="gone already"),
-        pytest.param(schema(deleting=True, deletion_policy="Soft"), THERE, (), Decision(), id="never ours"),
-        pytest.param(leaving(), THERE, (), Decision((SOFT,)), id="Soft"),
+        pytest.param(leaving(finalizers=()), Decision(), id="no finalizer: nothing"),
+        pytest.param(leaving(paused=True), Decision(hold="Paused", held=Plan(), finalizer=True), id="paused: keep"),
         pytest.param(
-            leaving(deletion_policy="Hard"), THERE, (), Decision((DeleteSubject(SUBJECT, hard=True),)), id="Hard"
+            leaving(paused=True, deletion_policy="Retain"),
+            Decision(hold="Paused", held=Plan(), finalizer=True),
+            id="paused, Retain: keep",
         ),
+        pytest.param(leaving(deletion_policy="Retain"), Decision(), id="Retain: let go"),
+        pytest.param(leaving(deletion_policy="Retain", users=USERS), Decision(), id="Retain, used: let go"),
+        pytest.param(leaving(mode="Observe"), Decision(), id="Observe: let go"),
+        pytest.param(leaving(observed_subject()), Decision(), id="not there: let go"),
+        pytest.param(
+            schema_case(schema(deleting=True, deletion_policy="Hard"), THERE), Decision(), id="never applied: let go"
+        ),
+        pytest.param(
+            schema_case(settled_schema(schema(deleting=True, deletion_policy="Hard"), event_bus("other")), THERE),
+            Decision(),
+            id="applied on another bus: let go",
+        ),
+        pytest.param(leaving(users=USERS), Decision(refusals=(IN_USE,), finalizer=True), id="used"),
+        pytest.param(
+            leaving(users=USERS, deletion_policy="Hard"), Decision(refusals=(IN_USE,), finalizer=True), id="used, Hard"
+        ),
+        pytest.param(leaving(), Decision((SOFT,)), id="Soft: delete"),
+        pytest.param(leaving(deletion_policy="Hard"), Decision((HARD,)), id="Hard: delete"),
         pytest.param(
             leaving(mode="Plan"),
-            THERE,
-            (),
-            Decision(hold="AwaitingApproval", held=Plan(changes=(SOFT,)), finalizer=True),
-            id="Plan waits",
+            Decision(hold="AwaitingApproval", held=DELETION, finalizer=True),
+            id="Plan: a deletion waits",
         ),
+        pytest.param(leaving(mode="Plan", approve=DELETION.hash()), Decision((SOFT,)), id="Plan, approved: delete"),
+    ],
+)
+def test_deletion(of: SchemaCase, expected: Decision[SchemaChange]) -> None:
+    assert decide_schema(of) == expected
+
+
+def test_deletion_leaves_alone_what_another_has() -> None:
+    rival = settled_schema(schema("a", subject="orders", creation_timestamp="2020-01-01T00:00:00Z"))
+    resource = settled_schema(schema(deleting=True, deletion_policy="Hard"))
+    assert decide_schema(schema_case(resource, THERE, rivals=[rival])) == Decision()
+
+
+def test_many_users_are_not_all_named() -> None:
+    (refusal,) = decide_schema(leaving(users=tuple(f"Schema shop/s{n}" for n in range(9)))).refusals
+    assert "shop/s4:" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("policy", "claimed", "used", "expected"),
+    [
+        pytest.param("Retain", False, False, (), id="Retain"),
+        pytest.param("Soft", False, False, (SOFT,), id="Soft"),
+        pytest.param("Hard", False, False, (HARD,), id="Hard"),
+        pytest.param("Hard", True, False, (), id="another has it now"),
+        pytest.param("Hard", False, True, (), id="something refers to it, and no resource is left to hold"),
+    ],
+)
+def test_orphan(policy: str, expected: tuple[SchemaChange, ...], *, claimed: bool, used: bool) -> None:
+    assert plan_orphan_subject(orphan_subject(policy), claimed=claimed, used=used) == expected
+
+
+def test_text_of_the_tests() -> None:
+    assert V1.text == avro("id")
+
+
+# --- what the registry cannot judge beforehand
+
+MORE = avro("id", "more?")
+INVALID = Rejected(Reason.DEFINITION_INVALID, "unknown type")
+NOT_COMPARABLE = Rejected(Reason.NOT_COMPARABLE, "unknown draft")
+
+
+def importing(case: SchemaCase) -> SchemaCase:
+    assert case.desired is not None
+    address = Reference("shop.Address", "address", 1, definition("city", name="Address"))
+    text = replace(case.desired.definition, references=(address,))
+    return replace(case, desired=replace(case.desired, definition=text))
+
+
+@pytest.mark.parametrize(
+    ("case", "lifted"),
+    [
         pytest.param(
-            leaving(mode="Plan", approve=Plan(changes=(SOFT,)).hash()), THERE, (), Decision((SOFT,)), id="approved"
-        ),
-        pytest.param(
-            leaving(),
-            THERE,
-            ("EventTopic shop/orders", "Schema shop/cart"),
-            Decision(
-                refusals=(
-                    Refusal(
-                        Reason.IN_USE,
-                        "subject orders-value is referred to by EventTopic shop/orders, Schema shop/cart: take the"
-                        " reference away, or set deletionPolicy to Retain to keep the subject",
-                    ),
-                ),
-                finalizer=True,
+            importing(
+                schema_case(schema(definition=avro("id", "more?")), observed_subject(registered(), error=INVALID))
             ),
-            id="in use",
+            None,
+            id="imports: it judges when it registers",
+        ),
+        pytest.param(
+            schema_case(
+                schema(definition=MORE, compatibility="BACKWARD"),
+                observed_subject(registered(), error=NOT_COMPARABLE),
+            ),
+            "BACKWARD",
+            id="a dialect: we judge",
         ),
     ],
 )
-def test_deletion(
-    resource: Schema, seen: ObservedSubject, users: tuple[str, ...], expected: Decision[SchemaChange]
-) -> None:
-    assert decide_schema(schema_case(resource, seen, users=users)) == expected
+def test_what_the_registry_cannot_judge_beforehand(case: SchemaCase, lifted: str | None) -> None:
+    (register,) = (each for each in decide_schema(case).changes if isinstance(each, RegisterVersion))
+    assert register.lifted == lifted
 
 
 @pytest.mark.parametrize(
-    ("policy", "claimed", "expected"),
-    [("Retain", False, ()), ("Soft", True, ()), ("Soft", False, (SOFT,)), ("Hard", False, (replace(SOFT, hard=True),))],
+    ("resource", "error"),
+    [
+        pytest.param(schema(definition=MORE), INVALID, id="invalid, without imports"),
+        pytest.param(schema(definition=MORE), NOT_COMPARABLE, id="a level nobody asked for stays"),
+        pytest.param(schema(deleting=True), INVALID, id="being deleted"),
+    ],
 )
-def test_what_was_left_behind(policy: str, claimed: bool, expected: tuple[SchemaChange, ...]) -> None:  # noqa: FBT001
-    left = Orphan(kind="Schema", namespace="shop", name="order", uid="u", thing=SUBJECT, deletion_policy=policy)
-    assert plan_orphan_subject(left, claimed=claimed) == expected
-
-
-def test_a_deletion_describes_itself() -> None:
-    assert SOFT.describe() == "delete subject orders-value softly"
-    assert replace(SOFT, hard=True).describe() == "delete subject orders-value with all its versions"
-
-
-def test_a_definition_that_breaks_is_refused_in_every_mode() -> None:
-    seen = replace(THERE, verdicts={1: CompatibilityVerdict(compatible=False)})
-    for mode in ("Enforce", "Plan", "Observe"):
-        decision = decide_schema(schema_case(schema(definition=avro("id", "more"), mode=mode), seen))
-        assert [refusal.reason for refusal in decision.refusals] == [Reason.INCOMPATIBLE]
-    assert registered().definition.text == FIRST
+def test_otherwise_its_error_is_told(resource: Schema, error: Rejected) -> None:
+    decision = decide_schema(schema_case(resource, observed_subject(registered(), error=error)))
+    assert [refusal.reason for refusal in decision.refusals] == [error.reason]

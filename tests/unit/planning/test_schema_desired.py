@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from builders import FIRST, SUBJECT, applied_schema, event_bus, event_topic, observed_subject, registered, schema
+from builders import SUBJECT, avro, event_bus, event_topic, observed_subject, registered, schema, settled_schema
 
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import Schema
@@ -18,6 +18,7 @@ from eventplane.planning.schema_desired import (
 )
 from eventplane.planning.schema_state import Reference
 
+FIRST = avro()
 BUS = event_bus()
 ORDERS = event_topic()
 
@@ -30,13 +31,15 @@ def derived(naming: str | None, **fields: Any) -> Schema:
 @pytest.mark.parametrize(
     ("resource", "expected"),
     [
-        pytest.param(schema(), SUBJECT, id="given"),
-        pytest.param(derived(None), "order", id="the resource's name"),
+        pytest.param(schema(subject="given"), "given", id="given"),
+        pytest.param(derived(None), "orders", id="the resource's name"),
         pytest.param(derived("Topic"), "shop.orders-value", id="Topic"),
         pytest.param(derived("Topic", topic={"part": "Key"}), "shop.orders-key", id="Topic, the keys"),
         pytest.param(derived("Record"), "shop.Order", id="Record"),
         pytest.param(derived("TopicRecord"), "shop.orders-shop.Order", id="TopicRecord"),
-        pytest.param(applied_schema(derived("Record")), SUBJECT, id="as applied before"),
+        pytest.param(
+            settled_schema(derived("Record", definition=avro(name="Other"))), "shop.Other", id="as applied before"
+        ),
     ],
 )
 def test_subject_name(resource: Schema, expected: str) -> None:
@@ -71,7 +74,7 @@ def test_our_own_subjects_are_nobody_elses() -> None:
 
 def test_a_definition_stands_in_the_resource_or_in_a_config_map() -> None:
     assert definition_of(schema(), None) == FIRST
-    kept = schema(definition=None, definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}})
+    kept = schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}})
     assert definition_of(kept, {"order": FIRST}) == FIRST
     missing = Refusal(Reason.DEFINITION_NOT_FOUND, "ConfigMap shop/avro does not exist")
     assert definition_of(kept, missing) == missing
@@ -98,7 +101,7 @@ def test_what_is_asked_for_has_a_fingerprint() -> None:
 # --- references
 
 
-def importing(name: str = "order", *imports: str, **fields: Any) -> Schema:
+def importing(name: str = "orders", *imports: str, **fields: Any) -> Schema:
     references = [{"name": f"shop.{each}", "schema_ref": {"name": each}, **fields} for each in imports]
     return schema(name, references=references)
 
@@ -108,15 +111,15 @@ def known(*schemas: Schema, missing: str | None = None) -> dict[tuple[str, str],
     return found | ({("shop", missing): None} if missing else {})
 
 
-READY = applied_schema(schema("address"), 3)
+READY = settled_schema(schema("address", subject=SUBJECT), version=3)
 
 
 def test_references_are_resolved_to_subject_and_version() -> None:
     assert resolve_references(schema(), {}, "shop/main") == ()
-    assert resolve_references(importing("order", "address"), known(READY), "shop/main") == (
+    assert resolve_references(importing("orders", "address"), known(READY), "shop/main") == (
         Reference("shop.address", SUBJECT, 3),
     )
-    pinned = resolve_references(importing("order", "address", version=2), known(READY), "shop/main")
+    pinned = resolve_references(importing("orders", "address", version=2), known(READY), "shop/main")
     assert pinned == (Reference("shop.address", SUBJECT, 2),)
 
 
@@ -131,7 +134,7 @@ def test_references_are_resolved_to_subject_and_version() -> None:
 def test_an_import_that_is_not_there_yet_is_waited_for(
     schemas: dict[tuple[str, str], Schema | None], bus: str, reason: Reason, words: str
 ) -> None:
-    waiting = resolve_references(importing("order", "address"), schemas, bus)
+    waiting = resolve_references(importing("orders", "address"), schemas, bus)
     assert isinstance(waiting, Unavailable)
     assert waiting.reason is reason
     assert words in waiting.message

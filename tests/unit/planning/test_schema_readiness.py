@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 from builders import (
-    FIRST,
     SUBJECT,
-    applied_schema,
     avro,
     condition_of,
-    desired_subject,
+    definition,
     observed_subject,
     registered,
     schema,
     schema_case,
+    settled_schema,
+    wanted_subject,
 )
 
 from eventplane.api import PAUSED_ANNOTATION
@@ -27,12 +27,12 @@ from eventplane.planning.plan import Plan
 from eventplane.planning.schema_changes import AlterLevel, DeleteSubject, OpenMajor, RecordMajors, RegisterVersion
 from eventplane.planning.schema_decisions import SchemaCase, decide_schema
 from eventplane.planning.schema_readiness import SchemaOutcome, schema_occurrences, schema_status
-from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject
+from eventplane.planning.schema_state import ObservedSubject
 
-NO = CompatibilityVerdict(compatible=False)
+NO = False
 THERE = observed_subject(registered())
-BREAKING = avro("id", "currency")
-READY = "version 1 of subject orders-value is registered with id 11"
+BREAKING = definition("id", "currency")
+READY = "version 1 of subject orders is registered with id 101"
 
 
 def outcomes_of(case: SchemaCase, error: BackendError | None = None) -> list[SchemaOutcome]:
@@ -41,7 +41,7 @@ def outcomes_of(case: SchemaCase, error: BackendError | None = None) -> list[Sch
     changes = decide_schema(case).changes
     for change in changes:
         failed = error if change is changes[-1] else None
-        after = observed_subject(*case.observed.versions, registered(len(case.observed.versions) + 1, FIRST))
+        after = observed_subject(*case.observed.versions, registered(len(case.observed.versions) + 1))
         state = after if isinstance(change, RegisterVersion | OpenMajor) and failed is None else None
         made.append(Outcome(change, failed, state))
     return made
@@ -61,15 +61,15 @@ def message(found: SchemaStatus) -> str:
 
 def broken(resource: Schema | None = None) -> SchemaCase:
     """A version of ours stands, and a definition is asked for that breaks its readers."""
-    was = applied_schema(schema())
-    resource = resource or was.model_copy(update={"spec": schema(definition=BREAKING).spec})
-    return schema_case(resource, replace(THERE, verdicts={1: NO}))
+    was = settled_schema(schema())
+    resource = resource or was.model_copy(update={"spec": schema(definition=BREAKING.text).spec})
+    return schema_case(resource, observed_subject(registered(), verdicts={1: NO}))
 
 
 AWAY = Unavailable("no answer", Reason.REGISTRY_UNAVAILABLE)
 INCOMPATIBLE = Rejected(Reason.INCOMPATIBLE, "the registry refused it")
 FORBIDDEN = Rejected(Reason.AUTHORIZATION_FAILED, "no right")
-NEW_FIELD = applied_schema(schema()).model_copy(
+NEW_FIELD = settled_schema(schema()).model_copy(
     update={"spec": schema(definition=avro("id", "a?"), compatibility="NONE").spec}
 )
 
@@ -100,7 +100,7 @@ NEW_FIELD = applied_schema(schema()).model_copy(
             id="the registry refuses it after all, ours stands",
         ),
         pytest.param(
-            broken(schema(definition=BREAKING)),
+            broken(schema(definition=BREAKING.text)),
             None,
             [("Ready", "False", "Incompatible"), ("Stalled", "True", "Incompatible")],
             id="refused, and nothing is ours",
@@ -113,28 +113,30 @@ NEW_FIELD = applied_schema(schema()).model_copy(
         ),
         pytest.param(schema_case(schema(mode="Plan")), None, [("Ready", "False", "AwaitingApproval")], id="held"),
         pytest.param(
-            schema_case(applied_schema(schema(paused=True)), THERE), None, [("Ready", "True", "Paused")], id="paused"
+            schema_case(settled_schema(schema(paused=True)), THERE), None, [("Ready", "True", "Paused")], id="paused"
         ),
         pytest.param(
-            schema_case(applied_schema(schema(drift_policy="Warn"))),
+            schema_case(settled_schema(schema(drift_policy="Warn"))),
             None,
             [("Ready", "False", "Drifted"), ("Drifted", "True", "Drifted")],
             id="deleted behind our back, and left so",
         ),
         pytest.param(
-            schema_case(applied_schema(schema()), observed_subject(registered(), registered(2, avro("id", "a?")))),
+            schema_case(
+                settled_schema(schema()), observed_subject(registered(), registered(2, definition("id", "a?")))
+            ),
             None,
             [("Ready", "True", "Ready"), ("Drifted", "True", "Drifted")],
             id="a version of somebody else",
         ),
         pytest.param(
-            schema_case(applied_schema(schema(deleting=True, deletion_policy="Soft")), THERE),
+            schema_case(settled_schema(schema(deleting=True, deletion_policy="Soft")), THERE),
             None,
             [("Ready", "False", "Deleting"), ("Reconciling", "True", "Deleting")],
             id="being deleted",
         ),
         pytest.param(
-            schema_case(applied_schema(schema(deleting=True, deletion_policy="Soft", paused=True)), THERE),
+            schema_case(settled_schema(schema(deleting=True, deletion_policy="Soft", paused=True)), THERE),
             None,
             [("Ready", "False", "Paused")],
             id="being deleted while paused",
@@ -147,46 +149,44 @@ def test_verdict(case: SchemaCase, error: BackendError | None, expected: list[tu
 
 def test_messages_say_what_is_the_case() -> None:
     assert message(status(schema_case())) == READY
-    assert message(status(schema_case(applied_schema(schema(paused=True)), THERE))) == (
+    assert message(status(schema_case(settled_schema(schema(paused=True)), THERE))) == (
         f"{READY}; nothing is written while paused"
     )
     refused = status(broken())
     assert message(refused) == f"{READY}; the new definition is refused"
     assert "currency" in refused.conditions[1].message
-    gone = status(schema_case(applied_schema(schema(drift_policy="Warn"))))
-    assert message(gone) == "subject orders-value was deleted and driftPolicy Warn leaves it so"
-    leaving = applied_schema(schema(deleting=True, deletion_policy="Soft"))
-    assert message(status(schema_case(leaving, THERE))) == (
-        "subject orders-value is being dealt with as deletionPolicy says"
-    )
+    gone = status(schema_case(settled_schema(schema(drift_policy="Warn"))))
+    assert message(gone) == "subject orders was deleted and driftPolicy Warn leaves it so"
+    leaving = settled_schema(schema(deleting=True, deletion_policy="Soft"))
+    assert message(status(schema_case(leaving, THERE))) == ("subject orders is being dealt with as deletionPolicy says")
     paused = leaving.model_copy(update={"metadata": schema(deleting=True, paused=True).metadata})
     assert message(status(schema_case(paused, THERE))) == (
-        f"subject orders-value is left alone while paused: remove the annotation {PAUSED_ANNOTATION} to delete on"
+        f"subject orders is left alone while paused: remove the annotation {PAUSED_ANNOTATION} to delete on"
     )
 
 
 def test_a_status_says_what_is_registered() -> None:
-    content = desired_subject(schema()).content
+    content = wanted_subject(schema()).content
     case = schema_case(schema(compatibility="FULL"), users=("EventTopic shop/orders",))
     assert status(case).model_copy(update={"conditions": ()}) == SchemaStatus(
         observed_generation=1,
         bus="shop/main",
         subject=SUBJECT,
-        id=11,
+        id=101,
         version=1,
         major=1,
         fingerprint=content,
         compatibility="FULL",
-        versions=(SubjectVersion(version=1, id=11, major=1, fingerprint=content),),
+        versions=(SubjectVersion(version=1, id=101, major=1, fingerprint=content),),
         used_by=("EventTopic shop/orders",),
-        applied=desired_subject(schema(compatibility="FULL")).fingerprint(),
+        applied=wanted_subject(schema(compatibility="FULL")).fingerprint(),
     )
 
 
 def test_what_is_refused_keeps_the_version_that_works() -> None:
-    was = applied_schema(schema())
+    was = settled_schema(schema())
     found = status(broken())
-    assert (found.version, found.id, found.applied) == (1, 11, was.status.applied)
+    assert (found.version, found.id, found.applied) == (1, 101, was.status.applied)
     assert [each.path for each in found.violations] == ["currency"]
     assert status(schema_case()).violations == ()
 
@@ -208,7 +208,7 @@ MAJORS = Majors((MajorStep(1, last_version=1, up="event.data", down="event.data"
 
 def test_each_version_shows_its_major() -> None:
     seen = observed_subject(registered(1, BREAKING), registered(2), majors=MAJORS, level="BACKWARD")
-    found = status(schema_case(applied_schema(schema(), 2), seen))
+    found = status(schema_case(settled_schema(schema(), version=2), seen))
     assert (found.major, [each.major for each in found.versions]) == (2, [1, 2])
 
 
@@ -222,7 +222,7 @@ def opening() -> SchemaCase:
     }
     evolution = {"on_incompatible": "NewMajor", "migrations": [step]}
     resource = schema(evolution=evolution, compatibility="BACKWARD")
-    seen = observed_subject(registered(1, avro("currency")), level="BACKWARD", verdicts={1: NO})
+    seen = observed_subject(registered(1, definition("currency")), level="BACKWARD", verdicts={1: NO})
     return schema_case(resource, seen)
 
 
@@ -236,9 +236,10 @@ def test_one_that_could_not_be_opened_is_told() -> None:
 
 
 def test_a_level_that_was_put_back_shows_at_once() -> None:
-    resource = applied_schema(schema(compatibility="FULL"))
+    resource = settled_schema(schema(compatibility="FULL"))
     assert status(schema_case(resource, THERE)).compatibility == "FULL"
-    leaving = applied_schema(schema(deleting=True, compatibility="FULL"), compatibility="FULL")
+    known = settled_schema(schema(deleting=True))
+    leaving = known.model_copy(update={"status": known.status.model_copy(update={"compatibility": "FULL"})})
     assert status(schema_case(leaving, THERE)).compatibility == "FULL"
 
 
@@ -262,12 +263,12 @@ def test_a_new_subject_posts_no_event() -> None:
     ("case", "reason"),
     [
         pytest.param(schema_case(NEW_FIELD, replace(THERE, level="NONE")), "RegisterVersion", id="a version"),
-        pytest.param(schema_case(applied_schema(schema())), "DriftRepaired", id="made again"),
+        pytest.param(schema_case(settled_schema(schema())), "DriftRepaired", id="made again"),
         pytest.param(
-            schema_case(applied_schema(schema(compatibility="FULL")), THERE), "DriftRepaired", id="the level put back"
+            schema_case(settled_schema(schema(compatibility="FULL")), THERE), "DriftRepaired", id="the level put back"
         ),
         pytest.param(
-            schema_case(applied_schema(schema(deleting=True, deletion_policy="Hard")), THERE),
+            schema_case(settled_schema(schema(deleting=True, deletion_policy="Hard")), THERE),
             "DeleteSubject",
             id="deleted",
         ),
@@ -288,11 +289,11 @@ def test_a_refusal_is_told_once() -> None:
 
 
 def test_changes_that_leave_no_state_leave_the_rest_as_it_was() -> None:
-    case = schema_case(applied_schema(schema(deleting=True, deletion_policy="Hard")), THERE)
+    case = schema_case(settled_schema(schema(deleting=True, deletion_policy="Hard")), THERE)
     deleted: list[SchemaOutcome] = [Outcome(DeleteSubject(SUBJECT, hard=True))]
     assert schema_status(case, decide_schema(case), deleted).versions != ()
     recorded: list[Any] = [Outcome(RecordMajors(SUBJECT, MAJORS)), Outcome(AlterLevel(SUBJECT, None, "FULL"))]
     seen: ObservedSubject = observed_subject(registered(1, BREAKING), registered(2))
-    case = schema_case(applied_schema(schema(), 2), seen)
+    case = schema_case(settled_schema(schema(), version=2), seen)
     found = schema_status(case, decide_schema(case), recorded)
     assert (found.major, found.compatibility) == (2, "FULL")

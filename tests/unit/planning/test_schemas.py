@@ -1,282 +1,388 @@
-"""The rows of `plan_subject`, `_standing` and `_breaking`, and the words in which it refuses."""
+"""What must change about one subject: the rows of the tables of `plan_subject`, `_standing` and `_breaking`."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import FIRST, SUBJECT, avro, desired_subject, observed_subject, registered, schema
+from builders import definition, migration, observed_subject, registered, schema, wanted_subject
 
 from eventplane.api.conditions import Reason
-from eventplane.api.schema import Schema
+from eventplane.api.metadata import Adoption
+from eventplane.api.schema import CompatibilityLevel, Migration
 from eventplane.events.majors import Majors, MajorStep
-from eventplane.planning.plan import Difference, Refusal
+from eventplane.planning import schemas
+from eventplane.planning.plan import Difference, Refusal, fingerprint
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
-from eventplane.planning.schema_state import CompatibilityVerdict, Definition, ObservedSubject
-from eventplane.planning.schemas import (
-    Judge,
-    SubjectPlan,
-    SubjectRequest,
-    candidate_query,
-    current_version,
-    opened,
-    plan_subject,
-)
+from eventplane.planning.schema_desired import DesiredSubject
+from eventplane.planning.schema_state import Definition, ObservedSubject, SubjectQuery
+from eventplane.planning.schemas import Judge, SubjectPlan, SubjectRequest, candidate_query, opened, plan_subject
 
-COMPATIBLE, BREAKING = avro("id", "note?"), avro("id", "currency")
-YES, NO = CompatibilityVerdict(compatible=True), CompatibilityVerdict(compatible=False)
-UP = '{"id": event.data.id, "currency": "EUR"}'
-DOWN = '{"id": event.data.id}'
-SAMPLE = {"data": {"id": "1"}, "expected": {"id": "1", "currency": "EUR"}}
-STEP: dict[str, Any] = {"from_": 1, "to": 2, "up": UP, "down": DOWN, "samples": [SAMPLE]}
-THERE = observed_subject(registered())
+V1, V2, BROKEN = definition(), definition("id", "note?"), definition("id:int")
+ONE, TWO = registered(1, V1), registered(2, V2)
+STEP = MajorStep(1, 1, "event", "event")
+ANY: tuple[Adoption, ...] = ("IfUnowned", "Never")
+IF: tuple[Adoption, ...] = ("IfUnowned",)
+NEVER: tuple[Adoption, ...] = ("Never",)
 
 
-def evolving(definition: str = BREAKING, *steps: dict[str, Any], **spec: Any) -> Schema:
-    evolution = {"on_incompatible": "NewMajor", "migrations": list(steps)}
-    return schema(definition=definition, evolution=evolution, **({"compatibility": "BACKWARD"} | spec))
+@pytest.fixture(autouse=True)
+def migrations_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let samples hold unless a test says otherwise: what they are tried by has tests of its own."""
+    monkeypatch.setattr(schemas, "problems_of", lambda *_: ())
 
 
-def plan(resource: Schema, seen: ObservedSubject, judge: Judge = "Registry", *, before: bool = False) -> SubjectPlan:
-    request = SubjectRequest(desired_subject(resource), resource.spec.adoption, before, judge)
-    return plan_subject(request, seen)
+def desired(of: Definition = V1, **fields: Any) -> DesiredSubject:
+    return wanted_subject(schema(definition=of.text, **fields))
 
 
-def changes(resource: Schema, seen: ObservedSubject, judge: Judge = "Registry") -> tuple[SchemaChange, ...]:
-    made = plan(resource, seen, judge).plan
-    assert (made.refusals, made.needs_usage) == ((), False)
-    return made.changes
+def register(of: Definition) -> RegisterVersion:
+    return RegisterVersion("orders", of, desired(of).content)
 
 
-def refusal(made: SubjectPlan) -> Refusal:
-    (only,) = made.plan.refusals
-    assert made.plan.changes == ()
-    return only
+def planned(asked: DesiredSubject, seen: ObservedSubject, **request: Any) -> SubjectPlan:
+    return plan_subject(SubjectRequest(asked, **request), seen)
 
 
-def register(text: str, **fields: Any) -> RegisterVersion:
-    desired = desired_subject(schema(definition=text))
-    return RegisterVersion(SUBJECT, desired.definition, desired.content, **fields)
+def reasons(of: SubjectPlan) -> list[Reason]:
+    return [refusal.reason for refusal in of.plan.refusals]
 
 
-# --- plan_subject
+def on_record(*steps: MajorStep) -> str:
+    return fingerprint(Majors(steps).to_text())
 
 
-def test_what_is_no_schema_is_refused() -> None:
-    made = refusal(plan(schema(definition='{"type": "nothing"}'), observed_subject()))
-    assert made.reason is Reason.DEFINITION_INVALID
-
-
-def test_a_subject_that_exists_is_refused_where_adoption_is_never() -> None:
-    resource = schema(adoption="Never")
-    assert refusal(plan(resource, THERE)) == Refusal(
-        Reason.SUBJECT_EXISTS,
-        "subject orders-value exists already and adoption is Never: set adoption to IfUnowned to take it over, or"
-        " create a Schema with another subject",
-    )
-    assert plan(resource, THERE, before=True).plan.changes == ()
-    assert changes(resource, observed_subject()) == (register(FIRST),)
+BACKWARD = AlterLevel("orders", None, "BACKWARD")
 
 
 @pytest.mark.parametrize(
-    ("resource", "seen", "expected"),
+    ("asked", "seen", "before", "adoptions", "expected"),
     [
-        pytest.param(schema(), observed_subject(), (register(FIRST),), id="absent: register"),
         pytest.param(
-            schema(compatibility="FULL"),
+            desired(replace(V1, text="{")), observed_subject(), False, ANY, Reason.DEFINITION_INVALID, id="no schema"
+        ),
+        pytest.param(
+            desired(replace(V1, text="{")),
+            observed_subject(ONE),
+            True,
+            ANY,
+            Reason.DEFINITION_INVALID,
+            id="... of ours",
+        ),
+        pytest.param(desired(), observed_subject(ONE), False, NEVER, Reason.SUBJECT_EXISTS, id="exists, not adopted"),
+        pytest.param(desired(), observed_subject(ONE), True, ANY, (), id="exists, ours before"),
+        pytest.param(desired(), observed_subject(), False, ANY, (register(V1),), id="absent"),
+        pytest.param(desired(), observed_subject(), True, ANY, (register(V1),), id="absent, was ours"),
+        pytest.param(
+            desired(compatibility="BACKWARD"),
             observed_subject(),
-            (AlterLevel(SUBJECT, None, "FULL"), register(FIRST)),
+            False,
+            ANY,
+            (BACKWARD, register(V1)),
             id="absent: the level first",
         ),
-        pytest.param(schema(), THERE, (), id="registered already"),
+        pytest.param(desired(), observed_subject(ONE), False, IF, (), id="one of its versions: adopted"),
+        pytest.param(desired(), observed_subject(ONE, TWO), False, IF, (), id="an older one of its versions"),
         pytest.param(
-            schema(definition=FIRST.replace(",", ", \n")), THERE, (), id="formatting is no part of a definition"
+            desired(compatibility="BACKWARD"), observed_subject(ONE), False, IF, (BACKWARD,), id="the level is set"
         ),
         pytest.param(
-            schema(compatibility="FULL"),
-            observed_subject(registered(), level="BACKWARD"),
-            (AlterLevel(SUBJECT, "BACKWARD", "FULL"),),
-            id="registered, another level",
-        ),
-        pytest.param(schema(), observed_subject(registered(), level="NONE"), (), id="a level nobody asks for stays"),
-        pytest.param(
-            schema(definition=COMPATIBLE),
-            observed_subject(registered(), verdicts={1: YES}),
-            (register(COMPATIBLE),),
-            id="new, and the registry agrees",
+            desired(V2, compatibility="FULL"),
+            observed_subject(ONE),
+            True,
+            ANY,
+            (AlterLevel("orders", None, "FULL"), register(V2)),
+            id="new, and the level asked for is not the one that the registry judges by",
         ),
         pytest.param(
-            schema(definition=BREAKING, compatibility="NONE"),
-            observed_subject(registered(), level="NONE"),
-            (register(BREAKING),),
-            id="NONE protects nobody",
+            desired(V2), observed_subject(ONE, verdicts={1: True}), True, ANY, (register(V2),), id="new, may come"
         ),
         pytest.param(
-            schema(definition=COMPATIBLE, compatibility="FULL"),
-            observed_subject(registered(), level="BACKWARD"),
-            (AlterLevel(SUBJECT, "BACKWARD", "FULL"), register(COMPATIBLE)),
-            id="the registry would judge by another level: our words, then its own",
+            desired(BROKEN), observed_subject(ONE, level="NONE"), True, ANY, (register(BROKEN),), id="new, NONE"
+        ),
+        pytest.param(
+            desired(BROKEN), observed_subject(ONE, verdicts={1: False}), True, ANY, Reason.INCOMPATIBLE, id="breaks"
         ),
     ],
 )
-def test_plan_subject(resource: Schema, seen: ObservedSubject, expected: tuple[SchemaChange, ...]) -> None:
-    assert changes(resource, seen) == expected
+def test_subject(
+    asked: DesiredSubject,
+    seen: ObservedSubject,
+    before: bool,  # noqa: FBT001 - a row
+    adoptions: tuple[Adoption, ...],
+    expected: tuple[SchemaChange, ...] | Reason,
+) -> None:
+    for adoption in adoptions:
+        made = planned(asked, seen, adoption=adoption, applied_before=before)
+        if isinstance(expected, Reason):
+            assert reasons(made) == [expected]
+            assert made.plan.changes == ()
+        else:
+            assert (made.plan.changes, made.plan.refusals) == (expected, ())
 
 
-def test_the_registry_is_asked_about_each_version_that_the_level_protects() -> None:
-    two = observed_subject(registered(), registered(2, COMPATIBLE), level="BACKWARD_TRANSITIVE")
-    resource = schema(definition=avro("id", "note?", "more?"), compatibility="BACKWARD_TRANSITIVE")
-    assert plan(resource, two).plan.needs_usage
-    query = candidate_query(desired_subject(resource), two)
-    assert (query.subject, query.candidate, query.against) == (SUBJECT, desired_subject(resource).definition, (1, 2))
-    assert candidate_query(desired_subject(schema()), two).against == (1, 2)
+@pytest.mark.parametrize(
+    ("level", "seen", "asks"),
+    [
+        pytest.param(None, observed_subject(ONE, TWO), (2,), id="BACKWARD: the latest"),
+        pytest.param("BACKWARD_TRANSITIVE", observed_subject(ONE, TWO), (1, 2), id="transitive: all"),
+        pytest.param("NONE", observed_subject(ONE, TWO), (), id="NONE: none"),
+        pytest.param(None, observed_subject(ONE, TWO, level="FULL_TRANSITIVE"), (1, 2), id="the subject's own"),
+        pytest.param(None, observed_subject(ONE, TWO, default_level="NONE"), (), id="the registry's"),
+        pytest.param(
+            "FULL_TRANSITIVE", observed_subject(ONE, TWO, majors=Majors((STEP,))), (2,), id="within the latest major"
+        ),
+        pytest.param(None, observed_subject(), (), id="absent"),
+    ],
+)
+def test_candidate_is_judged_beside_what_its_level_protects(
+    level: CompatibilityLevel | None, seen: ObservedSubject, asks: tuple[int, ...]
+) -> None:
+    asked = desired(BROKEN, compatibility=level)
+    assert candidate_query(asked, seen) == SubjectQuery("orders", BROKEN, asks)
 
 
-def test_a_difference_says_what_is_there() -> None:
-    content = desired_subject(schema()).content
-    assert plan(schema(), observed_subject()).plan.differences == (Difference("definition", content, "absent"),)
-    new = desired_subject(schema(definition=COMPATIBLE)).content
-    seen = observed_subject(registered(), verdicts={1: YES})
-    assert plan(schema(definition=COMPATIBLE), seen).plan.differences == (Difference("definition", new, content),)
+def test_registry_is_asked_before_anything_new_is_registered() -> None:
+    asked, seen = desired(V2), observed_subject(ONE)
+    assert planned(asked, seen).plan.needs_usage
+    assert not planned(asked, replace(seen, verdicts=observed_subject(verdicts={1: True}).verdicts)).plan.needs_usage
 
 
-@pytest.mark.parametrize(("judge", "lifted"), [("Registration", None), ("Ourselves", "FULL")])
-def test_where_the_registry_cannot_judge_beforehand_we_do(judge: Judge, lifted: str | None) -> None:
-    seen = observed_subject(registered(), level="FULL")
-    assert changes(schema(definition=COMPATIBLE, compatibility="FULL"), seen, judge) == (
-        register(COMPATIBLE, lifted=lifted),
+def test_every_protected_version_needs_a_verdict() -> None:
+    asked = desired(definition("id", "x?"), compatibility="BACKWARD_TRANSITIVE")
+    seen = observed_subject(ONE, TWO, level="BACKWARD_TRANSITIVE", verdicts={2: True})
+    assert planned(asked, seen).plan.needs_usage
+
+
+def test_a_level_that_is_yet_to_be_set_is_not_judged_by_the_registry() -> None:
+    """Its verdict is by the level that it has; what every registry refuses is refused all the same."""
+    asked = desired(BROKEN, compatibility="FULL")
+    made = planned(asked, observed_subject(ONE, level="NONE", verdicts={1: True}))
+    assert reasons(made) == [Reason.INCOMPATIBLE]
+    assert made.violations
+
+
+# --- what is registered already
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "changes", "differences"),
+    [
+        pytest.param(desired(), observed_subject(ONE), (), (), id="all as asked"),
+        pytest.param(
+            desired(compatibility="FULL"),
+            observed_subject(ONE, level="NONE"),
+            (AlterLevel("orders", "NONE", "FULL"),),
+            (Difference("compatibility", "FULL", "NONE"),),
+            id="its level is another",
+        ),
+        pytest.param(
+            desired(compatibility="BACKWARD"),
+            observed_subject(ONE),
+            (BACKWARD,),
+            (Difference("compatibility", "BACKWARD", "the default"),),
+            id="it has no level of its own, though the default is as asked",
+        ),
+        pytest.param(desired(), observed_subject(ONE, level="NONE"), (), (), id="its level is left to the registry"),
+        pytest.param(
+            desired(),
+            observed_subject(ONE, registered(2, V2, author="ann")),
+            (),
+            (Difference("latest version", "1", "2, registered by ann"),),
+            id="its latest version is another's",
+        ),
+        pytest.param(
+            desired(),
+            observed_subject(ONE, TWO),
+            (),
+            (Difference("latest version", "1", "2"),),
+            id="... of nobody knows whom",
+        ),
+        pytest.param(
+            desired(V2, evolution={"migrations": [migration(up="{}")]}),
+            observed_subject(ONE, TWO, level="BACKWARD", majors=Majors((STEP,))),
+            (RecordMajors("orders", Majors((replace(STEP, up="{}"),))),),
+            (Difference("migrations", on_record(replace(STEP, up="{}")), on_record(STEP)),),
+            id="the migrations on record are others",
+        ),
+        pytest.param(
+            desired(V2),
+            observed_subject(ONE, TWO, level="BACKWARD", majors=Majors((STEP,))),
+            (),
+            (),
+            id="a migration on record of which the resource says nothing stays",
+        ),
+        pytest.param(
+            desired(V2),
+            observed_subject(ONE, TWO, majors=Majors((STEP,))),
+            (BACKWARD,),
+            (Difference("compatibility", "BACKWARD", "the default"),),
+            id="with several majors the level is the subject's own",
+        ),
+        pytest.param(
+            desired(V2, compatibility="FULL_TRANSITIVE"),
+            observed_subject(ONE, TWO, level="FULL_TRANSITIVE", majors=Majors((STEP,))),
+            (AlterLevel("orders", "FULL_TRANSITIVE", "FULL"),),
+            (Difference("compatibility", "FULL", "FULL_TRANSITIVE"),),
+            id="... and does not reach back into the older ones",
+        ),
+        pytest.param(
+            desired(),
+            observed_subject(ONE, majors=Majors((STEP,))),
+            (RecordMajors("orders", Majors()),),
+            (),
+            id="a step on record that was never opened goes",
+        ),
+    ],
+)
+def test_standing(
+    asked: DesiredSubject,
+    seen: ObservedSubject,
+    changes: tuple[SchemaChange, ...],
+    differences: tuple[Difference, ...],
+) -> None:
+    plan = planned(asked, seen, applied_before=True).plan
+    assert (plan.changes, plan.refusals, plan.differences) == (changes, (), differences)
+
+
+def test_migration_on_record_is_kept_when_its_successor_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[Definition, Definition]] = []
+
+    def problems(of: Migration, older: Definition, newer: Definition) -> tuple[str, ...]:
+        tried.append((older, newer))
+        return (f"sample 1 of migration {of.from_}",)
+
+    monkeypatch.setattr(schemas, "problems_of", problems)
+    asked = desired(V2, compatibility="FULL", evolution={"migrations": [migration(up="{}")]})
+    plan = planned(asked, observed_subject(ONE, TWO, majors=Majors((STEP,)))).plan
+    assert plan.changes == (AlterLevel("orders", None, "FULL"),), "the level is set all the same"
+    assert plan.refusals == (
+        Refusal(Reason.MIGRATION_FAILED, "sample 1 of migration 1: correct the migration, or its samples"),
     )
-    assert refusal(plan(schema(definition=BREAKING, compatibility="FULL"), seen, judge)).reason is Reason.INCOMPATIBLE
-
-
-# --- what is registered
-
-
-def test_a_version_that_somebody_registered_later_is_shown_and_left() -> None:
-    later = registered(2, COMPATIBLE, author="somebody")
-    made = plan(schema(), observed_subject(registered(), later), before=True).plan
-    assert made.changes == ()
-    assert made.differences == (Difference("latest version", "1", "2, registered by somebody"),)
-    unsigned = plan(schema(), observed_subject(registered(), registered(2, COMPATIBLE)), before=True).plan
-    assert unsigned.differences == (Difference("latest version", "1", "2"),)
-
-
-def test_the_latest_of_equal_versions_counts() -> None:
-    twice = observed_subject(registered(), registered(2, COMPATIBLE), registered(3))
-    found = current_version(desired_subject(schema()), twice)
-    assert found is not None
-    assert found.version == 3
-
-
-def test_a_level_that_differs_is_a_difference() -> None:
-    made = plan(schema(compatibility="FULL"), observed_subject(registered())).plan
-    assert made.differences == (Difference("compatibility", "FULL", "the default"),)
+    assert tried == [(V1, V2)], "from the last version before it to the last after it"
 
 
 # --- what breaks somebody
 
+NEW_MAJOR = {"on_incompatible": "NewMajor", "migrations": [migration()]}
 
-def test_a_breaking_change_is_refused_in_words() -> None:
-    made = plan(schema(definition=BREAKING), observed_subject(registered(), verdicts={1: NO}))
-    (violation,) = made.violations
-    assert refusal(made) == Refusal(
+
+def opening(of: Definition = BROKEN, *, major: int = 2, level: CompatibilityLevel = "BACKWARD") -> OpenMajor:
+    return OpenMajor("orders", of, desired(of).content, major, level)
+
+
+def breaking(fields: dict[str, Any], seen: ObservedSubject | None = None, **more: Any) -> SubjectPlan:
+    seen = seen or observed_subject(ONE, verdicts={1: False})
+    return planned(desired(BROKEN, evolution=fields, **more), seen, applied_before=True)
+
+
+def test_breaking_is_refused_with_who_breaks_on_what() -> None:
+    made = breaking({"migrations": [migration()]})
+    (refusal,) = made.plan.refusals
+    said = "; ".join(each.message for each in made.violations)
+    assert said
+    assert refusal == Refusal(
         Reason.INCOMPATIBLE,
-        f"the definition is not BACKWARD compatible with subject orders-value: {violation.message}. What is registered"
-        " stays. To break on purpose, set evolution.onIncompatible to NewMajor and add a migration",
+        f"the definition is not BACKWARD compatible with subject orders: {said}. What is registered stays. To break on"
+        " purpose, set evolution.onIncompatible to NewMajor and add a migration",
     )
-    assert (violation.version, violation.path, violation.rule) == (1, "currency", "FieldAddedWithoutDefault")
+    assert [each.version for each in made.violations] == [1]
+    assert made.plan.differences == (), "nothing would be done, so nothing is held"
 
 
-def test_a_long_list_is_cut_in_the_message_and_whole_in_the_status() -> None:
-    made = plan(schema(definition=avro("id", *"abcde")), observed_subject(registered(), verdicts={1: NO}))
-    assert len(made.violations) == 5
-    assert "; and 2 more in status.violations. What is registered" in refusal(made).message
-
-
-def test_a_new_major_version_needs_a_migration() -> None:
-    made = plan(evolving(), observed_subject(registered(), level="BACKWARD", verdicts={1: NO}))
-    (violation,) = made.violations
-    assert refusal(made) == Refusal(
-        Reason.MIGRATION_MISSING,
-        f"the definition opens major version 2 of subject orders-value ({violation.message}), and evolution.migrations"
-        " has none from 1 to 2: add one, with samples",
-    )
-
-
-def test_a_migration_that_does_not_hold_is_refused() -> None:
-    wrong = STEP | {"up": '{"id": event.data.id}'}
-    made = refusal(plan(evolving(BREAKING, wrong), observed_subject(registered(), level="BACKWARD", verdicts={1: NO})))
-    assert made.reason is Reason.MIGRATION_FAILED
-    assert made.message.startswith("sample 1 of migration 1 to 2, up: the result is")
-    assert made.message.endswith(": correct the migration, or its samples")
-
-
-MAJORS = Majors((MajorStep(1, last_version=1, up=UP, down=DOWN),))
-
-
-def test_a_migration_that_holds_is_recorded_before_the_major_version_is_opened() -> None:
-    resource = evolving(BREAKING, STEP, compatibility="BACKWARD_TRANSITIVE")
-    desired = desired_subject(resource)
-    seen = observed_subject(registered(), level="BACKWARD_TRANSITIVE", verdicts={1: NO})
-    assert changes(resource, seen) == (
-        RecordMajors(SUBJECT, MAJORS),
-        OpenMajor(SUBJECT, desired.definition, desired.content, 2, "BACKWARD"),
-    )
-    recorded = observed_subject(registered(), level="BACKWARD_TRANSITIVE", majors=MAJORS, verdicts={1: NO})
-    assert changes(resource, recorded) == (OpenMajor(SUBJECT, desired.definition, desired.content, 2, "BACKWARD"),)
-
-
-# --- several major versions
-
-TWO = observed_subject(registered(), registered(2, BREAKING), level="BACKWARD", majors=MAJORS)
-
-
-def test_a_step_whose_version_never_came_counts_for_nothing_and_is_taken_back() -> None:
-    cut_short = observed_subject(registered(), majors=MAJORS, verdicts={1: YES})
-    assert opened(cut_short) == Majors()
-    assert changes(schema(definition=COMPATIBLE), cut_short) == (RecordMajors(SUBJECT, Majors()), register(COMPATIBLE))
-    assert changes(schema(), cut_short) == (RecordMajors(SUBJECT, Majors()),)
-    assert opened(observed_subject(majors=MAJORS)) == Majors()
-
-
-def test_only_the_latest_major_version_is_protected() -> None:
-    resource = evolving(avro("id", "currency", "note?"), STEP, compatibility="BACKWARD_TRANSITIVE")
-    assert candidate_query(desired_subject(resource), TWO).against == (2,)
-    judged = observed_subject(*TWO.versions, level="BACKWARD", majors=MAJORS, verdicts={2: YES})
-    assert changes(resource, judged) == (register(avro("id", "currency", "note?")),)
-
-
-def test_the_plain_level_is_what_the_registry_is_told() -> None:
-    transitive = observed_subject(*TWO.versions, level="BACKWARD_TRANSITIVE", majors=MAJORS)
-    resource = evolving(BREAKING, STEP, compatibility="BACKWARD_TRANSITIVE")
-    assert changes(resource, transitive) == (AlterLevel(SUBJECT, "BACKWARD_TRANSITIVE", "BACKWARD"),)
-    unset = observed_subject(*TWO.versions, majors=MAJORS)
-    assert changes(schema(definition=BREAKING), unset) == (AlterLevel(SUBJECT, None, "BACKWARD"),)
-
-
-def test_expressions_may_be_corrected_if_the_samples_hold() -> None:
-    better = STEP | {"up": '{"id": event.data.id, "currency": "USD"}', "samples": [{"data": {"id": "1"}}]}
-    (change,) = changes(evolving(BREAKING, better), TWO)
-    assert change == RecordMajors(SUBJECT, Majors((MajorStep(1, 1, better["up"], DOWN),)))
-    worse = STEP | {"up": "event.data.nothing"}
-    assert refusal(plan(evolving(BREAKING, worse), TWO)).reason is Reason.MIGRATION_FAILED
-    assert changes(evolving(BREAKING), TWO) == (), "a step that is not mentioned stays as it is on record"
-
-
-def test_what_nobody_can_meet_any_more_needs_no_sample() -> None:
-    gone = observed_subject(registered(2, BREAKING), level="BACKWARD", majors=MAJORS)
-    other = STEP | {"down": '{"id": "0"}'}
-    (change,) = changes(evolving(BREAKING, other), gone)
-    assert isinstance(change, RecordMajors)
-
-
-def test_changes_describe_themselves() -> None:
-    definition = Definition("AVRO", FIRST)
-    described: dict[SchemaChange, str] = {
-        AlterLevel(SUBJECT, None, "FULL"): "set compatibility of subject orders-value from the default to FULL",
-        RegisterVersion(SUBJECT, definition, "f"): "register a version of subject orders-value (AVRO f)",
-        OpenMajor(SUBJECT, definition, "f", 2, "FULL"): (
-            "open major version 2 of subject orders-value (AVRO f), compatibility FULL"
+def test_new_major_without_a_migration_is_refused() -> None:
+    made = breaking({"on_incompatible": "NewMajor", "migrations": [migration(2)]})
+    said = "; ".join(each.message for each in made.violations)
+    assert made.plan.refusals == (
+        Refusal(
+            Reason.MIGRATION_MISSING,
+            f"the definition opens major version 2 of subject orders ({said}), and evolution.migrations has none from 1"
+            " to 2: add one, with samples",
         ),
-        RecordMajors(SUBJECT, MAJORS): "record the major versions of subject orders-value (migrations 1 to 2)",
-        RecordMajors(SUBJECT, Majors()): "record the major versions of subject orders-value (migrations none)",
-    }
-    assert {change: change.describe() for change in described} == described
+    )
+
+
+def test_new_major_whose_samples_fail_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas, "problems_of", lambda *_: tuple(f"problem {number}" for number in range(7)))
+    made = breaking(NEW_MAJOR)
+    words = "problem 0; problem 1; problem 2; problem 3; problem 4: correct the migration, or its samples"
+    assert made.plan.refusals == (Refusal(Reason.MIGRATION_FAILED, words),)
+    assert made.plan.changes == ()
+    assert made.violations
+
+
+@pytest.mark.parametrize(
+    ("seen", "level", "changes"),
+    [
+        pytest.param(
+            observed_subject(ONE, verdicts={1: False}),
+            None,
+            (RecordMajors("orders", Majors((STEP,))), opening()),
+            id="recorded first, then opened",
+        ),
+        pytest.param(
+            observed_subject(ONE, majors=Majors((STEP,)), verdicts={1: False}),
+            None,
+            (opening(),),
+            id="recorded already: the opening was cut short",
+        ),
+        pytest.param(
+            observed_subject(ONE, level="FULL_TRANSITIVE", verdicts={1: False}),
+            "FULL_TRANSITIVE",
+            (RecordMajors("orders", Majors((STEP,))), opening(level="FULL")),
+            id="the level does not reach back into the older one",
+        ),
+    ],
+)
+def test_new_major_is_opened(
+    seen: ObservedSubject, level: CompatibilityLevel | None, changes: Sequence[SchemaChange]
+) -> None:
+    made = breaking(NEW_MAJOR, seen, compatibility=level)
+    assert made.plan.changes == changes
+    assert made.violations == (), "nobody is broken any more"
+    assert [each.setting for each in made.plan.differences] == ["definition"]
+
+
+def test_third_major_needs_its_own_migration() -> None:
+    seen = observed_subject(ONE, TWO, level="BACKWARD", majors=Majors((STEP,)), verdicts={2: False})
+    assert reasons(breaking(NEW_MAJOR, seen)) == [Reason.MIGRATION_MISSING]
+    made = breaking({"on_incompatible": "NewMajor", "migrations": [migration(), migration(2)]}, seen)
+    steps = (STEP, MajorStep(2, 2, "event", "event"))
+    assert made.plan.changes == (RecordMajors("orders", Majors(steps)), opening(major=3))
+
+
+def test_migration_from_what_nobody_can_meet_any_more_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schemas, "problems_of", lambda *_: ("tried",))
+    seen = observed_subject(TWO, level="BACKWARD", majors=Majors((STEP,)))
+    made = planned(desired(V2, evolution={"migrations": [migration(up="{}")]}), seen)
+    assert (made.plan.changes, made.plan.refusals) == (
+        (RecordMajors("orders", Majors((replace(STEP, up="{}"),))),),
+        (),
+    )
+
+
+def test_many_violations_are_counted() -> None:
+    many = [f"f{number}:int" for number in range(5)]
+    made = planned(desired(definition("id", *many)), observed_subject(ONE, verdicts={1: False}))
+    assert len(made.violations) == 5
+    (refusal,) = made.plan.refusals
+    assert "; and 2 more in status.violations. What is registered stays" in refusal.message
+
+
+def test_opened_leaves_out_what_has_no_version() -> None:
+    steps = (STEP, MajorStep(2, 2, "a", "b"))
+    assert opened(observed_subject(ONE, TWO, majors=Majors(steps))) == Majors((STEP,))
+    assert opened(observed_subject(majors=Majors(steps))) == Majors()
+
+
+# --- who judges
+
+
+@pytest.mark.parametrize(("judge", "lifted"), [("Registration", None), ("Ourselves", "FULL")])
+def test_where_the_registry_cannot_judge_beforehand_we_do(judge: Judge, lifted: CompatibilityLevel | None) -> None:
+    seen = observed_subject(ONE, level="FULL")
+    asked = desired(V2, compatibility="FULL")
+    made = plan_subject(SubjectRequest(asked, judge=judge), seen).plan
+    assert made.changes == (RegisterVersion("orders", V2, asked.content, lifted=lifted),)
+    broken = plan_subject(SubjectRequest(desired(BROKEN, compatibility="FULL"), judge=judge), seen).plan
+    assert [refusal.reason for refusal in broken.refusals] == [Reason.INCOMPATIBLE]
