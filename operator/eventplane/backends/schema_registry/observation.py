@@ -37,7 +37,7 @@ class SubjectObserver:
         subjects = sorted({query.subject for query in queries} & names)
         seen_as, verdicts = await asyncio.gather(
             asyncio.gather(*(self.look(api, subject, names, default) for subject in subjects)),
-            asyncio.gather(*(self._judge(api, query, names) for query in queries)),
+            asyncio.gather(*(self._verdicts(api, query, exists=query.subject in names) for query in queries)),
         )
         seen = dict(zip(subjects, seen_as, strict=True))
         failures = [each.error for each in seen_as if isinstance(each.error, NoAnswer)]
@@ -48,6 +48,23 @@ class SubjectObserver:
             query: _judged(seen.get(query.subject) or replace(absent, subject=query.subject), judged)
             for query, judged in zip(queries, verdicts, strict=True)
         }
+
+    async def judge(
+        self, api: RegistryApi, queries: Collection[SubjectQuery]
+    ) -> Mapping[SubjectQuery, ObservedSubject]:
+        """Ask about candidates for subjects that were seen a moment ago.
+
+        Raises:
+            Unavailable: the registry does not answer.
+        """
+        known = [(query, query.seen) for query in queries if query.seen is not None]
+        verdicts = await asyncio.gather(
+            *(self._verdicts(api, query, exists=bool(seen.versions)) for query, seen in known)
+        )
+        failures = [each for each in verdicts if isinstance(each, NoAnswer)]
+        if failures and len(failures) == len(known):
+            raise failures[0]
+        return {query: _judged(seen, judged) for (query, seen), judged in zip(known, verdicts, strict=True)}
 
     async def look(
         self, api: RegistryApi, subject: str, names: Collection[str], default: CompatibilityLevel
@@ -88,10 +105,10 @@ class SubjectObserver:
         return majors
 
     @staticmethod
-    async def _judge(
-        api: RegistryApi, query: SubjectQuery, names: Collection[str]
+    async def _verdicts(
+        api: RegistryApi, query: SubjectQuery, *, exists: bool
     ) -> Mapping[int, CompatibilityVerdict] | BackendError:
-        if query.candidate is None or query.subject not in names:
+        if query.candidate is None or not exists:
             return {}
         candidate, against = query.candidate, dict.fromkeys(query.against)
         try:
