@@ -67,7 +67,7 @@ class SubjectChanger:
         return ObservedSubject(subject, (only,), self.levels.get(subject), self.default_level)
 
     async def _look(self, subject: str) -> ObservedSubject:
-        seen = await self.observer.look(self.api, subject, {record_subject(subject)}, self.default_level)
+        seen = await self.observer.look(self.api, subject, self.names, self.default_level, registered=True)
         if seen.error is not None:
             raise seen.error
         return seen
@@ -111,6 +111,7 @@ class SubjectChanger:
         if earlier is not None:  # registering it again would not make it the newest
             await self.api.delete_version(record, earlier[0])
         await self.api.register(record, definition)
+        self.names.add(record)
 
     async def _delete(self, subject: str, *, hard: bool) -> None:
         await self.api.delete_subject(subject, permanent=False)

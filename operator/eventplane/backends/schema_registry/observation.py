@@ -67,7 +67,13 @@ class SubjectObserver:
         return {query: _judged(seen, judged) for (query, seen), judged in zip(known, verdicts, strict=True)}
 
     async def look(
-        self, api: RegistryApi, subject: str, names: Collection[str], default: CompatibilityLevel
+        self,
+        api: RegistryApi,
+        subject: str,
+        names: Collection[str],
+        default: CompatibilityLevel,
+        *,
+        registered: bool = False,
     ) -> ObservedSubject:
         """Look at one subject that exists.
 
@@ -76,9 +82,11 @@ class SubjectObserver:
             subject: its name.
             names: the subjects that exist, of which one may be the record beside it.
             default: the registry's level.
+            registered: one of its versions was registered just now, after the others were read.
         """
+        read = self._reader.read_registered if registered else self._reader.read
         try:
-            versions = await self._reader.read(api, subject)
+            versions = await read(api, subject)
             if not versions:  # it went between two requests
                 return ObservedSubject(subject, default_level=default)
             level, majors = await api.own_level(subject), await self._majors(api, subject, names)
