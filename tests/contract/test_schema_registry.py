@@ -132,11 +132,8 @@ async def test_a_version_that_another_registered_meanwhile_is_read_as_well(
     await look(backend, subject)
     await registered(real_registry.backend(), subject, avro("a", "b?"))
     state = await registered(backend, subject, avro("a", "c?"))
-    assert [each.definition.text for each in state.versions] == [
-        avro("a").text,
-        avro("a", "b?").text,
-        avro("a", "c?").text,
-    ]
+    assert numbers(state) == [1, 2, 3]
+    assert '"b"' in state.versions[1].definition.text
 
 
 async def test_a_subject_is_found_that_a_list_which_ends_too_early_does_not_name(
