@@ -51,7 +51,7 @@ class SchemaRegistryBackend:
 
     async def probe(self) -> RegistryState:
         """Ask the registry for its default level; see SchemaBackend."""
-        return RegistryState(await self._api(_PROBE_SECONDS).default_level())
+        return RegistryState(await self._api(_PROBE_SECONDS, urgent=True).default_level())
 
     async def observe(self, keys: Collection[SubjectQuery]) -> Mapping[SubjectQuery, ObservedSubject]:
         """Look at subjects; see Backend."""
@@ -85,8 +85,8 @@ class SchemaRegistryBackend:
         """Release the connections."""
         await self._client.close()
 
-    def _api(self, seconds: float) -> RegistryApi:
-        return RegistryApi(self._client, asyncio.get_running_loop().time() + seconds)
+    def _api(self, seconds: float, *, urgent: bool = False) -> RegistryApi:
+        return RegistryApi(self._client, asyncio.get_running_loop().time() + seconds, urgent=urgent)
 
 
 def _concerned(change: SchemaChange) -> Collection[str]:
