@@ -86,13 +86,10 @@ class SchemaSite:
 
     async def forget_subjects(self) -> None:
         """Delete the subjects of this place for good, so that no other case meets them."""
-        while own := await self._own_subjects():
-            for how in ("", "?permanent=true"):
-                await fifty_at_once(self.registry.send("DELETE", f"/subjects/{each}{how}") for each in own)
-
-    async def _own_subjects(self) -> list[str]:
-        subjects = await self.registry.send("GET", "/subjects?limit=1000000")
-        return [quote(each, safe="") for each in subjects if each.startswith(f"{self.namespace}.")]
+        subjects = await self.registry.send("GET", "/subjects")
+        own = [quote(each, safe="") for each in subjects if each.startswith(f"{self.namespace}.")]
+        for how in ("", "?permanent=true"):
+            await fifty_at_once(self.registry.send("DELETE", f"/subjects/{each}{how}") for each in own)
 
 
 @dataclass(frozen=True)

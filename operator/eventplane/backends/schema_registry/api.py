@@ -1,7 +1,6 @@
 """Confluent's API, as far as Apicurio, Karapace and Redpanda share it, as typed calls that decide nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, get_args
 from urllib.parse import quote
 
@@ -15,24 +14,8 @@ from eventplane.planning.schema_state import CompatibilityVerdict, Definition, R
 Registered: TypeAlias = tuple[int, int | None]
 """Id of a schema and number of the version, where the registry tells it."""
 
-_LISTED: Final = 1_000_000
-"""Asked for at once: Apicurio lists 1,000 unless it is told otherwise, and does not say that there are more."""
-_ROUND: Final = 1000
-"""A list of a whole multiple of that many may have been cut off all the same: Confluent's may stop at 20,000."""
 _ALL: Final = "the list of subjects"
 _DEFAULT: Final = "the default compatibility level"
-
-
-@dataclass(slots=True)
-class SubjectList:
-    """The subjects that a registry lists, which need not be all."""
-
-    names: set[str]
-    complete: bool = True
-
-    def may_have(self, subject: str) -> bool:
-        """Tell whether a subject exists, or must be asked for because the list may not go that far."""
-        return not self.complete or subject in self.names
 
 
 class RegistryApi:
@@ -54,13 +37,13 @@ class RegistryApi:
             raise not_a_registry(_DEFAULT)
         return _level(answer, _DEFAULT)
 
-    async def subjects(self, *, deleted: bool = False) -> SubjectList:
+    async def subjects(self, *, deleted: bool = False) -> frozenset[str]:
         """List the subjects, with those that are softly deleted if asked to."""
-        path = f"/subjects?limit={_LISTED}{'&deleted=true' if deleted else ''}"
+        path = "/subjects?deleted=true" if deleted else "/subjects"
         answer = await self._ask(Call("ListSubjects", "GET", path, _ALL))
         if not isinstance(answer, list):
             raise not_a_registry(_ALL)
-        return SubjectList({str(subject) for subject in answer}, complete=not answer or len(answer) % _ROUND != 0)
+        return frozenset(str(subject) for subject in answer)
 
     async def own_level(self, subject: str) -> CompatibilityLevel | None:
         """Ask for the level that a subject has of its own.

@@ -70,7 +70,7 @@ class SchemaRegistryBackend:
         # One question for all, first: it tells that the registry answers, and whose first version it is.
         names, default = await api.subjects(deleted=True), await api.default_level()
         changer = SubjectChanger(
-            api, lambda: self._api(self._client.timeout_seconds), self._reader, self._observer, default, names
+            api, lambda: self._api(self._client.timeout_seconds), self._reader, self._observer, default, set(names)
         )
         running: dict[str, asyncio.Task[SchemaOutcome]] = {}
         tasks = []

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from eventplane.api.schema import CompatibilityLevel
-from eventplane.backends.schema_registry.api import RegistryApi, SubjectList
+from eventplane.backends.schema_registry.api import RegistryApi
 from eventplane.backends.schema_registry.contents import VersionReader
 from eventplane.backends.schema_registry.observation import SubjectObserver
 from eventplane.events.majors import record_subject
@@ -30,7 +30,7 @@ class SubjectChanger:
     reader: VersionReader
     observer: SubjectObserver
     default_level: CompatibilityLevel
-    names: SubjectList
+    names: set[str]
     """Subjects that exist or did: softly deleted ones keep their numbers."""
     levels: dict[str, CompatibilityLevel] = field(default_factory=dict)
     """What the batch has set."""
@@ -58,9 +58,9 @@ class SubjectChanger:
         return None
 
     async def _register(self, subject: str, definition: Definition) -> ObservedSubject:
-        new = not self.names.may_have(subject)
+        new = subject not in self.names
         identity, version = await self.api.register(subject, definition)
-        self.names.names.add(subject)
+        self.names.add(subject)
         if not new:
             return await self._look(subject)
         (only,) = await self.reader.complete(self.api, (RegisteredVersion(version or 1, identity, definition),))
@@ -79,7 +79,7 @@ class SubjectChanger:
             )
         else:
             await self.api.set_level(change.subject, change.level)
-        self.names.names.add(change.subject)
+        self.names.add(change.subject)
         return await self._look(change.subject)
 
     async def _with_level_lifted(
@@ -111,13 +111,13 @@ class SubjectChanger:
         if earlier is not None:  # registering it again would not make it the newest
             await self.api.delete_version(record, earlier[0])
         await self.api.register(record, definition)
-        self.names.names.add(record)
+        self.names.add(record)
 
     async def _delete(self, subject: str, *, hard: bool) -> None:
         await self.api.delete_subject(subject, permanent=False)
         if hard:
             await self.api.delete_subject(subject, permanent=True)
-            self.names.names.discard(subject)
+            self.names.discard(subject)
         self.levels.pop(subject, None)
         self.reader.forget(subject)
 

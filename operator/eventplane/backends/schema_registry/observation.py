@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import CompatibilityLevel
-from eventplane.backends.schema_registry.api import RegistryApi, SubjectList
+from eventplane.backends.schema_registry.api import RegistryApi
 from eventplane.backends.schema_registry.client import together
 from eventplane.backends.schema_registry.contents import VersionReader
 from eventplane.backends.schema_registry.errors import NoAnswer
@@ -34,10 +34,10 @@ class SubjectObserver:
         if not queries:
             return {}
         names, default = await api.subjects(), await api.default_level()
-        subjects = sorted({query.subject for query in queries if names.may_have(query.subject)})
+        subjects = sorted({query.subject for query in queries} & names)
         seen_as, verdicts = await asyncio.gather(
             asyncio.gather(*(self.look(api, subject, names, default) for subject in subjects)),
-            asyncio.gather(*(self._verdicts(api, query, exists=names.may_have(query.subject)) for query in queries)),
+            asyncio.gather(*(self._verdicts(api, query, exists=query.subject in names) for query in queries)),
         )
         seen = dict(zip(subjects, seen_as, strict=True))
         failures = [each.error for each in seen_as if isinstance(each.error, NoAnswer)]
@@ -70,12 +70,12 @@ class SubjectObserver:
         self,
         api: RegistryApi,
         subject: str,
-        names: SubjectList,
+        names: Collection[str],
         default: CompatibilityLevel,
         *,
         registered: bool = False,
     ) -> ObservedSubject:
-        """Look at one subject that exists, or may.
+        """Look at one subject that exists.
 
         Args:
             api: to ask with.
@@ -87,7 +87,7 @@ class SubjectObserver:
         read = self._reader.read_registered if registered else self._reader.read
         try:
             versions = await read(api, subject)
-            if not versions:
+            if not versions:  # it went between two requests
                 return ObservedSubject(subject, default_level=default)
             level, majors = await api.own_level(subject), await self._majors(api, subject, names)
         except BackendError as error:
@@ -95,9 +95,9 @@ class SubjectObserver:
         return ObservedSubject(subject, versions, level, default, majors)
 
     @staticmethod
-    async def _majors(api: RegistryApi, subject: str, names: SubjectList) -> Majors:
+    async def _majors(api: RegistryApi, subject: str, names: Collection[str]) -> Majors:
         record = record_subject(subject)
-        newest = await api.newest(record) if names.may_have(record) else None
+        newest = await api.newest(record) if record in names else None
         if newest is None:
             return Majors()
         try:
