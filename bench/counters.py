@@ -9,14 +9,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.api_server import ApiServer
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.schema import Schema
 
 API_CALLS: Final = "eventplane_kubernetes_api_calls_total"
 ADMIN_CALLS: Final = "eventplane_kafka_admin_calls_total"
+REGISTRY_CALLS: Final = "eventplane_registry_calls_total"
 QUEUE_DEPTH: Final = "eventplane_queue_depth"
 _WITNESS: Final = "apiserver_request_total"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE", "APPLY"})
-_RESOURCES: Final = frozenset({EventTopic.plural, EventBus.plural, "events"})
-_LABELS: Final = {API_CALLS: "verb", ADMIN_CALLS: "api", QUEUE_DEPTH: "bus"}
+_RESOURCES: Final = frozenset({EventTopic.plural, EventBus.plural, Schema.plural, "events"})
+_LABELS: Final = {API_CALLS: "verb", ADMIN_CALLS: "api", REGISTRY_CALLS: "call", QUEUE_DEPTH: "bus"}
 
 Counts = dict[str, Counter[str]]
 """By metric, then by the label that tells what was counted."""

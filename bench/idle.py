@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from bench.counters import ADMIN_CALLS, API_CALLS, per_topic, read_witness, since, writes
+from bench.counters import ADMIN_CALLS, API_CALLS, REGISTRY_CALLS, per_topic, read_witness, since, writes
 from bench.creation import settle
 from bench.manifests import names
 from bench.operator_process import OperatorProcess
@@ -68,6 +68,7 @@ async def at_rest(
         f"at rest: {periods} resync periods of {resync_seconds:.0f} s", 120 + periods * resync_seconds * 2
     ):
         await asyncio.sleep(periods * resync_seconds * 1.1)  # a period is jittered by a tenth
+        await under_test.idle()  # what has begun is counted whole
     seconds = time.perf_counter() - begun
     busy = under_test.cpu_seconds() - busy
     counted, seen = since(before, await under_test.counts()), await read_witness(place.api) - witness
@@ -79,6 +80,7 @@ async def at_rest(
         "api_writes_seen_by_api_server": sum(seen.values()),
         "api_reads": counted[API_CALLS]["GET"],
         "kafka_calls": dict(sorted(Counter(counted[ADMIN_CALLS]).items())),
+        "registry_calls": dict(sorted(Counter(counted[REGISTRY_CALLS]).items())),
         "cpu_seconds": round(busy, 2),
         "cpu_percent_of_a_core": round(100 * busy / seconds, 1),
         "rss_mib": under_test.rss_mib(),

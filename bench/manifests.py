@@ -24,9 +24,14 @@ def all_of(plural: str) -> str:
     return f"{_API}/{plural}"
 
 
+def kind_path(namespace: str, plural: str) -> str:
+    """Return the path of a kind in a namespace."""
+    return f"{_API}/namespaces/{namespace}/{plural}"
+
+
 def topics_path(namespace: str) -> str:
     """Return the path of a namespace's EventTopics."""
-    return f"{_API}/namespaces/{namespace}/{EventTopic.plural}"
+    return kind_path(namespace, EventTopic.plural)
 
 
 def bus_path(namespace: str) -> str:

@@ -1,5 +1,7 @@
 """Processes that a bench runs beside itself: the floor's, to its end; the operator's, until it is stopped."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import os
@@ -8,25 +10,31 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from bench.failure import BenchError
-from bench.floor import Work
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _STOP_SECONDS: Final = 15
 
 
-async def run_floor(work: Work) -> dict[str, float]:
-    """Run the floor in a process of its own; return what it measured.
+async def run_floor(work: DataclassInstance, script: str = "bench.floor") -> dict[str, float]:
+    """Run a floor in a process of its own; return what it measured.
+
+    Args:
+        work: what it is to do.
+        script: the module that does it.
 
     Raises:
         BenchError: it failed.
     """
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.floor", stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        sys.executable, "-m", script, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
     try:
         printed, complaints = await process.communicate(orjson.dumps(asdict(work)))

@@ -13,13 +13,14 @@ from bench.api_server import ApiServer, fifty_at_once
 from bench.failure import BenchError
 from bench.floor import Task, Work
 from bench.kafka_view import KafkaView
-from bench.manifests import all_of, bus, bus_path, names, secret, topic, topics_path
+from bench.manifests import all_of, bus, bus_path, kind_path, names, secret, topic, topics_path
 from bench.phases import phase
 from bench.processes import run_floor
 from e2e.servers import Kafka
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import DeletionPolicy
+from eventplane.api.schema import Schema
 
 _CRDS: Final = Path(__file__).parent.parent / "crds"
 PREFIX: Final = "eventplane-bench-"
@@ -100,9 +101,9 @@ async def _warm_up(place: Site) -> None:
 
 async def clear(api: ApiServer, namespace: str) -> None:
     """Delete a namespace and what is in it, also where no operator releases it any more."""
-    path = topics_path(namespace)
-    left = (await api.read(f"{path}?resourceVersion=0"))["items"]
-    await fifty_at_once(_discard(api, f"{path}/{each['metadata']['name']}", each["metadata"]) for each in left)
+    for path in (topics_path(namespace), kind_path(namespace, Schema.plural)):
+        left = (await api.read(f"{path}?resourceVersion=0"))["items"]
+        await fifty_at_once(_discard(api, f"{path}/{each['metadata']['name']}", each["metadata"]) for each in left)
     await api.send("DELETE", bus_path(namespace), but=(404,))
     await api.send("DELETE", f"/api/v1/namespaces/{namespace}", but=(404, 409))
 
@@ -146,14 +147,14 @@ async def check_alone(api: ApiServer) -> None:
     """
     found = {
         each["metadata"]["namespace"]
-        for plural in (EventTopic.plural, EventBus.plural)
+        for plural in (EventTopic.plural, Schema.plural, EventBus.plural)
         for each in await _all(api, plural)
     }
     for namespace in sorted(name for name in found if name.startswith(PREFIX)):
         await clear(api, namespace)
     if others := sorted(name for name in found if not name.startswith(PREFIX)):
         raise BenchError(
-            f"the operator under test would work on the EventTopics and EventBuses in {others}: delete them"
+            f"the operator under test would work on the EventTopics, Schemas and EventBuses in {others}: delete them"
         )
     selector = "labelSelector=app.kubernetes.io/name=eventplane"
     deployments = (await api.read(f"/apis/apps/v1/deployments?{selector}"))["items"]

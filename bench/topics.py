@@ -5,12 +5,10 @@ Exits with 1 if something did not converge, never for slowness.
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import statistics
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ import aiohttp
 
 from bench.api_server import ApiServer
 from bench.changes import create_and_delete, floor_changes, update
+from bench.cluster import cluster
 from bench.creation import cold_creation, floor_creation, operator_creation
 from bench.failure import BenchError
 from bench.idle import at_rest, single_topics
@@ -26,9 +25,6 @@ from bench.outage import outage
 from bench.phases import phase, say
 from bench.report import print_report
 from bench.site import Site, brokers_for, check_alone, install_crds, site
-from e2e import cluster as harness
-from e2e.cluster import engine as engines
-from e2e.cluster import kind_cluster
 from e2e.servers import ServerError
 
 _CHANGED: Final = 1000
@@ -129,21 +125,6 @@ def _beside(measured: Measured, floor_seconds: float) -> Measured:
     } | measured
 
 
-@contextlib.contextmanager
-def _cluster(given: Path | None) -> Iterator[Path]:
-    """Use a given cluster, or the harness's, which is taken down again if it had to be brought up."""
-    if given is not None:
-        yield given
-        return
-    engine = engines.running()
-    found = engine is not None and kind_cluster.usable(engine) is not None
-    try:
-        yield harness.up().kubeconfig
-    finally:
-        if not found:
-            harness.down()
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.topics", description=__doc__)
     parser.add_argument("--n", type=int, default=1000, help="EventTopics (default: 1000)")
@@ -166,7 +147,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: everything started is stopped
     measured: Measured = {"case": "topics", "n": arguments.n, "brokers": brokers_for(arguments.n)}
     measured["load_average_before"] = os.getloadavg()[0]
-    with _cluster(arguments.kubeconfig) as kubeconfig:
+    with cluster(arguments.kubeconfig) as kubeconfig:
         try:
             asyncio.run(measure(kubeconfig, arguments, measured))
         except (BenchError, ServerError, aiohttp.ClientError, OSError) as failure:

@@ -1,9 +1,10 @@
-"""A watch on a namespace's EventTopics, and what is expected to be seen on it."""
+"""A watch on a namespace's resources of one kind, and what is expected to be seen on it."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Self, TypeAlias
 
 import aiohttp
@@ -64,8 +65,8 @@ class Expectation:
         return f"{self.count - len(self.missing):,} of {self.count:,}"
 
 
-class TopicWatch:
-    """Sees every change of a namespace's EventTopics from the moment it is opened."""
+class ResourceWatch:
+    """Sees every change of the resources below a path from the moment it is opened."""
 
     def __init__(self) -> None:
         self._expectations: list[Expectation] = []
@@ -73,10 +74,9 @@ class TopicWatch:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, api: ApiServer, namespace: str) -> AsyncIterator[Self]:
+    async def at(cls, api: ApiServer, path: str) -> AsyncIterator[Self]:
         """Watch for as long as the context lasts."""
         watch = cls()
-        path = topics_path(namespace)
         version = (await api.read(f"{path}?limit=1"))["metadata"]["resourceVersion"]
         watch._watching = asyncio.create_task(watch._follow(api, path, version))
         try:
@@ -123,6 +123,15 @@ class TopicWatch:
                     version = event["object"]["metadata"]["resourceVersion"]
                     for expectation in self._expectations:
                         expectation.note(event["type"], event["object"])
+
+
+class TopicWatch(ResourceWatch):
+    """Sees every change of a namespace's EventTopics."""
+
+    @classmethod
+    def open(cls, api: ApiServer, namespace: str) -> AbstractAsyncContextManager[Self]:
+        """Watch for as long as the context lasts."""
+        return cls.at(api, topics_path(namespace))
 
 
 def _ready(status: dict[str, Any]) -> str | None:

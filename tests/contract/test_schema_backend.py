@@ -360,6 +360,19 @@ async def test_verdicts_both_ways(registry_arena: RegistryArena, subject: str, k
     assert numbers(seen[bad]) == [1]
 
 
+async def test_a_subject_seen_a_moment_ago_is_not_looked_at_again(registry_arena: RegistryArena, subject: str) -> None:
+    backend = registry_arena.backend()
+    await registered(backend, subject, avro("a"))
+    seen = replace(await look(backend, subject), level="FULL_TRANSITIVE")
+    known = SubjectQuery(subject, avro("a", "b?"), (1,), seen)
+    absent = SubjectQuery(f"{subject}-absent", avro("a"), (1,), ObservedSubject(f"{subject}-absent"))
+    found = await backend.observe([known, absent, SubjectQuery(subject)])
+    assert found[known].verdicts[1].compatible
+    assert replace(found[known], verdicts={}) == seen
+    assert found[absent] == absent.seen
+    assert found[SubjectQuery(subject)].level != "FULL_TRANSITIVE"
+
+
 async def test_each_version_is_judged_by_itself(registry_arena: RegistryArena, subject: str) -> None:
     backend = registry_arena.backend()
     await errors(

@@ -120,6 +120,38 @@ async def test_old_versions_are_read_once_and_one_of_them_again_each_time(
     }
 
 
+async def test_what_a_new_version_of_an_old_subject_costs(real_registry: RealRegistryArena, subject: str) -> None:
+    backend = real_registry.backend()
+    await errors(backend, AlterLevel(subject, None, "BACKWARD"))
+    await registered(backend, subject, avro("a"))
+    await look(backend, subject)
+    real_registry.requests.clear()
+    seen = await look(backend, subject)
+    query = SubjectQuery(subject, avro("a", "b?"), (1,), seen)
+    assert (await backend.observe([query]))[query].verdicts[1].compatible
+    assert numbers(await registered(backend, subject, avro("a", "b?"))) == [1, 2]
+    assert Counter(real_registry.requests) == {
+        "ListSubjects": 2,
+        "GetDefaultLevel": 2,
+        "GetVersion": 2,
+        "GetLevel": 2,
+        "TestCompatibility": 1,
+        "RegisterVersion": 1,
+    }
+
+
+async def test_a_version_that_another_registered_meanwhile_is_read_as_well(
+    real_registry: RealRegistryArena, subject: str
+) -> None:
+    backend = real_registry.backend()
+    await registered(backend, subject, avro("a"))
+    await look(backend, subject)
+    await registered(real_registry.backend(), subject, avro("a", "b?"))
+    state = await registered(backend, subject, avro("a", "c?"))
+    assert numbers(state) == [1, 2, 3]
+    assert '"b"' in state.versions[1].definition.text
+
+
 # --- no answer -------------------------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,7 @@ class MemorySchemaBackend:
     async def observe(self, keys: Collection[SubjectQuery]) -> Mapping[SubjectQuery, ObservedSubject]:
         """Look at subjects."""
         self._called("observe")
-        return {key: _judge(self.registry, key, _look(self.registry, key.subject)) for key in keys}
+        return {key: _judge(self.registry, key, key.seen or _look(self.registry, key.subject)) for key in keys}
 
     async def apply(self, changes: Sequence[SchemaChange]) -> Sequence[SchemaOutcome]:
         """Make changes, one after the other."""

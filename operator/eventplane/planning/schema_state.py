@@ -58,6 +58,8 @@ class SubjectQuery:
     candidate: Definition | None = None
     against: tuple[int, ...] = ()
     """Versions beside which the candidate is tested."""
+    seen: "ObservedSubject | None" = field(default=None, compare=False)
+    """The subject as it was seen a moment ago: then it is not looked at again, and only the candidate is judged."""
 
 
 @dataclass(frozen=True, slots=True)

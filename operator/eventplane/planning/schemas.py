@@ -82,7 +82,7 @@ def current_version(desired: DesiredSubject, observed: ObservedSubject) -> Regis
 def candidate_query(desired: DesiredSubject, observed: ObservedSubject) -> SubjectQuery:
     """Ask what the registry thinks of the definition beside each version that its level protects."""
     protected = protected_versions(level_asked(desired, observed), _of_latest_major(observed, opened(observed)))
-    return SubjectQuery(observed.subject, desired.definition, tuple(each.version for each in protected))
+    return SubjectQuery(observed.subject, desired.definition, tuple(each.version for each in protected), observed)
 
 
 def opened(observed: ObservedSubject) -> Majors:

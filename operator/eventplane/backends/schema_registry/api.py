@@ -27,10 +27,11 @@ class RegistryApi:
     Whatever it names, a call raises NoAnswer, Unavailable or Rejected; see RegistryClient.ask.
     """
 
-    def __init__(self, client: RegistryClient, deadline: float) -> None:
-        """Ask with a client until a deadline, which is in the event loop's time."""
+    def __init__(self, client: RegistryClient, deadline: float, *, urgent: bool = False) -> None:
+        """Ask with a client until a deadline, which is in the event loop's time; see RegistryClient.ask."""
         self._client = client
         self._deadline = deadline
+        self._urgent = urgent
 
     async def default_level(self) -> CompatibilityLevel:
         """Ask what is demanded of subjects without a level of their own."""
@@ -137,7 +138,7 @@ class RegistryApi:
         return None if answer is None else _registered(answer, f"subject {subject}")
 
     async def _ask(self, call: Call) -> Any:
-        return await self._client.ask(call, self._deadline)
+        return await self._client.ask(call, self._deadline, urgent=self._urgent)
 
 
 def _path(*parts: str) -> str:

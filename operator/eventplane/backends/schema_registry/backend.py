@@ -51,11 +51,13 @@ class SchemaRegistryBackend:
 
     async def probe(self) -> RegistryState:
         """Ask the registry for its default level; see SchemaBackend."""
-        return RegistryState(await self._api(_PROBE_SECONDS).default_level())
+        return RegistryState(await self._api(_PROBE_SECONDS, urgent=True).default_level())
 
     async def observe(self, keys: Collection[SubjectQuery]) -> Mapping[SubjectQuery, ObservedSubject]:
         """Look at subjects; see Backend."""
-        return await self._observer.observe(self._api(self._batch_seconds), list(dict.fromkeys(keys)))
+        api, queries = self._api(self._batch_seconds), list(dict.fromkeys(keys))
+        judged = await self._observer.judge(api, [query for query in queries if query.seen is not None])
+        return {**judged, **await self._observer.observe(api, [query for query in queries if query.seen is None])}
 
     async def apply(self, changes: Sequence[SchemaChange]) -> Sequence[SchemaOutcome]:
         """Make changes, those of different subjects at the same time; see Backend.
@@ -83,8 +85,8 @@ class SchemaRegistryBackend:
         """Release the connections."""
         await self._client.close()
 
-    def _api(self, seconds: float) -> RegistryApi:
-        return RegistryApi(self._client, asyncio.get_running_loop().time() + seconds)
+    def _api(self, seconds: float, *, urgent: bool = False) -> RegistryApi:
+        return RegistryApi(self._client, asyncio.get_running_loop().time() + seconds, urgent=urgent)
 
 
 def _concerned(change: SchemaChange) -> Collection[str]:

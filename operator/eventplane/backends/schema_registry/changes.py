@@ -70,7 +70,7 @@ class SubjectChanger:
         return ObservedSubject(subject, (only,), self.levels.get(subject), self.default_level)
 
     async def _look(self, subject: str) -> ObservedSubject:
-        seen = await self.observer.look(self.api, subject, {record_subject(subject)}, self.default_level)
+        seen = await self.observer.look(self.api, subject, self.names, self.default_level, registered=True)
         if seen.error is not None:
             raise seen.error
         return seen

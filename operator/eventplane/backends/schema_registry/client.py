@@ -24,6 +24,7 @@ OnCall = Callable[[str, float, bool], None]
 """Told of each request: the call's name, seconds, and whether somebody answered."""
 
 _AT_ONCE: Final = 50
+_URGENT_AT_ONCE: Final = 2
 _CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _NOT_FOUND: Final = 404
 _CLOSED: Final = "it closed the connection; if it does so always, it may demand a certificate: spec.schemaRegistry.tls"
@@ -71,24 +72,27 @@ class RegistryClient:
         self._tls = _tls(connection)
         self._on_call = on_call
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._urgent_turns = asyncio.Semaphore(_URGENT_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def ask(self, call: Call, deadline: float) -> Any:
+    async def ask(self, call: Call, deadline: float, *, urgent: bool = False) -> Any:
         """Send a request and return the JSON of its answer; None where the thing asked about is absent (404).
 
         Args:
             call: the request.
             deadline: when, in the event loop's time, there is no more waiting.
+            urgent: do not queue behind all the others: a sign of life that had to would fail where only much is asked.
 
         Raises:
             NoAnswer: nobody answered.
             Unavailable: the registry cannot serve it now.
             Rejected: the registry refused it.
         """
+        turns = self._urgent_turns if urgent else self._turns
         try:
             async with asyncio.timeout_at(deadline):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             raise NoAnswer(call.about, "no time was left for it") from None
         begun, answered = time.perf_counter(), False
@@ -96,7 +100,7 @@ class RegistryClient:
             status, text = await self._send(call, deadline)
             answered = True
         finally:
-            self._turns.release()
+            turns.release()
             if self._on_call is not None:
                 self._on_call(call.name, time.perf_counter() - begun, answered)
         return _read(call, status, text)
@@ -131,7 +135,7 @@ class RegistryClient:
             raise _failure(error, call) from None
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=_AT_ONCE, ssl=True if self._tls is None else self._tls)
+        connector = aiohttp.TCPConnector(limit=_AT_ONCE + _URGENT_AT_ONCE, ssl=True if self._tls is None else self._tls)
         return aiohttp.ClientSession(
             connector=connector,
             headers=self._headers,

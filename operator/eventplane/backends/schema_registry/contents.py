@@ -66,7 +66,23 @@ class VersionReader:
 
     async def read(self, api: RegistryApi, subject: str) -> tuple[RegisteredVersion, ...]:
         """Read all versions of a subject that are not deleted, oldest first, with all that they refer to."""
-        newest = await api.newest(subject)
+        return await self._read(api, subject, await api.newest(subject))
+
+    async def read_registered(self, api: RegistryApi, subject: str) -> tuple[RegisteredVersion, ...]:
+        """Read all versions of a subject, one of which was registered just now, after the others were read.
+
+        Only that one is read if it is the next after those that are known.
+        """
+        newest, known = await api.newest(subject), self._cache.known(subject)
+        if newest is None or not known or newest.version != max(known) + 1:
+            return await self._read(api, subject, newest)
+        versions = (*(each for _, each in sorted(known.items())), *await self.complete(api, (newest,)))
+        self._cache.keep(subject, versions)
+        return versions
+
+    async def _read(
+        self, api: RegistryApi, subject: str, newest: RegisteredVersion | None
+    ) -> tuple[RegisteredVersion, ...]:
         if newest is None:
             self._cache.forget(subject)
             return ()

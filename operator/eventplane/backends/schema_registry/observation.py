@@ -37,7 +37,7 @@ class SubjectObserver:
         subjects = sorted({query.subject for query in queries} & names)
         seen_as, verdicts = await asyncio.gather(
             asyncio.gather(*(self.look(api, subject, names, default) for subject in subjects)),
-            asyncio.gather(*(self._judge(api, query, names) for query in queries)),
+            asyncio.gather(*(self._verdicts(api, query, exists=query.subject in names) for query in queries)),
         )
         seen = dict(zip(subjects, seen_as, strict=True))
         failures = [each.error for each in seen_as if isinstance(each.error, NoAnswer)]
@@ -49,8 +49,31 @@ class SubjectObserver:
             for query, judged in zip(queries, verdicts, strict=True)
         }
 
+    async def judge(
+        self, api: RegistryApi, queries: Collection[SubjectQuery]
+    ) -> Mapping[SubjectQuery, ObservedSubject]:
+        """Ask about candidates for subjects that were seen a moment ago.
+
+        Raises:
+            Unavailable: the registry does not answer.
+        """
+        known = [(query, query.seen) for query in queries if query.seen is not None]
+        verdicts = await asyncio.gather(
+            *(self._verdicts(api, query, exists=bool(seen.versions)) for query, seen in known)
+        )
+        failures = [each for each in verdicts if isinstance(each, NoAnswer)]
+        if failures and len(failures) == len(known):
+            raise failures[0]
+        return {query: _judged(seen, judged) for (query, seen), judged in zip(known, verdicts, strict=True)}
+
     async def look(
-        self, api: RegistryApi, subject: str, names: Collection[str], default: CompatibilityLevel
+        self,
+        api: RegistryApi,
+        subject: str,
+        names: Collection[str],
+        default: CompatibilityLevel,
+        *,
+        registered: bool = False,
     ) -> ObservedSubject:
         """Look at one subject that exists.
 
@@ -59,9 +82,11 @@ class SubjectObserver:
             subject: its name.
             names: the subjects that exist, of which one may be the record beside it.
             default: the registry's level.
+            registered: one of its versions was registered just now, after the others were read.
         """
+        read = self._reader.read_registered if registered else self._reader.read
         try:
-            versions = await self._reader.read(api, subject)
+            versions = await read(api, subject)
             if not versions:  # it went between two requests
                 return ObservedSubject(subject, default_level=default)
             level, majors = await api.own_level(subject), await self._majors(api, subject, names)
@@ -88,10 +113,10 @@ class SubjectObserver:
         return majors
 
     @staticmethod
-    async def _judge(
-        api: RegistryApi, query: SubjectQuery, names: Collection[str]
+    async def _verdicts(
+        api: RegistryApi, query: SubjectQuery, *, exists: bool
     ) -> Mapping[int, CompatibilityVerdict] | BackendError:
-        if query.candidate is None or query.subject not in names:
+        if query.candidate is None or not exists:
             return {}
         candidate, against = query.candidate, dict.fromkeys(query.against)
         try:
