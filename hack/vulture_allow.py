@@ -41,3 +41,10 @@ used.put
 used.put_secret
 used.raw
 used.show
+# fields of protobuf's descriptors
+used.allow_alias
+used.default_value
+used.json_name
+used.label
+used.oneof_index
+used.packed
