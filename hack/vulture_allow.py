@@ -41,8 +41,17 @@ used.put
 used.put_secret
 used.raw
 used.show
+# what users read in status
 used.used_by
+# ANTLR's error listener
 used.syntaxError
 used.reportAmbiguity
 used.reportAttemptingFullContext
 used.reportContextSensitivity
+# fields of protobuf's descriptors
+used.allow_alias
+used.default_value
+used.json_name
+used.label
+used.oneof_index
+used.packed

@@ -66,8 +66,6 @@ class AvroCodec:
         if kind == "map" and isinstance(data, Mapping):
             found = (self._problem(schema["values"], each, _below(path, str(key))) for key, each in data.items())
             return next(filter(None, found), None)
-        if isinstance(kind, dict | list):
-            return self._problem(kind, data, path)
         return None if self._fits(schema, data) else f"{path or 'data'} must be {_named(schema)}, not {_kind(data)}"
 
     def _problem_of_union(self, branches: list[Any], data: Any, path: str) -> str | None:

@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf import duration_pb2, timestamp_pb2, wrappers_pb2
 
 from eventplane.events.expression_tree import Syntax
 
 Paths: TypeAlias = "dict[str, Paths | None]"
 """Keys that are read, and of each what is read below it; None is all."""
 
-_AS_IS: Final = frozenset({type(None), bool, str, bytes, float})
+_AS_IS: Final = frozenset({type(None), bool, float})
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**64 - 1
 _KEYS: Final = (str, int, bool)
@@ -60,6 +60,8 @@ def _convert(value: Any, where: str) -> Any:
     kind = type(value)
     if kind in _AS_IS:
         return value
+    if kind is str:
+        return _text(value)
     if kind is int:
         return _number(value, where)
     if isinstance(value, Mapping):
@@ -78,6 +80,8 @@ def _number(value: int, where: str) -> int:
 def _key(key: Any, where: str) -> Any:
     if not isinstance(key, _KEYS):
         raise UnusableValueError(f"{where} has a key of type {type(key).__name__}, which an expression cannot hold")
+    if isinstance(key, str) and "\0" in key:
+        raise UnusableValueError(f"{where} has a key with a zero byte, which an expression cannot hold")
     return key
 
 
@@ -89,6 +93,16 @@ def _converted_leaf(value: Any, where: str) -> Any:
     if isinstance(value, int):
         return _number(int(value), where)
     raise UnusableValueError(f"{where} is a {type(value).__name__}, which an expression cannot hold")
+
+
+def _text(value: str) -> Any:
+    """Wrap what has a zero byte: the library (0.1.3) would cut it off there, silently, but not in a message."""
+    return wrappers_pb2.StringValue(value=value) if "\0" in value else value
+
+
+def _bytes(value: Any) -> Any:
+    value = bytes(value)
+    return wrappers_pb2.BytesValue(value=value) if b"\0" in value else value
 
 
 def _moment(value: datetime) -> Any:
@@ -117,8 +131,8 @@ _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
     (timedelta, _duration),
     (time, time.isoformat),
     ((Decimal, UUID), str),
-    ((bytearray, memoryview), bytes),
-    (str, str),
+    ((bytes, bytearray, memoryview), _bytes),
+    (str, lambda value: _text(str(value))),
     (float, float),
 )
 """First match wins; moments and spans reach the library as messages, it refuses Python's own inside of maps."""

@@ -98,6 +98,8 @@ def compile_expression(source: str, *, variables: tuple[str, ...] = ("event",)) 
     """
     try:
         compiled = _environment(variables).compile(source)
+    except TypeError as error:  # half of a surrogate pair
+        raise ExpressionError("it is not valid Unicode") from error
     except RuntimeError as error:  # the library has no class of its own
         raise _refusal(str(error), variables) from error
     return Expression(source, compiled, read_syntax(compiled.serialize(), source, variables))

@@ -25,10 +25,7 @@ class ProtobufSchema:
         for name, each in {**schema.imported(), _MAIN: schema}.items():
             files[name] = file_descriptor(name, each.text, [*files.values(), *PROVIDED.values()])
         try:
-            for name, described in PROVIDED.items():
-                if name not in files:
-                    pool.Add(described)
-            for described in files.values():
+            for described in {**PROVIDED, **files}.values():
                 pool.Add(described)
             self._file = pool.FindFileByName(_MAIN)
             self._messages = [self._file.message_types_by_name[each.name] for each in files[_MAIN].message_type]

@@ -59,19 +59,17 @@ def codec_for(schema: SchemaText) -> Codec:
         SchemaTextError: it is none.
     """
     # here, since each brings a library that is slow to import
-    match schema.type:
-        case "AVRO":
-            from eventplane.events.avro import AvroCodec  # noqa: PLC0415
+    if schema.type == "AVRO":
+        from eventplane.events.avro import AvroCodec  # noqa: PLC0415
 
-            return AvroCodec(schema)
-        case "JSON":
-            from eventplane.events.json_schema import JsonCodec  # noqa: PLC0415
+        return AvroCodec(schema)
+    if schema.type == "JSON":
+        from eventplane.events.json_schema import JsonCodec  # noqa: PLC0415
 
-            return JsonCodec(schema)
-        case "PROTOBUF":
-            from eventplane.events.protobuf import ProtobufSchema  # noqa: PLC0415
+        return JsonCodec(schema)
+    from eventplane.events.protobuf import ProtobufSchema  # noqa: PLC0415
 
-            return ProtobufSchema(schema).codec()
+    return ProtobufSchema(schema).codec()
 
 
 def validator_for(
