@@ -38,6 +38,7 @@ used.annotate
 used.fail_next
 used.leave
 used.put
+used.put_config_map
 used.put_secret
 used.raw
 used.show

@@ -20,7 +20,7 @@ from eventplane.client import (
     SerializationError,
     UnknownMajorError,
 )
-from eventplane.events.majors import Majors, MajorStep
+from eventplane.events.majors import Majors, MajorStep, record_subject
 
 if TYPE_CHECKING:
     from e2e.servers import Kafka
@@ -45,9 +45,9 @@ OLD, NEW = record(CENTS), record({"name": "total", "type": MONEY})
 
 
 def two_majors(subject: Subject) -> None:
-    first, second = subject.register(OLD), subject.register_breaking(NEW)
-    by_version, by_id = {first[1]: 1, second[1]: 2}, {first[0]: 1, second[0]: 2}
-    subject.record(Majors(by_version, by_id, (MajorStep(1, UP, DOWN),)))
+    _, version = subject.register(OLD)
+    subject.record(Majors((MajorStep(1, version, UP, DOWN),)))  # first, as the operator does
+    subject.register_breaking(NEW)
 
 
 def test_its_blocks_do_what_they_say(event_kafka: Kafka, event_registry: Registry) -> None:
@@ -106,13 +106,14 @@ def test_events_that_cannot_be_read_or_written_say_why(event_registry: Registry)
             write({"id": "a"}, context)
 
 
-def test_a_version_that_is_not_on_record_yet_is_never_guessed(event_registry: Registry) -> None:
-    subject = Subject(event_registry, "early-value", "AVRO")
-    two_majors(subject)
-    _, version = subject.register_breaking('{"type": "string"}')
-    context = SerializationContext("early", MessageField.VALUE)
+def test_a_record_that_cannot_be_read_is_never_guessed_at(event_registry: Registry) -> None:
+    subject = Subject(event_registry, "odd-record-value", "AVRO")
+    subject.register(OLD)
+    broken = Subject(event_registry, record_subject("odd-record-value"), "JSON")
+    broken.register(json.dumps(json.loads(Majors().to_text()) | {"x-eventplane-majors": {"steps": 7}}))
+    context = SerializationContext("odd-record", MessageField.VALUE)
     conf = {"url": event_registry.url, **QUICK}
-    with closing(EventDeserializer(conf)) as read, closing(EventSerializer(conf, version=version)) as write:
-        event = write("x", context)
-        with pytest.raises(UnknownMajorError, match=f"version {version} of subject early-value is not on record"):
+    with closing(EventDeserializer(conf)) as read, closing(EventSerializer(conf, version=1)) as write:
+        event = write({"id": "a", "cents": 1}, context)
+        with pytest.raises(UnknownMajorError, match=r"__eventplane\.odd-record-value: not a record"):
             read(event, context)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eventplane.client import DeserializationError, EventSerializer, SerializationError
 from eventplane.client.framing import frame, frame_index, unframe, unframe_index
 from eventplane.client.registry import SubjectMajors
-from eventplane.events.majors import Majors
+from eventplane.events.majors import Majors, MajorStep
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(0, 2**20), min_size=1, max_size=5).map(tuple), st.binary())
@@ -58,10 +58,9 @@ def test_places_of_messages_that_are_none(body: bytes, message: str) -> None:
 
 
 def test_a_version_is_of_the_major_version_that_the_record_says() -> None:
-    majors = SubjectMajors(Majors({2: 1, 3: 2}), (1, 2, 3, 4))
-    assert [majors.major_of(version) for version in (1, 2, 3, 4)] == [1, 1, 2, None]
-    assert [majors.latest_of(major) for major in (1, 2, 3)] == [2, 3, None]
-    assert SubjectMajors(None, (1, 2)).latest_of(1) == 2
+    majors = SubjectMajors(Majors((MajorStep(1, last_version=2, up="event", down="event"),)), (1, 2, 3, 4))
+    assert [majors.latest_of(major) for major in (1, 2, 3)] == [2, 4, None]
+    assert SubjectMajors(Majors(), (1, 2)).latest_of(1) == 2
 
 
 def test_a_serializer_that_cannot_tell_what_to_write_by() -> None:

@@ -8,11 +8,13 @@ from eventplane.events.validation import validator_for
 
 FIRST = MajorStep(
     1,
+    last_version=2,
     up="{'id': event.data.id, 'cents': event.data.amount * 100}",
     down="{'id': event.data.id, 'amount': event.data.cents / 100}",
 )
 SECOND = MajorStep(
     2,
+    last_version=4,
     up="{'key': event.type + event.data.id, 'cents': event.data.cents}",
     down="{'id': event.data.key, 'cents': event.data.cents}",
 )
@@ -75,22 +77,22 @@ def test_a_step_that_cannot_be_taken_is_named(
             RISE + "the result is {'cents': 500, 'id': 'a'}, expected is {'id': 'a'}",
         ),
         (
-            MajorStep(1, "{'id': 1}", "{}"),
+            MajorStep(1, 2, "{'id': 1}", "{}"),
             SAMPLE,
             RISE + "the result is not valid in major version 2: id must be string, not int",
         ),
         (
-            MajorStep(1, FIRST.up, "{'id': 'a'}"),
+            MajorStep(1, 2, FIRST.up, "{'id': 'a'}"),
             SAMPLE,
             FALL + "the result is not valid in major version 1: amount is missing",
         ),
         (
-            MajorStep(1, FIRST.up, "event.data.x"),
+            MajorStep(1, 2, FIRST.up, "event.data.x"),
             SAMPLE,
             FALL + "line 1, column 11: no such key: x",
         ),
         (
-            MajorStep(1, "1 +", "1"),
+            MajorStep(1, 2, "1 +", "1"),
             [],
             "migration 1 to 2, up: line 1, column 4: Syntax error: mismatched input '<EOF>'",
         ),
@@ -105,10 +107,11 @@ def test_samples_prove_a_step_or_say_what_is_wrong(
 
 def test_a_record_of_majors_is_read_as_it_was_written() -> None:
     assert record_subject("orders-value") == "__eventplane.orders-value"
-    majors = Majors({1: 1, 3: 2}, {7: 2}, (FIRST, SECOND))
+    majors = Majors((FIRST, SECOND))
     assert majors_from_text(majors.to_text()) == majors
-    assert [majors.major_of(version) for version in (1, 2, 3)] == [1, 1, 2]
+    assert [majors.major_of(version) for version in (1, 2, 3, 4, 5)] == [1, 1, 2, 2, 3]
+    assert (majors.latest, Majors().latest, Majors().major_of(7)) == (3, 1, 1)
     assert majors_from_text('{"type": "object"}') is None
     assert majors_from_text("true") is None
     with pytest.raises(ValueError, match="not a record of major versions"):
-        majors_from_text('{"x-eventplane-majors": {"versions": []}}')
+        majors_from_text('{"x-eventplane-majors": {"steps": [7]}}')

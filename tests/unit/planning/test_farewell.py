@@ -8,6 +8,7 @@ from builders import event_bus, event_topic, orphan, schema, settled, settled_sc
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.schema import SchemaStatus
 from eventplane.planning.farewell import Farewell, farewell_to
 
 
@@ -52,7 +53,8 @@ def test_a_schema_leaves_its_subject_behind() -> None:
         "orders",
         "Hard",
     )
-    never = schema(deleting=True, deletion_policy="Hard")
+    known = SchemaStatus(bus="shop/main")
+    never = schema(deleting=True, deletion_policy="Hard", status=known)
     assert farewell_to(never, event_bus(), later(15)) == GO
 
 

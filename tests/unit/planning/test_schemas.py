@@ -13,7 +13,14 @@ from eventplane.api.schema import CompatibilityLevel, Migration
 from eventplane.events.majors import Majors, MajorStep
 from eventplane.planning import schemas
 from eventplane.planning.plan import Difference, Refusal, fingerprint
-from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
+from eventplane.planning.schema_changes import (
+    AlterLevel,
+    DeleteSubject,
+    OpenMajor,
+    RecordMajors,
+    RegisterVersion,
+    SchemaChange,
+)
 from eventplane.planning.schema_desired import DesiredSubject
 from eventplane.planning.schema_state import Definition, ObservedSubject, SubjectQuery
 from eventplane.planning.schemas import Judge, SubjectPlan, SubjectRequest, candidate_query, opened, plan_subject
@@ -386,3 +393,16 @@ def test_where_the_registry_cannot_judge_beforehand_we_do(judge: Judge, lifted: 
     assert made.changes == (RegisterVersion("orders", V2, asked.content, lifted=lifted),)
     broken = plan_subject(SubjectRequest(desired(BROKEN, compatibility="FULL"), judge=judge), seen).plan
     assert [refusal.reason for refusal in broken.refusals] == [Reason.INCOMPATIBLE]
+
+
+def test_changes_describe_themselves() -> None:
+    described: dict[SchemaChange, str] = {
+        AlterLevel("orders", None, "FULL"): "set compatibility of subject orders from the default to FULL",
+        RegisterVersion("orders", V1, "f"): "register a version of subject orders (AVRO f)",
+        OpenMajor("orders", V1, "f", 2, "FULL"): "open major version 2 of subject orders (AVRO f), compatibility FULL",
+        RecordMajors("orders", Majors((STEP,))): "record the major versions of subject orders (migrations 1 to 2)",
+        RecordMajors("orders", Majors()): "record the major versions of subject orders (migrations none)",
+        DeleteSubject("orders", hard=False): "delete subject orders softly",
+        DeleteSubject("orders", hard=True): "delete subject orders with all its versions",
+    }
+    assert {change: change.describe() for change in described} == described
