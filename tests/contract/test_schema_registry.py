@@ -32,7 +32,8 @@ from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.schema_changes import AlterLevel, DeleteSubject, RecordMajors
-from eventplane.planning.schema_state import Definition, SubjectQuery
+from eventplane.planning.schema_gate import judge_of
+from eventplane.planning.schema_state import Definition, Reference, SubjectQuery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from contract.registry_proxy import Chosen
 
     from e2e.servers.registry import Registry
+    from eventplane.api.schema import SchemaType
 
 pytestmark = pytest.mark.registry
 
@@ -450,3 +452,38 @@ async def test_a_level_that_cannot_be_kept_is_an_error_of_its_subject(
     error = (await look(backend, subject)).error
     assert isinstance(error, Rejected)
     assert "STRICT" in error.message
+
+
+WITH_NOTE = json.dumps(
+    {
+        "type": "record",
+        "name": "Whole",
+        "fields": [{"name": "part", "type": "shop.Part"}, {"name": "note", "type": "string", "default": ""}],
+    }
+)
+
+
+async def test_imports_of_every_type_are_compared_when_they_are_registered(
+    real_registry: RealRegistryArena, subject: str
+) -> None:
+    backend = real_registry.backend()
+    texts: dict[SchemaType, tuple[str, str, str]] = {
+        "AVRO": (
+            '{"type": "record", "name": "Part", "namespace": "shop", "fields": []}',
+            '{"type": "record", "name": "Whole", "fields": [{"name": "part", "type": "shop.Part"}]}',
+            WITH_NOTE,
+        ),
+        "PROTOBUF": (
+            'syntax = "proto3"; package shop; message Part { string id = 1; }',
+            'syntax = "proto3"; import "shop.Part"; message Whole { shop.Part part = 1; }',
+            'syntax = "proto3"; import "shop.Part"; message Whole { shop.Part part = 1; string note = 2; }',
+        ),
+    }
+    for kind, (part, whole, more) in texts.items():
+        imported = await registered(backend, f"{subject}-{kind}-part", Definition(kind, part))
+        reference = (Reference("shop.Part", imported.subject, 1),)
+        first, second = (Definition(kind, text, reference) for text in (whole, more))
+        await registered(backend, f"{subject}-{kind}", first)
+        judged = (await backend.observe([query := SubjectQuery(f"{subject}-{kind}", second, (1,))]))[query]
+        assert judge_of(judged.error, second, judged.versions, level_is_asked=False) == "Registration"
+        assert numbers(await registered(backend, f"{subject}-{kind}", second)) == [1, 2]

@@ -13,7 +13,7 @@ from eventplane.cli.failure import CommandError, ExitCode
 from eventplane.cli.registry_access import RegistryAccess, registry_access
 from eventplane.planning.compatibility import explain
 from eventplane.planning.definitions import check
-from eventplane.planning.schema_gate import gate, protected_versions, same_question
+from eventplane.planning.schema_gate import Judge, gate, judge_of, protected_versions, same_question
 from eventplane.planning.schema_state import (
     CompatibilityVerdict,
     Definition,
@@ -83,7 +83,7 @@ def judge(access: RegistryAccess, subject: str, candidate: Definition, asked: Co
     | the subject's or the registry's own        | the registry, version by version; explained by us       |
     | --level, of the same direction             | the same                                                |
     | --level, of another direction              | us: the registry answers by its own level only          |
-    | any, and references that it cannot test    | us: see `_verdicts`                                     |
+    | any, and what it cannot compare            | us: see `judge_of`                                      |
     | NONE, or the subject does not exist        | nobody: nothing is protected                            |
 
     Raises:
@@ -99,28 +99,37 @@ def judge(access: RegistryAccess, subject: str, candidate: Definition, asked: Co
     report = Report(subject, level, bool(seen.versions), tuple(each.version for each in protected), "registry")
     if not protected:
         return report
-    verdicts = _verdicts(access, subject, candidate, protected) if same_question(level, own) else None
-    if verdicts is None:
-        return replace(report, judged_by="eventplane", violations=explain(level, candidate, protected))
-    return replace(report, violations=gate(level, candidate, protected, verdicts))
+    judge, verdicts = (
+        _verdicts(access, subject, candidate, seen.versions, report.versions_checked)
+        if same_question(level, own)
+        else ("Registration", {})
+    )
+    if judge == "Registry":
+        return replace(report, violations=gate(level, candidate, protected, verdicts))
+    violations = explain(level, candidate, protected, alone=judge == "Ourselves")
+    return replace(report, judged_by="eventplane", violations=violations)
 
 
 def _verdicts(
-    access: RegistryAccess, subject: str, candidate: Definition, protected: Sequence[RegisteredVersion]
-) -> Mapping[int, CompatibilityVerdict] | None:
-    """Ask the registry; None where it cannot say, since the test of some, Apicurio 3.3 among them, knows no references.
+    access: RegistryAccess,
+    subject: str,
+    candidate: Definition,
+    versions: Sequence[RegisteredVersion],
+    against: tuple[int, ...],
+) -> tuple[Judge, Mapping[int, CompatibilityVerdict]]:
+    """Ask the registry, or find out that it cannot say and who can.
 
-    Those compare as they should when the definition is registered, and answer 422 or 500 when they are asked before.
+    Raises:
+        CommandError: it did not answer, or something is wrong that nobody can judge around.
     """
-    seen = access.look_leniently(SubjectQuery(subject, candidate, tuple(each.version for each in protected)))
-    if seen.error is not None:
-        if candidate.references or any(each.definition.references for each in protected):
-            return None
+    seen = access.look_leniently(SubjectQuery(subject, candidate, against))
+    judge = judge_of(seen.error, candidate, versions, level_is_asked=True)
+    if judge is None and seen.error is not None:
         raise access.failure(seen.error)
-    gone = [each.version for each in protected if each.version not in seen.verdicts]
-    if gone:
+    gone = [version for version in against if version not in seen.verdicts]
+    if gone and judge == "Registry":
         raise CommandError(ExitCode.REGISTRY, f"subject {subject}: version {gone[0]} was deleted meanwhile: try again")
-    return seen.verdicts
+    return judge or "Registry", seen.verdicts
 
 
 def text_lines(report: Report) -> Iterator[str]:

@@ -10,8 +10,9 @@ from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.schema_changes import DeleteSubject, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
+from eventplane.planning.schema_gate import Judge, judge_of
 from eventplane.planning.schema_state import ObservedSubject
-from eventplane.planning.schemas import Judge, SubjectPlan, SubjectRequest, plan_subject
+from eventplane.planning.schemas import SubjectPlan, SubjectRequest, plan_subject
 
 LATEST_VERSION = "latest version"
 
@@ -50,26 +51,11 @@ def decide_schema(case: SchemaCase) -> Decision[SchemaChange]:
 
 
 def _judge(case: SchemaCase) -> Judge | None:
-    """Find out who can judge a new definition; None where the error is another one.
-
-    | the registry, asked beforehand                | definition     | level      | judge        |
-    |-----------------------------------------------|----------------|------------|--------------|
-    | answers                                       | any            | any        | Registry     |
-    | takes it for invalid                          | imports        | any        | Registration |
-    | cannot compare its dialect                    | any            | asked for  | Ourselves    |
-    | any other error                               | any            | any        | nobody       |
-
-    Apicurio 3.3.3 tests compatibility without looking at imports, and cannot compare JSON Schema of 2019 and later. A
-    level that nobody asked for could not be put back after a crash, so it is not lifted.
-    """
+    """Find out who can judge a new definition; None where something else is wrong."""
     error, desired = case.observed.error, case.desired
-    if error is None:
-        return "Registry"
     if desired is None:
-        return None
-    if error.reason is Reason.DEFINITION_INVALID and desired.definition.references:
-        return "Registration"
-    return "Ourselves" if error.reason is Reason.NOT_COMPARABLE and desired.level is not None else None
+        return None if error is not None else "Registry"
+    return judge_of(error, desired.definition, case.observed.versions, level_is_asked=desired.level is not None)
 
 
 def planned(case: SchemaCase, desired: DesiredSubject) -> SubjectPlan:

@@ -1,10 +1,16 @@
 """The gate before a registry: which versions a candidate is judged beside, and whom it would break."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
+from eventplane.api.conditions import Reason
 from eventplane.api.schema import CompatibilityLevel, Violation
 from eventplane.planning.compatibility import explain_with
+from eventplane.planning.outcome import BackendError
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
+
+Judge: TypeAlias = Literal["Registry", "Registration", "Ourselves"]
+"""The registry, beforehand; the registry, but only when it registers; nobody but us, for it cannot compare."""
 
 
 def protected_versions(
@@ -54,3 +60,32 @@ def gate(
 def same_question(one: CompatibilityLevel, other: CompatibilityLevel) -> bool:
     """Tell whether two levels ask the same of one version, so that a verdict by one is a verdict by the other."""
     return one.removesuffix("_TRANSITIVE") == other.removesuffix("_TRANSITIVE")
+
+
+def judge_of(
+    error: BackendError | None, candidate: Definition, versions: Sequence[RegisteredVersion], *, level_is_asked: bool
+) -> Judge | None:
+    """Find out who can judge a candidate; None where the error is another one.
+
+    | the registry, asked beforehand       | imports        | level      | judge        |
+    |--------------------------------------|----------------|------------|--------------|
+    | answers                              | any            | any        | Registry     |
+    | takes it, or a version, for invalid  | some, anywhere | any        | Registration |
+    | cannot compare its dialect           | any            | asked for  | Ourselves    |
+    | any other error                      | any            | any        | nobody       |
+
+    Apicurio 3.3.3 tests compatibility without looking at imports, and cannot compare JSON Schema of 2019 and later. A
+    level that nobody asked for could not be put back after a crash, so it is not lifted.
+
+    Args:
+        error: What it answered instead of verdicts, if it did.
+        candidate: What would be registered.
+        versions: Those of the subject.
+        level_is_asked: The resource says which level it wants.
+    """
+    if error is None:
+        return "Registry"
+    imports = any(each.references for each in (candidate, *(version.definition for version in versions)))
+    if error.reason is Reason.DEFINITION_INVALID and imports:
+        return "Registration"
+    return "Ourselves" if error.reason is Reason.NOT_COMPARABLE and level_is_asked else None

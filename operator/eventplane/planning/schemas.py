@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Adoption
@@ -15,7 +15,7 @@ from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.plan import fingerprint as fingerprint_of
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
-from eventplane.planning.schema_gate import protected_versions
+from eventplane.planning.schema_gate import Judge, protected_versions
 from eventplane.planning.schema_state import ObservedSubject, RegisteredVersion, SubjectQuery
 
 _WITHIN_ONE: Final[dict[CompatibilityLevel, CompatibilityLevel]] = {
@@ -25,10 +25,6 @@ _WITHIN_ONE: Final[dict[CompatibilityLevel, CompatibilityLevel]] = {
 }
 """What the registry can be made to demand where a subject has several majors: its own transitive levels would reach
 back into the older ones."""
-
-
-Judge: TypeAlias = Literal["Registry", "Registration", "Ourselves"]
-"""The registry, beforehand; the registry, but only when it registers; nobody but us, for it cannot compare."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ ROWS = [
     (500, {"error_code": 50001, "message": "no"}, Unavailable, Reason.REGISTRY_UNAVAILABLE),
     (503, "text", Unavailable, Reason.REGISTRY_UNAVAILABLE),
     (500, {"error_code": 0, "message": "#: could not determine version"}, Rejected, Reason.NOT_COMPARABLE),
+    (500, {"message": "Unresolved JSON Schema reference: a"}, Rejected, Reason.DEFINITION_INVALID),
     (302, None, Rejected, Reason.REJECTED),
     (400, ["odd"], Rejected, Reason.REJECTED),
 ]

@@ -22,8 +22,9 @@ from eventplane.planning.schema_changes import (
     SchemaChange,
 )
 from eventplane.planning.schema_desired import DesiredSubject
+from eventplane.planning.schema_gate import Judge
 from eventplane.planning.schema_state import Definition, ObservedSubject, SubjectQuery
-from eventplane.planning.schemas import Judge, SubjectPlan, SubjectRequest, candidate_query, opened, plan_subject
+from eventplane.planning.schemas import SubjectPlan, SubjectRequest, candidate_query, opened, plan_subject
 
 V1, V2, BROKEN = definition(), definition("id", "note?"), definition("id:int")
 ONE, TWO = registered(1, V1), registered(2, V2)

@@ -21,6 +21,9 @@ _BY_CODE: Final = {
 _NOT_COMPARABLE: Final = "could not determine version"
 """What Apicurio says, as an error 500, of a JSON schema whose draft its comparison does not know: 2019-09 and later."""
 
+_UNRESOLVED: Final = "Unresolved JSON Schema reference"
+"""What Apicurio says, as an error 500, of a JSON schema with imports whose compatibility it is asked about."""
+
 _JAVA_CLASS: Final = re.compile(r"^(?:[a-z]\w*\.)+\w+(?:Exception|Error): ")
 _MAX_WORDS: Final = 1000
 
@@ -44,6 +47,7 @@ def translate(status: int, answer: Any, about: str) -> BackendError:
     | 422, code 42206        | Rejected, InUse                                               |
     | 408, 425, 429, 5xx     | Unavailable, RegistryUnavailable                              |
     | 500, draft not known   | Rejected, NotComparable: trying again would end the same      |
+    | 500, import not found  | Rejected, DefinitionInvalid: the same                         |
     | anything else          | Rejected, Rejected                                            |
 
     Args:
@@ -58,6 +62,8 @@ def translate(status: int, answer: Any, about: str) -> BackendError:
             f"the schema registry cannot compare JSON schemas of this draft ({about}: {words}): set compatibility, so"
             " that Eventplane compares them, or leave out $schema",
         )
+    if _UNRESOLVED in words:
+        return Rejected(Reason.DEFINITION_INVALID, f"the schema registry refused {about}: {words}")
     if status in _TRY_AGAIN or status >= 500:  # noqa: PLR2004 - HTTP's own number
         return Unavailable(
             f"the schema registry cannot serve {about} now: {words or f'status {status}'}", Reason.REGISTRY_UNAVAILABLE
