@@ -1,5 +1,6 @@
 """Definitions as text, understood: whether they are valid, what they are called, and when two are the same."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -34,12 +35,22 @@ def fingerprint(definition: Definition) -> str:
     What matters to readers counts, docs and defaults included, and so do the references. Text that is not valid is
     taken as it is.
     """
-    try:
-        canonical = _CANONICAL[definition.type](definition.text)
-    except DefinitionFault:
-        canonical = definition.text
     references = sorted((each.name, each.subject, each.version) for each in definition.references)
-    return digest(definition.type, canonical, to_canonical_json(references))
+    return digest(_content(definition.type, definition.text), to_canonical_json(references))
+
+
+def _content(kind: SchemaType, text: str) -> str:
+    """Reduce a text to what it means; remembered, for the same texts are looked at in every pass."""
+    key = hashlib.sha256(f"{kind} {text}".encode()).digest()
+    if key not in _KNOWN:
+        try:
+            canonical = _CANONICAL[kind](text)
+        except DefinitionFault:
+            canonical = text
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = digest(kind, canonical)
+    return _KNOWN[key]
 
 
 def record_name(definition: Definition) -> str | None:
@@ -53,6 +64,11 @@ def record_name(definition: Definition) -> str | None:
     except DefinitionFault:
         return None
 
+
+_KNOWN: Final[dict[bytes, str]] = {}
+"""What texts mean, by their SHA-256: a memory, which changes no answer."""
+_MOST_KNOWN: Final = 50_000
+"""About 10 MiB."""
 
 _LANGUAGES: Final[Mapping[SchemaType, str]] = {
     "AVRO": "AVRO schema",

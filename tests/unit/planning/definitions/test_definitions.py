@@ -8,6 +8,7 @@ import pytest
 
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import SchemaType
+from eventplane.planning import definitions
 from eventplane.planning.definitions import check, fingerprint, record_name
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_state import Definition, Reference
@@ -361,3 +362,11 @@ def test_a_large_definition_is_dealt_with_soon(type_: SchemaType, text: str) -> 
     outcome = check(Definition(type_, text))
     assert outcome is None or isinstance(outcome, Refusal)
     assert time.process_time() - begun < 4
+
+
+def test_what_is_remembered_is_bounded_and_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "_MOST_KNOWN", 2)
+    texts = [json.dumps({"type": "enum", "name": f"E{number}", "symbols": ["A"]}) for number in range(5)]
+    first = [fingerprint(Definition("AVRO", text)) for text in texts]
+    assert [fingerprint(Definition("AVRO", text)) for text in texts] == first
+    assert len(set(first)) == 5
