@@ -32,7 +32,7 @@ def unready_schema(topic: EventTopic, schemas: Bound) -> str | None:
             missing = f"{topic.metadata.namespace}/{_named(topic, part)}"
             return f"Schema {missing} of its {part}s does not exist: create it, or correct spec.schemas.{part}"
         ready = condition(schema.status.conditions, ConditionType.READY)
-        if ready is None or ready.status != "True":
+        if ready is None or ready.status == "False":  # Unknown was ready before the registry went away
             return f"Schema {'/'.join(schema.metadata.key)} of its {part}s is not ready: see its status"
     return None
 
