@@ -213,7 +213,8 @@ class Reconciler(ABC, Generic[R, B, C]):
             fields = key_fields(self.kind, resource.metadata.key)
             logger.warning("status not written: %s", error, extra={"fields": fields})
             return Next.RETRY
-        return Next.DONE
+        unread = isinstance(problem, Unavailable) and problem.reason == Reason.INTERNAL_ERROR
+        return Next.RETRY if unread else Next.DONE  # of the API server's return nothing else tells
 
     async def _reported(self, flight: Flight[C]) -> Next:
         """Report; a fault in the report of one resource is its own and does not take the batch along."""
