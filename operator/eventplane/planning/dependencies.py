@@ -34,7 +34,7 @@ def outward(resource: Managed) -> tuple[object, ...]:
         case Schema():
             ready = condition(resource.status.conditions, ConditionType.READY)
             status = resource.status
-            return (status.subject, status.id, status.version, ready.status if ready else None)
+            return (status.bus, status.subject, status.id, status.version, ready.status if ready else None)
         case EventTopic():
             return (resource.status.topic_name, resource.status.bus)
         case _:
