@@ -10,7 +10,7 @@ from eventplane.api.schema import SchemaStatus, SubjectVersion, Violation
 from eventplane.planning.decision import Decision
 from eventplane.planning.definitions import fingerprint
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
-from eventplane.planning.outcome import Outcome
+from eventplane.planning.outcome import Outcome, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_decisions import SchemaCase, planned
@@ -139,6 +139,8 @@ def _verdict(
     | else                                                  | True  | Ready, or Paused |                         |
     """
     error = first_error(outcomes)
+    if isinstance(error, Unavailable):
+        return verdict_of(error)
     refusal = next(iter(decision.refusals), None) or (
         Refusal(error.reason, error.message) if error is not None and error.reason in _OF_THE_DEFINITION else None
     )
