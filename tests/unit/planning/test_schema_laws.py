@@ -334,7 +334,8 @@ def _check_complete(world: World, flights: Iterable[Flight]) -> None:
         ready = condition(resource.status.conditions, ConditionType.READY)
         stalled = condition(resource.status.conditions, ConditionType.STALLED)
         assert ready is not None
-        assert (stalled is not None) == bool(flight.decision.refusals), "what is refused is told"
+        rejected = isinstance(first_error(flight.outcomes), Rejected)
+        assert (stalled is not None) == (bool(flight.decision.refusals) or rejected), "what is refused is told"
         explained = flight.decision.refusals or flight.decision.hold or resource.metadata.deleting
         left = resource.spec.drift_policy != "Enforce"
         assert _satisfied(world, flight) or explained or left, "complete"
