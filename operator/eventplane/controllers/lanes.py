@@ -119,6 +119,10 @@ class Lane(ABC, Generic[R, B, S]):
     def bus_status(self, before: EventBusStatus, found: S | BackendError | Refusal) -> EventBusStatus:
         """Say in the status of the bus what was found."""
 
+    def unusable(self, problem: BackendError | Refusal) -> Unavailable:
+        """Tell the resources why they have to wait."""
+        return unusable(self.bus, problem)
+
     @abstractmethod
     async def sweep(self, backend: B) -> None:
         """Deal with what resources that are gone left behind.
@@ -357,7 +361,7 @@ class Lane(ABC, Generic[R, B, S]):
                 await asyncio.gather(*(self.reconciler.refuse(resource, error) for resource in resources))
             return {item.key: Next.RETRY for item in items}
         self._parked.update(item.key for item in items)
-        problem = unusable(self.bus, self.problem)
+        problem = self.unusable(self.problem)
         results = await asyncio.gather(*(self.reconciler.refuse(resource, problem) for resource in resources))
         if self.problem is None:  # it came back while we were saying so
             return {item.key: Next.RETRY for item in items}

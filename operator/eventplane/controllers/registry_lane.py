@@ -12,8 +12,9 @@ from eventplane.controllers.lanes import Lane, LaneTiming
 from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.schemas import SchemaReconciler
 from eventplane.controllers.shelf import Key
+from eventplane.planning.bus_decisions import registry_unusable
 from eventplane.planning.connection import RegistryConnection, Secrets, connect_registry, registry_secret_names
-from eventplane.planning.outcome import BackendError
+from eventplane.planning.outcome import BackendError, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import registry_status
 from eventplane.planning.schema_decisions import plan_orphan_subject
@@ -57,6 +58,10 @@ class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
     def bus_status(self, before: EventBusStatus, found: RegistryState | BackendError | Refusal) -> EventBusStatus:
         """Say whether the registry answers."""
         return registry_status(self.bus, before, None if isinstance(found, RegistryState) else found)
+
+    def unusable(self, problem: BackendError | Refusal) -> Unavailable:
+        """Tell Schemas why they have to wait."""
+        return registry_unusable(self.bus, problem)
 
     async def sweep(self, backend: SchemaBackend) -> None:
         """Deal with the subjects of Schemas that were let go while the registry did not answer."""

@@ -29,3 +29,10 @@ def verify_cluster(bus: EventBus, cluster_id: str) -> Refusal | None:
 def unusable(bus: EventBus, problem: BackendError | Refusal) -> Unavailable:
     """Tell topics why their bus cannot be used; they wait for it, whatever the reason."""
     return Unavailable(f"EventBus {'/'.join(bus.metadata.key)} is unusable ({problem.reason}): {problem.message}")
+
+
+def registry_unusable(bus: EventBus, problem: BackendError | Refusal) -> Unavailable:
+    """Tell schemas why the registry of their bus cannot be used; they wait for it, whatever the reason."""
+    name = "/".join(bus.metadata.key)
+    message = f"the schema registry of EventBus {name} is unusable ({problem.reason}): {problem.message}"
+    return Unavailable(message, Reason.REGISTRY_UNAVAILABLE)

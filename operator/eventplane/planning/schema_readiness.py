@@ -10,7 +10,7 @@ from eventplane.api.schema import SchemaStatus, SubjectVersion, Violation
 from eventplane.planning.decision import Decision
 from eventplane.planning.definitions import fingerprint
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
-from eventplane.planning.outcome import Outcome, Unavailable
+from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_decisions import SchemaCase, planned
@@ -138,26 +138,26 @@ def _verdict(
     | no version stands                                     | False | Drifted     |                              |
     | else                                                  | True  | Ready, or Paused |                         |
     """
-    error = first_error(outcomes)
-    if isinstance(error, Unavailable):
-        return verdict_of(error)
-    refusal = next(iter(decision.refusals), None) or (
-        Refusal(error.reason, error.message) if error is not None and error.reason in _OF_THE_DEFINITION else None
-    )
-    if refusal is not None and refusal.reason in _OF_THE_DEFINITION and standing is not None:
+    problem = _problem(decision, first_error(outcomes))
+    if isinstance(problem, Refusal) and problem.reason in _OF_THE_DEFINITION and standing is not None:
         return Verdict(
-            "True", Reason.READY, f"{_state(case, standing)}; the new definition is refused", against=refusal
+            "True", Reason.READY, f"{_state(case, standing)}; the new definition is refused", against=problem
         )
-    if refusal is not None:
-        return verdict_of(refusal)
-    if error is not None:
-        return verdict_of(error)
+    if problem is not None:
+        return verdict_of(problem)
     held = decision.held
     if decision.hold is not None and held is not None and held.changes:
         return Verdict("False", Reason(decision.hold), hold_message(decision.hold, held))
     if case.desired is None:
         return _verdict_of_deletion(case, decision)
     return _verdict_of_state(case, decision, standing)
+
+
+def _problem(decision: Decision[SchemaChange], error: BackendError | None) -> BackendError | Refusal | None:
+    """Choose what to speak of: a change that was not answered, else what is refused, else what was rejected."""
+    if isinstance(error, Unavailable) or (error is not None and not decision.refusals):
+        return Refusal(error.reason, error.message) if isinstance(error, Rejected) else error
+    return next(iter(decision.refusals), None)
 
 
 def _verdict_of_deletion(case: SchemaCase, decision: Decision[SchemaChange]) -> Verdict:

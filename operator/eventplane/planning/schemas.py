@@ -100,7 +100,13 @@ def _exists(subject: str) -> Refusal:
 
 def level_asked(desired: DesiredSubject, observed: ObservedSubject) -> CompatibilityLevel:
     """Tell the level that counts: what is asked for, else what the registry demands."""
-    return desired.level or observed.level or observed.default_level
+    own = None if _is_lifted(observed) else observed.level
+    return desired.level or own or observed.default_level
+
+
+def _is_lifted(observed: ObservedSubject) -> bool:
+    """Tell whether an opening that was cut short has left its lifted level behind, which nobody asked for."""
+    return observed.level == "NONE" and observed.majors != opened(observed)
 
 
 def _level_shown(level: CompatibilityLevel, majors: Majors) -> CompatibilityLevel:
@@ -110,7 +116,7 @@ def _level_shown(level: CompatibilityLevel, majors: Majors) -> CompatibilityLeve
 
 def _alter_level(desired: DesiredSubject, observed: ObservedSubject, majors: Majors) -> Iterator[AlterLevel]:
     shown = _level_shown(level_asked(desired, observed), majors)
-    asked = desired.level is not None or bool(majors.steps)
+    asked = desired.level is not None or bool(majors.steps) or _is_lifted(observed)
     if asked and observed.level != shown:
         yield AlterLevel(observed.subject, observed.level, shown)
 
@@ -190,8 +196,8 @@ def _new(request: SubjectRequest, observed: ObservedSubject) -> SubjectPlan:
     if violations:
         return _breaking(desired, observed, violations)
     changes: tuple[SchemaChange, ...] = (
+        *_alter_level(desired, observed, majors),  # before the record, which tells of a lifted one
         *_record(observed, majors),
-        *_alter_level(desired, observed, majors),
         RegisterVersion(
             observed.subject,
             desired.definition,

@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from builders import CLUSTER, event_bus, event_topic
+from builders import CLUSTER, REGISTRY, event_bus, event_topic, schema
 
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.schema import Schema, SchemaStatus
 from eventplane.backends.memory import MemoryTopicBackend
 from eventplane.backends.memory_cluster import MemoryCluster
 from eventplane.backends.memory_kubernetes import MemoryKubernetes
+from eventplane.backends.memory_schemas import MemoryRegistry, MemorySchemaBackend
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.dispatch import Dispatcher
@@ -69,6 +71,31 @@ class Backend(MemoryTopicBackend):
         return await super().probe()
 
 
+class RegistryBackend(MemorySchemaBackend):
+    """A backend that knows how it was opened, can be made to hang, and says when it was closed."""
+
+    def __init__(self, registry: MemoryRegistry, connection: RegistryConnection, world: "World") -> None:
+        super().__init__(registry)
+        self.connection = connection
+        self.closed = False
+        self._world = world
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def apply(self, changes: Any) -> Any:
+        await self._world.pause("registry apply")
+        return await super().apply(changes)
+
+    async def observe(self, keys: Any) -> Any:
+        await self._world.pause("registry observe")
+        return await super().observe(keys)
+
+    async def probe(self) -> Any:
+        await self._world.pause("registry probe")
+        return await super().probe()
+
+
 class World:
     """Everything that outlives an operator, and the way to start one."""
 
@@ -76,7 +103,9 @@ class World:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.kubernetes = MemoryKubernetes(lambda: self.now)
         self.kafkas = {"kafka:9092": MemoryCluster(brokers=3)}
+        self.registries = {REGISTRY["url"]: MemoryRegistry()}
         self.backends: list[Backend] = []
+        self.registry_backends: list[RegistryBackend] = []
         self.passwords: dict[str, str] = {}
         """What a Kafka address takes as the password; none is asked for where none is set."""
         self.gates: dict[str, asyncio.Event] = {}
@@ -87,6 +116,10 @@ class World:
     @property
     def kafka(self) -> MemoryCluster:
         return self.kafkas["kafka:9092"]
+
+    @property
+    def registry(self) -> MemoryRegistry:
+        return self.registries[REGISTRY["url"]]
 
     async def pause(self, call: str) -> None:
         await asyncio.sleep(0)
@@ -106,7 +139,10 @@ class World:
         return backend
 
     def connect_registry(self, connection: RegistryConnection, bus: Key) -> SchemaBackend:
-        raise NotImplementedError
+        del bus
+        backend = RegistryBackend(self.registries[connection.url], connection, self)
+        self.registry_backends.append(backend)
+        return backend
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -125,6 +161,30 @@ class World:
         """Status and reason of Ready; two dashes while there is none."""
         topic = self.kubernetes.show(EventTopic, key)
         return _ready(topic.status.conditions if topic else ())
+
+    def schema(self, key: Key = SHOP) -> Schema:
+        schema = self.kubernetes.show(Schema, key)
+        assert schema is not None, f"{key} does not exist"
+        return schema
+
+    def schema_status(self, key: Key = SHOP) -> SchemaStatus:
+        return self.schema(key).status
+
+    def schema_says(self, kind: ConditionType = ConditionType.READY, key: Key = SHOP) -> tuple[str, str]:
+        """Status and reason of a condition of a Schema; two dashes while there is none."""
+        schema = self.kubernetes.show(Schema, key)
+        return _said(schema.status.conditions if schema else (), kind)
+
+    def schema_message(self, kind: ConditionType = ConditionType.READY, key: Key = SHOP) -> str:
+        found = condition(self.schema_status(key).conditions, kind)
+        return found.message if found else ""
+
+    def schema_exists(self, key: Key = SHOP) -> bool:
+        return self.kubernetes.exists(Schema, key)
+
+    def registry_ready(self, key: Key = BUS) -> tuple[str, str]:
+        bus = self.kubernetes.show(EventBus, key)
+        return _said(bus.status.conditions if bus else (), ConditionType.SCHEMA_REGISTRY_READY)
 
     def bus_ready(self, key: Key = BUS) -> tuple[str, str]:
         bus = self.kubernetes.show(EventBus, key)
@@ -150,12 +210,20 @@ class World:
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not holds():
             if asyncio.get_running_loop().time() > deadline:
-                shown = {key: self.ready(key) for key in [SHOP] if self.exists(key)}
-                raise AssertionError(f"never happened: {what or holds}; {shown}, bus {self.bus_ready()}")
+                raise AssertionError(f"never happened: {what or holds}; {self._shown()}")
             await asyncio.sleep(0.001)
+
+    def _shown(self) -> str:
+        topic, schema = self.kubernetes.show(EventTopic, SHOP), self.kubernetes.show(Schema, SHOP)
+        bus = self.kubernetes.show(EventBus, BUS)
+        told = [each.status.conditions for each in (topic, schema, bus) if each is not None]
+        return "; ".join(f"{c.type} {c.status} {c.reason} {c.message}" for conditions in told for c in conditions)
 
     async def until_ready(self, key: Key = SHOP) -> None:
         await self.until(lambda: self.ready(key) == ("True", "Ready"), f"{key} ready")
+
+    async def until_schema_ready(self, key: Key = SHOP) -> None:
+        await self.until(lambda: self.schema_says(key=key) == ("True", "Ready"), f"Schema {key} ready")
 
     # --- operators
 
@@ -243,6 +311,11 @@ class Operator:
             self._batch_size,
         )
 
+    def registry_lane(self, key: Key = BUS) -> RegistryLane:
+        lane = self.dispatcher.schemas.lanes[key]
+        assert isinstance(lane, RegistryLane)
+        return lane
+
     def lane(self, key: Key = BUS) -> KafkaLane:
         lane = self.dispatcher.topics.lanes[key]
         assert isinstance(lane, KafkaLane)
@@ -274,8 +347,12 @@ def refuse(backend: Backend) -> None:
 
 
 def _ready(conditions: tuple[Condition, ...]) -> tuple[str, str]:
-    ready = condition(conditions, ConditionType.READY)
-    return (ready.status, ready.reason) if ready else ("-", "-")
+    return _said(conditions, ConditionType.READY)
+
+
+def _said(conditions: tuple[Condition, ...], kind: ConditionType) -> tuple[str, str]:
+    found = condition(conditions, kind)
+    return (found.status, found.reason) if found else ("-", "-")
 
 
 def simple_world(*topics: EventTopic, bus: EventBus | None = None) -> World:
@@ -284,4 +361,18 @@ def simple_world(*topics: EventTopic, bus: EventBus | None = None) -> World:
     world.kubernetes.put(bus or event_bus())
     for topic in topics or (event_topic(),):
         world.kubernetes.put(topic)
+    return world
+
+
+def registry_bus(name: str = "main", namespace: str = "shop", **fields: Any) -> EventBus:
+    """Make a bus that has a registry."""
+    return event_bus(name, namespace, schema_registry=REGISTRY, **fields)
+
+
+def schema_world(*schemas: Schema, bus: EventBus | None = None) -> World:
+    """Make a world with one bus that has a registry, and Schemas on it, by default `shop/orders`."""
+    world = World()
+    world.kubernetes.put(bus or registry_bus())
+    for each in schemas or (schema(),):
+        world.kubernetes.put(each)
     return world

@@ -5,7 +5,7 @@ from builders import event_bus
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
-from eventplane.planning.bus_decisions import ACCEPT_CLUSTER_ANNOTATION, unusable, verify_cluster
+from eventplane.planning.bus_decisions import ACCEPT_CLUSTER_ANNOTATION, registry_unusable, unusable, verify_cluster
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
@@ -63,3 +63,11 @@ def test_topics_wait_whatever_the_reason(problem: Rejected | Unavailable | Refus
     error = unusable(event_bus(), problem)
     assert isinstance(error, Unavailable)
     assert (error.reason, error.message) == (Reason.BUS_UNAVAILABLE, told)
+
+
+def test_schemas_wait_for_their_registry_and_blame_no_other() -> None:
+    error = registry_unusable(event_bus(), Unavailable("no answer", Reason.REGISTRY_UNAVAILABLE))
+    assert (error.reason, error.message) == (
+        Reason.REGISTRY_UNAVAILABLE,
+        "the schema registry of EventBus shop/main is unusable (RegistryUnavailable): no answer",
+    )

@@ -42,8 +42,8 @@ def test_needs(resource: Managed, needs: set[Place]) -> None:
 
 def test_outward() -> None:
     registered = settled_schema(schema("order"), version=2)
-    assert outward(schema()) == (None, None, None, None)
-    assert outward(registered) == ("order", 102, 2, "True")
+    assert outward(schema()) == (None, None, None, None, None)
+    assert outward(registered) == ("shop/main", "order", 102, 2, "True")
     assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
     assert outward(named) == ("orders", "shop/main")
