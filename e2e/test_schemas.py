@@ -239,11 +239,15 @@ def test_json_schemas_that_name_draft_2020_12_are_guarded_though_this_registry_c
 def test_a_breaking_change_on_purpose_opens_a_major_version(
     place: Workspace, main_bus: Resource, registry: RegistryView, subject: str
 ) -> None:
-    place.apply(schema("order", main_bus, subject=subject, definition=FIRST, compatibility="BACKWARD_TRANSITIVE"))
+    def order(definition: str, **spec: Any) -> Resource:
+        level = "BACKWARD_TRANSITIVE"
+        return schema("order", main_bus, subject=subject, definition=definition, compatibility=level, **spec)
+
+    place.apply(order(FIRST))
     place.until_ready("order", "Schema")
     newer = {"onIncompatible": "NewMajor"}
     with pytest.raises(CommandError, match="MigrationMissing"):
-        place.apply(schema("order", main_bus, subject=subject, definition=BREAKING, evolution=newer))
+        place.apply(order(BREAKING, evolution=newer))
     step = {
         "from": 1,
         "to": 2,
@@ -255,17 +259,15 @@ def test_a_breaking_change_on_purpose_opens_a_major_version(
     }
     wrong = step | {"up": '{"id": event.data.id}'}
     with pytest.raises(CommandError, match="MigrationFailed"):
-        place.apply(
-            schema("order", main_bus, subject=subject, definition=BREAKING, evolution=newer | {"migrations": [wrong]})
-        )
+        place.apply(order(BREAKING, evolution=newer | {"migrations": [wrong]}))
     evolution = newer | {"migrations": [step]}
-    place.apply(schema("order", main_bus, subject=subject, definition=BREAKING, evolution=evolution))
+    place.apply(order(BREAKING, evolution=evolution))
     status = place.until_ready("order", "Schema")["status"]
     assert (status["version"], status["major"]) == (2, 2)
     assert [each["major"] for each in status["versions"]] == [1, 2]
     assert registry.level(subject) == "BACKWARD"
     further = record(ID | AMOUNT | CURRENCY | {"note": "string"}, note="")
-    place.apply(schema("order", main_bus, subject=subject, definition=further, evolution=evolution))
+    place.apply(order(further, evolution=evolution))
     assert place.until_ready("order", "Schema")["status"]["major"] == 2
 
 
