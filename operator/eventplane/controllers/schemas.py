@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.schema import Schema, SchemaStatus
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.controllers.reconcile import Batch, Flight, Reconciler, Surroundings
 from eventplane.planning.connection import no_registry
+from eventplane.planning.decision import Decision
 from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
@@ -79,6 +81,9 @@ class SchemaReconciler(Reconciler[Schema, SchemaBackend, SchemaCase]):
         for flight, query in zip(flights, queries, strict=True):
             flight.case = replace(flight.case, observed=observed[query])
             flight.decision = self.decided(flight.case, decide_schema)
+            if flight.decision.needs_usage:  # a version came or went since we asked about the others
+                overtaken = Unavailable(f"subject {query.subject} changed meanwhile", Reason.RECONCILING)
+                flight.decision = Decision(postponed=overtaken)
 
     async def _wanted(self, bus: EventBus, schema: Schema) -> _Wanted | BackendError | Refusal:
         if schema.metadata.deleting:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from eventplane.controllers import queue
 from eventplane.events.majors import record_subject
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.schema_changes import DeleteSubject, RegisterVersion
+from eventplane.planning.schema_state import SubjectQuery
 
 STALLED = ConditionType.STALLED
 ADDRESS, INVOICE = ("shop", "address"), ("shop", "invoice")
@@ -176,6 +177,24 @@ async def test_what_the_registry_refuses_on_its_own_stalls() -> None:
         await world.until(lambda: world.schema_says(STALLED) == ("True", "Incompatible"))
         assert world.schema_says() == ("True", "Ready")
         assert world.schema_message(STALLED) == "409: it says no"
+
+
+async def test_a_subject_that_changes_while_it_is_looked_at_is_looked_at_again() -> None:
+    world = schema_world()
+    async with world.operator():
+        await world.until_schema_ready()
+        backend, last = world.registry_backends[0], avro("id", "note?", "more?")
+        observe = backend.observe
+
+        async def overtaken(keys: Collection[SubjectQuery]) -> object:
+            if any(key.candidate is not None for key in keys):
+                world.registry.register("orders", definition("id", "note?"))
+            return await observe(keys)
+
+        backend.observe = overtaken  # type: ignore[method-assign]
+        world.kubernetes.put(schema(definition=last))
+        await world.until(lambda: versions(world) == [avro(), V2, last])
+        await world.until(lambda: world.schema_status().version == 3)
 
 
 async def test_mode_plan_shows_the_outcome_and_waits_for_its_approval() -> None:
