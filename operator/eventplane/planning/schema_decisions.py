@@ -132,14 +132,15 @@ def _decide_deletion(case: SchemaCase) -> Decision[SchemaChange]:
     | ours      | no     | Soft, Hard | yes             | some  | refuse InUse        |
     | ours      | no     | Soft, Hard | yes             | none  | delete              |
 
-    Mode Plan: a deletion waits for its approval.
+    Not ours any more is what another Schema names: it takes the subject over as it is. Mode Plan: a deletion waits for
+    its approval.
     """
     resource = case.resource
     if not has_finalizer(resource):
         return Decision()
     if is_paused(resource):
         return Decision(hold="Paused", held=Plan(), finalizer=True)
-    ours = case.applied_before and _owner_before(case) is None
+    ours = case.applied_before and not case.rivals
     if not resource.spec.deletion_must_act or not ours or not case.observed.versions:
         return Decision()
     if case.users:

@@ -286,10 +286,12 @@ def test_deletion(of: SchemaCase, expected: Decision[SchemaChange]) -> None:
     assert decide_schema(of) == expected
 
 
-def test_deletion_leaves_alone_what_another_has() -> None:
-    rival = settled_schema(schema("a", subject="orders", creation_timestamp="2020-01-01T00:00:00Z"))
+@pytest.mark.parametrize("heir", [named("a", YOUNGER), settled_schema(named("a", ELDER))])
+@pytest.mark.parametrize("users", [(), USERS])
+def test_deletion_leaves_to_its_heir_what_another_names(heir: Schema, users: tuple[str, ...]) -> None:
+    """The heir acts in the same pass: what it registers must not go with its predecessor."""
     resource = settled_schema(schema(deleting=True, deletion_policy="Hard"))
-    assert decide_schema(schema_case(resource, THERE, rivals=[rival])) == Decision()
+    assert decide_schema(schema_case(resource, THERE, rivals=[heir], users=users)) == Decision()
 
 
 def test_many_users_are_not_all_named() -> None:

@@ -490,6 +490,17 @@ def _breaks(level: str, first: str, second: str) -> bool:
     return backward or (not level.startswith("BACKWARD") and bool(unreadable(old, new)))
 
 
+def test_an_heir_loses_nothing_to_its_predecessor() -> None:
+    world = World([schema("r0", subject="a", deletion_policy="Hard"), schema("r1", subject="a", definition=TEXTS[1])])
+    happen(world, [])
+    before = world.registry.versions("a")
+    world.act(("delete", 0, 0))
+    _check_complete(world, world.settle())
+    assert [each.metadata.name for each in world.resources.values()] == ["r1"]
+    assert world.registry.versions("a")[: len(before)] == before
+    assert world.registry.versions("a")[-1].definition.text == TEXTS[1]
+
+
 def test_laws_are_checked_by_a_judge_who_can_say_no() -> None:
     """The judge of completeness is no rubber stamp."""
     world = World([schema(subject="a", definition=TEXTS[1], compatibility="FULL")])
