@@ -286,7 +286,7 @@ def test_deletion(of: SchemaCase, expected: Decision[SchemaChange]) -> None:
     assert decide_schema(of) == expected
 
 
-@pytest.mark.parametrize("heir", [named("a", YOUNGER), settled_schema(named("a", ELDER))])
+@pytest.mark.parametrize("heir", [schema("a", **NAMED, **YOUNGER), settled_schema(schema("a", **NAMED, **ELDER))])
 @pytest.mark.parametrize("users", [(), USERS])
 def test_deletion_leaves_to_its_heir_what_another_names(heir: Schema, users: tuple[str, ...]) -> None:
     """The heir acts in the same pass: what it registers must not go with its predecessor."""
