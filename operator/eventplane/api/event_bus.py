@@ -1,13 +1,14 @@
 """EventBus: one messaging installation, and the rules for those who use it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from eventplane.api.conditions import Condition
 from eventplane.api.metadata import Metadata, SecretKeyRef, SecretRef
 from eventplane.api.model import ApiModel, rules
+from eventplane.api.printing import AGE, READY, REASON, Column, condition_column
 from eventplane.api.quantities import Duration
 
 ConfigKey = Annotated[str, Field(min_length=1, max_length=128)]
@@ -219,17 +220,13 @@ class EventBus(ApiModel):
     kind: ClassVar[str] = "EventBus"
     plural: ClassVar[str] = "eventbuses"
     short_names: ClassVar[tuple[str, ...]] = ("ebus",)
-    printer_columns: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
-        {"name": "Reason", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].reason'},
+    printer_columns: ClassVar[tuple[Column, ...]] = (
+        READY,
+        REASON,
         {"name": "Brokers", "type": "integer", "jsonPath": ".status.brokers"},
-        {
-            "name": "Registry",
-            "type": "string",
-            "jsonPath": '.status.conditions[?(@.type=="SchemaRegistryReady")].status',
-        },
+        condition_column("Registry", "SchemaRegistryReady", "status"),
         {"name": "Cluster", "type": "string", "jsonPath": ".status.clusterId", "priority": 1},
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        AGE,
     )
 
     metadata: Metadata

@@ -1,13 +1,14 @@
 """EventTopic: a Kafka topic that a team asks for."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from eventplane.api.event_bus import ConfigKey, ConfigValue
 from eventplane.api.metadata import DeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
+from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
 from eventplane.api.quantities import RetentionSize, RetentionTime
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 
@@ -162,20 +163,15 @@ class EventTopic(Managed):
     kind: ClassVar[str] = "EventTopic"
     plural: ClassVar[str] = "eventtopics"
     short_names: ClassVar[tuple[str, ...]] = ("etopic",)
-    printer_columns: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    printer_columns: ClassVar[tuple[Column, ...]] = (
         {"name": "Topic", "type": "string", "jsonPath": ".status.topicName"},
-        {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
-        {"name": "Reason", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].reason'},
+        READY,
+        REASON,
         {"name": "Partitions", "type": "integer", "jsonPath": ".status.partitions"},
         {"name": "Replicas", "type": "integer", "jsonPath": ".status.replicationFactor"},
-        {"name": "Bus", "type": "string", "jsonPath": ".status.bus", "priority": 1},
-        {
-            "name": "Message",
-            "type": "string",
-            "jsonPath": '.status.conditions[?(@.type=="Ready")].message',
-            "priority": 1,
-        },
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        BUS,
+        MESSAGE,
+        AGE,
     )
 
     spec: EventTopicSpec

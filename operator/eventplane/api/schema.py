@@ -7,6 +7,7 @@ from pydantic import Field
 
 from eventplane.api.metadata import DriftPolicy, SchemaDeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
+from eventplane.api.printing import AGE, BUS, MESSAGE, READY, Column, condition_column
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 
 SchemaType = Literal["AVRO", "JSON", "PROTOBUF"]
@@ -218,21 +219,16 @@ class Schema(Managed):
     kind: ClassVar[str] = "Schema"
     plural: ClassVar[str] = "schemas"
     short_names: ClassVar[tuple[str, ...]] = ("eschema",)
-    printer_columns: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    printer_columns: ClassVar[tuple[Column, ...]] = (
         {"name": "Subject", "type": "string", "jsonPath": ".status.subject"},
-        {"name": "Ready", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Ready")].status'},
-        {"name": "Stalled", "type": "string", "jsonPath": '.status.conditions[?(@.type=="Stalled")].reason'},
+        READY,
+        condition_column("Stalled", "Stalled", "reason"),
         {"name": "Version", "type": "integer", "jsonPath": ".status.version"},
         {"name": "Id", "type": "integer", "jsonPath": ".status.id"},
         {"name": "Level", "type": "string", "jsonPath": ".status.compatibility"},
-        {"name": "Bus", "type": "string", "jsonPath": ".status.bus", "priority": 1},
-        {
-            "name": "Message",
-            "type": "string",
-            "jsonPath": '.status.conditions[?(@.type=="Ready")].message',
-            "priority": 1,
-        },
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        BUS,
+        MESSAGE,
+        AGE,
     )
 
     spec: SchemaSpec
