@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -48,56 +49,31 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.reconciled = Counter(
-            "eventplane_reconcile",
-            "Passes over a resource, by outcome.",
-            ("kind", "outcome"),
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
+        counter = partial(Counter, registry=self.registry)
+        seconds = partial(Histogram, registry=self.registry, buckets=SECONDS)
+        self.reconciled = counter("eventplane_reconcile", "Passes over a resource, by outcome.", ("kind", "outcome"))
+        self.seconds = seconds(
             "eventplane_reconcile_seconds",
             "Time from a resource becoming dirty to its status being written, by outcome.",
             ("kind", "outcome"),
-            buckets=SECONDS,
-            registry=self.registry,
         )
-        self.drift = Counter(
-            "eventplane_drift_repaired",
-            "Resources whose drift was undone.",
-            ("kind",),
-            registry=self.registry,
+        self.drift = counter("eventplane_drift_repaired", "Resources whose drift was undone.", ("kind",))
+        self.admin_calls = counter(
+            "eventplane_kafka_admin_calls", "Requests to Kafka by API.", ("bus", "api", "outcome")
         )
-        self.admin_calls = Counter(
-            "eventplane_kafka_admin_calls",
-            "Requests to Kafka by API.",
-            ("bus", "api", "outcome"),
-            registry=self.registry,
+        self.admin_seconds = seconds(
+            "eventplane_kafka_admin_seconds", "Duration of requests to Kafka by API.", ("api",)
         )
-        self.admin_seconds = Histogram(
-            "eventplane_kafka_admin_seconds",
-            "Duration of requests to Kafka by API.",
-            ("api",),
-            buckets=SECONDS,
-            registry=self.registry,
+        self.registry_calls = counter(
+            "eventplane_registry_calls", "Requests to schema registries by call.", ("bus", "call", "outcome")
         )
-        self.registry_calls = Counter(
-            "eventplane_registry_calls",
-            "Requests to schema registries by call.",
-            ("bus", "call", "outcome"),
-            registry=self.registry,
+        self.registry_seconds = seconds(
+            "eventplane_registry_seconds", "Duration of requests to schema registries by call.", ("call",)
         )
-        self.registry_seconds = Histogram(
-            "eventplane_registry_seconds",
-            "Duration of requests to schema registries by call.",
-            ("call",),
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.api_calls = Counter(
+        self.api_calls = counter(
             "eventplane_kubernetes_api_calls",
             "Requests to the API server by verb and HTTP status; status 0 means no answer.",
             ("verb", "status"),
-            registry=self.registry,
         )
 
     def forget_bus(self, bus: str) -> None:
