@@ -1,6 +1,6 @@
 """What to do about a resource now: a plan, filtered by the modes, policies and annotations that all kinds share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
@@ -59,6 +59,16 @@ def hold_of(resource: Managed, plan: Plan[Change]) -> Hold | None:
     if resource.spec.mode == "Plan" and plan.changes and not is_approved(resource, plan):
         return "AwaitingApproval"
     return None
+
+
+def held_back(decision: Decision[C_co], resource: Managed, plan: Plan[C_co]) -> Decision[C_co]:
+    """Take the changes out of a decision where something keeps its plan from being carried out."""
+    hold = hold_of(resource, plan)
+    if hold is None:
+        return decision
+    # a finalizer that is there stays while paused: taking it away would be the first half of a deletion
+    finalizer = has_finalizer(resource) if hold == "Paused" else decision.finalizer
+    return replace(decision, changes=(), repairs_drift=False, hold=hold, held=plan, finalizer=finalizer)
 
 
 def applied_here(resource: Managed, bus: str) -> bool:

@@ -4,11 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
-from eventplane.api import PAUSED_ANNOTATION
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopicStatus
-from eventplane.planning.decision import Decision, Hold
+from eventplane.planning.decision import Decision
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.topic_changes import AddPartitions, CreateTopic, TopicChange
@@ -22,9 +21,10 @@ from eventplane.planning.verdicts import (
     drift_entries,
     drift_message,
     first_error,
-    hold_message,
     pending,
     verdict_of,
+    verdict_of_deletion,
+    verdict_of_hold,
 )
 
 TopicOutcome = Outcome[TopicChange, ObservedTopic]
@@ -100,20 +100,12 @@ def _topic_verdict(
     if decision.refusals:
         message = "; ".join(refusal.message for refusal in decision.refusals)
         return Verdict("False", decision.refusals[0].reason, message, stalled=True)
-    held = decision.held
-    if decision.hold is not None and held is not None and held.changes:
-        return Verdict("False", Reason(decision.hold), hold_message(decision.hold, held))
+    held = verdict_of_hold(decision)
+    if held is not None:
+        return held
     if case.resource.metadata.deleting:
-        return _verdict_of_deletion(case.desired.topic, decision.hold)
+        return verdict_of_deletion(f"topic {case.desired.topic}", decision.hold)
     return _verdict_of_state(case, decision, existing)
-
-
-def _verdict_of_deletion(topic: str, hold: Hold | None) -> Verdict:
-    if hold is not None:
-        message = f"topic {topic} is left alone while paused: remove the annotation {PAUSED_ANNOTATION} to delete on"
-        return Verdict("False", Reason(hold), message)
-    message = f"topic {topic} is being dealt with as deletionPolicy says"
-    return Verdict("False", Reason.DELETING, message, reconciling=True)
 
 
 def _verdict_of_state(case: TopicCase, decision: Decision[TopicChange], existing: ExistingTopic | None) -> Verdict:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus, Orphan
 from eventplane.api.schema import Schema
-from eventplane.planning.decision import Decision, applied_here, has_finalizer, hold_of, is_approved, is_paused
+from eventplane.planning.decision import Decision, applied_here, has_finalizer, held_back, is_approved, is_paused
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.schema_changes import DeleteSubject, SchemaChange
@@ -84,13 +84,10 @@ def _decide_life(case: SchemaCase, desired: DesiredSubject) -> Decision[SchemaCh
     if applied and plan.differences and resource.spec.drift_policy != "Enforce":
         plan = replace(plan, changes=(), refusals=())  # it is reported or not, and nothing of it is undone
     decision = Decision(plan.changes, plan.refusals, drift=drift, repairs_drift=repairs, finalizer=finalizer)
-    hold = hold_of(resource, plan)
-    if hold is None:
-        standing = tuple(each for each in drift if each.setting == LATEST_VERSION)
-        return replace(decision, drift=standing) if repairs else decision
-    # a finalizer that is there stays while paused: taking it away would be the first half of a deletion
-    finalizer = has_finalizer(resource) if hold == "Paused" else finalizer
-    return replace(decision, changes=(), repairs_drift=False, hold=hold, held=plan, finalizer=finalizer)
+    decision = held_back(decision, resource, plan)
+    if decision.hold is None and repairs:
+        return replace(decision, drift=tuple(each for each in drift if each.setting == LATEST_VERSION))
+    return decision
 
 
 def _drift(case: SchemaCase, plan: Plan[SchemaChange]) -> tuple[Difference, ...]:

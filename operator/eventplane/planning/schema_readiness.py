@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from eventplane.api import PAUSED_ANNOTATION
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import SchemaStatus, SubjectVersion, Violation
 from eventplane.planning.decision import Decision
@@ -22,9 +21,10 @@ from eventplane.planning.verdicts import (
     drift_entries,
     drift_message,
     first_error,
-    hold_message,
     pending,
     verdict_of,
+    verdict_of_deletion,
+    verdict_of_hold,
 )
 
 SchemaOutcome: TypeAlias = Outcome[SchemaChange, ObservedSubject]
@@ -145,11 +145,11 @@ def _verdict(
         )
     if problem is not None:
         return verdict_of(problem)
-    held = decision.held
-    if decision.hold is not None and held is not None and held.changes:
-        return Verdict("False", Reason(decision.hold), hold_message(decision.hold, held))
+    held = verdict_of_hold(decision)
+    if held is not None:
+        return held
     if case.desired is None:
-        return _verdict_of_deletion(case, decision)
+        return verdict_of_deletion(f"subject {case.subject}", decision.hold)
     return _verdict_of_state(case, decision, standing)
 
 
@@ -158,16 +158,6 @@ def _problem(decision: Decision[SchemaChange], error: BackendError | None) -> Ba
     if isinstance(error, Unavailable) or (error is not None and not decision.refusals):
         return Refusal(error.reason, error.message) if isinstance(error, Rejected) else error
     return next(iter(decision.refusals), None)
-
-
-def _verdict_of_deletion(case: SchemaCase, decision: Decision[SchemaChange]) -> Verdict:
-    if decision.hold is not None:
-        message = (
-            f"subject {case.subject} is left alone while paused: remove the annotation {PAUSED_ANNOTATION} to delete on"
-        )
-        return Verdict("False", Reason(decision.hold), message)
-    message = f"subject {case.subject} is being dealt with as deletionPolicy says"
-    return Verdict("False", Reason.DELETING, message, reconciling=True)
 
 
 def _verdict_of_state(

@@ -7,7 +7,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
-from eventplane.planning.decision import Decision, applied_here, has_finalizer, hold_of, is_approved, is_paused
+from eventplane.planning.decision import Decision, applied_here, has_finalizer, held_back, is_approved, is_paused
 from eventplane.planning.desired import DesiredTopic
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
@@ -86,12 +86,8 @@ def _decide_life(case: TopicCase) -> Decision[TopicChange]:
     if drift and not repairs:
         plan, drift = _leave_drift(case, plan)
     decision = Decision(plan.changes, plan.refusals, drift=drift, repairs_drift=repairs, finalizer=finalizer)
-    hold = hold_of(resource, plan)
-    if hold is None:
-        return replace(decision, drift=_standing(plan, drift)) if repairs else decision
-    # a finalizer that is there stays while paused: taking it away would be the first half of a deletion
-    finalizer = has_finalizer(resource) if hold == "Paused" else finalizer
-    return replace(decision, changes=(), hold=hold, held=plan, finalizer=finalizer)
+    decision = held_back(decision, resource, plan)
+    return replace(decision, drift=_standing(plan, drift)) if repairs and decision.hold is None else decision
 
 
 def _refused(refusal: Refusal) -> Plan[TopicChange]:

@@ -7,7 +7,7 @@ conditions whose presence is the news (github.com/kubernetes-sigs/cli-utils, pkg
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from eventplane.api import APPROVE_ANNOTATION
+from eventplane.api import APPROVE_ANNOTATION, PAUSED_ANNOTATION
 from eventplane.api.conditions import Condition, ConditionType, Reason, Status
 from eventplane.api.resource import DriftEntry, Managed, ManagedStatus, PendingPlan
 from eventplane.planning.decision import Decision, Hold
@@ -52,7 +52,23 @@ def status_without_pass(resource: Managed, problem: BackendError | Refusal) -> M
     )
 
 
-def hold_message(hold: Hold, held: Plan[Change]) -> str:
+def verdict_of_hold(decision: Decision[Change]) -> Verdict | None:
+    """Judge by what is held back, where that would change anything."""
+    hold, held = decision.hold, decision.held
+    if hold is None or held is None or not held.changes:
+        return None
+    return Verdict("False", Reason(hold), _hold_message(hold, held))
+
+
+def verdict_of_deletion(thing: str, hold: Hold | None) -> Verdict:
+    """Judge a resource on its way out; `thing` is the kind and name of what it leaves."""
+    if hold is not None:
+        message = f"{thing} is left alone while paused: remove the annotation {PAUSED_ANNOTATION} to delete on"
+        return Verdict("False", Reason(hold), message)
+    return Verdict("False", Reason.DELETING, f"{thing} is being dealt with as deletionPolicy says", reconciling=True)
+
+
+def _hold_message(hold: Hold, held: Plan[Change]) -> str:
     """Say what would be done, and what it takes for it to be done."""
     intents: dict[Hold, str] = {
         "AwaitingApproval": f"annotate with {APPROVE_ANNOTATION}={held.hash()} to",
