@@ -1,8 +1,19 @@
-"""Hypothesis profiles: `dev` is quick and tries something new each time, `ci` tries more and always the same."""
+"""Hypothesis profiles, and the `eventplane` command as a function.
+
+Profile `dev` is quick and tries something new each time, `ci` tries more and always the same.
+"""
+
+from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
+from commands import Ended
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SLOW_MACHINE = [HealthCheck.too_slow]  # a busy core is no finding
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=_SLOW_MACHINE)
@@ -16,3 +27,15 @@ settings.register_profile(
     suppress_health_check=_SLOW_MACHINE,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture
+def eventplane(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run the command with arguments."""
+    from eventplane.cli.main import main  # noqa: PLC0415 - most tests never need it
+
+    def run(*arguments: object) -> Ended:
+        code = main([str(each) for each in arguments])
+        return Ended(code, *capsys.readouterr())
+
+    return run

@@ -1,4 +1,4 @@
-"""The `eventplane` command as a function, a folder of definitions, and the import of what was generated."""
+"""A folder of definitions, and the import of what was generated."""
 
 from __future__ import annotations
 
@@ -7,25 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.cli.definitions import ADDRESS, AVRO, JSON, PROTOBUF, Ended
-
-from eventplane.cli.main import main
+from unit.cli.definitions import ADDRESS, AVRO, JSON, PROTOBUF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
-
-
-@pytest.fixture
-def eventplane(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Run the command with arguments."""
-
-    def run(*arguments: object) -> Ended:
-        code = main([str(each) for each in arguments])
-        return Ended(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-"""Definitions that generated types are made of, and how a command ends."""
-
-from typing import NamedTuple
+"""Definitions that generated types are made of."""
 
 AVRO = """{"type": "record", "name": "OrderPlaced", "namespace": "shop.orders", "fields": [
   {"name": "order_id", "type": {"type": "string", "logicalType": "uuid"}, "doc": "Its id."},
@@ -44,11 +42,3 @@ message OrderPlaced {
 }
 """
 ADDRESS = 'syntax = "proto3";\npackage shop.place;\nmessage Address { string street = 1; }\n'
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from unit.cli.definitions import Ended
+    from commands import Ended
 
     Load = Callable[[Path], ModuleType]
     Eventplane = Callable[..., Ended]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from unit.cli.definitions import Ended
+    from commands import Ended
 
     Eventplane = Callable[..., Ended]
 
