@@ -18,9 +18,8 @@ from bench.processes import run_floor
 from bench.schema_floor import BareRegistry, SchemaTask, SchemaWork, registry_session
 from bench.schema_manifests import altered_spec, bus_with_registry, schema, schemas_path, subject_name
 from bench.site import PREFIX, Site, clear
-from e2e.servers import Kafka, ports, run_directories
-from e2e.servers.configuration import LOOPBACK
-from e2e.servers.registry import Registry, RegistryPlace
+from e2e.servers import Kafka
+from e2e.servers.registry import Registry, private_registry
 
 _SCRIPT: Final = "bench.schema_floor"
 _WARM_UP: Final = 300
@@ -137,14 +136,8 @@ class SchemaServers:
 @contextlib.contextmanager
 def servers(kubeconfig: Path) -> Iterator[SchemaServers]:
     """Run a Kafka, which every bus needs, and a registry."""
-    directory = run_directories.create_private()
-    registry = Registry(RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK)), outlive=False)
-    try:
-        registry.start()
-        with Kafka(brokers=1) as kafka:
-            yield SchemaServers(kubeconfig, kafka, registry)
-    finally:
-        run_directories.remove(directory)
+    with private_registry() as registry, Kafka(brokers=1) as kafka:
+        yield SchemaServers(kubeconfig, kafka, registry)
 
 
 async def registry_ready(place: SchemaSite) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -58,15 +57,8 @@ class RegistryView:
         self._request("DELETE", f"{place}?permanent=true")
 
     def _request(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the address is the harness's own server
-            self.registry.url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
-            method=method,
-        )
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-                return json.load(response)
+            return self.registry.request(method, path, body, seconds=_TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             if error.code == _GONE:
                 return None

@@ -5,17 +5,14 @@ Run as `python -m hack.schema_cli_page`; it starts a schema registry of its own.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-import urllib.request
 from pathlib import Path
 from typing import Final
 
-from e2e.servers import ports
-from e2e.servers.registry import Registry, RegistryPlace
+from e2e.servers.registry import Registry, private_registry
 from hack import console_page
 
 GUIDE: Final = Path(__file__).resolve().parent.parent / "docs" / "guide"
@@ -23,30 +20,19 @@ PAGE: Final = GUIDE / "schema-cli.md"
 FILES: Final = GUIDE / "schema-cli"
 _SHOWN: Final = "http://localhost:8081"
 _SUBJECT: Final = "orders-value"
-_LOOPBACK: Final = "127.0.0.1"
 
 
 def main() -> int:
     """Start a registry, write the page."""
-    with tempfile.TemporaryDirectory() as directory:
-        registry = Registry(RegistryPlace(Path(directory), _LOOPBACK, ports.reserve(_LOOPBACK)), outlive=False)
-        try:
-            registry.start()
-            prepare(registry.url)
-            PAGE.write_text(rendered(PAGE.read_text(), registry.url))
-        finally:
-            registry.stop()
+    with private_registry() as registry:
+        prepare(registry)
+        PAGE.write_text(rendered(PAGE.read_text(), registry.url))
     return 0
 
 
-def prepare(url: str) -> None:
+def prepare(registry: Registry) -> None:
     """Register what the page says is registered; ids are the page's where nothing was registered before."""
-    body = json.dumps({"schema": (FILES / "registered.avsc").read_text()}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the address is our own registry's
-        f"{url}/subjects/{_SUBJECT}/versions", data=body, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - the same
-        response.read()
+    registry.request("POST", f"/subjects/{_SUBJECT}/versions", {"schema": (FILES / "registered.avsc").read_text()})
 
 
 def rendered(page: str, url: str) -> str:

@@ -6,15 +6,19 @@ import json
 import signal
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from e2e.servers import ports, run_directories
+from e2e.servers.configuration import LOOPBACK
 from e2e.servers.failure import ServerError, log_tail
 from e2e.servers.launchers import choose_launcher
 from e2e.servers.polling import poll
 from e2e.servers.processes import ProcessId, recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _START_SECONDS = 90
@@ -69,7 +73,7 @@ class Registry:
     def answers(self) -> bool:
         """Whether it serves requests."""
         try:
-            return self._request("GET", "/subjects") is not None
+            return self.request("GET", "/subjects") is not None
         except OSError:
             return False
 
@@ -81,7 +85,7 @@ class Registry:
         answered = poll(lambda: self.answers or recorded(self.place.record) is None, _START_SECONDS, every=0.1)
         if not answered or not self.answers:
             raise ServerError(f"the schema registry does not answer at {self.url}", log_tail(self.place.log))
-        self._request("PUT", "/config", {"compatibility": "BACKWARD"})
+        self.request("PUT", "/config", {"compatibility": "BACKWARD"})
 
     def stop(self) -> None:
         """Kill its process, if it runs; its data stay."""
@@ -102,12 +106,25 @@ class Registry:
             raise ServerError("the schema registry does not run")
         return process
 
-    def _request(self, method: str, path: str, body: object = None) -> object:
+    def request(self, method: str, path: str, body: object = None, *, seconds: float = 5) -> Any:
+        """Ask it something by a path of its API, and return the answer; raise HTTPError where it says no."""
         request = urllib.request.Request(  # noqa: S310 - the address is this server's own
             self.url + path,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds) as response:  # noqa: S310
             return json.load(response)
+
+
+@contextmanager
+def private_registry() -> Iterator[Registry]:
+    """Run a registry of our own; it is gone with its data in the end."""
+    directory = run_directories.create_private()
+    registry = Registry(RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK)), outlive=False)
+    try:
+        registry.start()
+        yield registry
+    finally:
+        run_directories.remove(directory)

@@ -9,13 +9,13 @@ import pytest
 from contract.arenas import Arena, KafkaArena, MemoryArena
 from contract.registry_arenas import MemoryRegistryArena, RealRegistryArena, RegistryArena
 
-from e2e.servers import ports, run_directories
-from e2e.servers.configuration import LOOPBACK
 from e2e.servers.kafka import Kafka
-from e2e.servers.registry import Registry, RegistryPlace
+from e2e.servers.registry import private_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from e2e.servers.registry import Registry
 
 _NUMBERS = count(1)
 
@@ -83,14 +83,8 @@ def topic() -> str:
 @pytest.fixture(scope="session")
 def registry() -> Iterator[Registry]:
     """A registry, started for the first test that asks; a test that stops it starts it again."""
-    directory = run_directories.create_private()
-    place = RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK))
-    started = Registry(place, outlive=False)
-    try:
-        started.start()
+    with private_registry() as started:
         yield started
-    finally:
-        run_directories.remove(directory)
 
 
 @pytest.fixture(params=["memory", pytest.param("registry", marks=pytest.mark.registry)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.error
-import urllib.request
 from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from contract.schema_pairs import Pair, avro_pairs, json_pairs, proto_pairs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from e2e.servers import ports
-from e2e.servers.registry import Registry, RegistryPlace
+from e2e.servers.registry import private_registry
 from eventplane.planning.compatibility import explain, explain_with
 from eventplane.planning.definitions import check
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
@@ -23,9 +21,9 @@ from eventplane.planning.schema_state import CompatibilityVerdict, Definition, R
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from e2e.servers.registry import Registry
     from eventplane.api.schema import CompatibilityLevel, SchemaType, Violation
 
-LOOPBACK = "127.0.0.1"
 NUMBERS = count(1)
 EXAMPLES = 100  # of three requests each, with any profile
 LEVELS = st.sampled_from(
@@ -36,8 +34,8 @@ LEVELS = st.sampled_from(
 class Oracle:
     """A registry that is asked whether one definition may follow another."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
 
     def verdict(self, level: CompatibilityLevel, old: Definition, new: Definition) -> CompatibilityVerdict | None:
         """Return what the registry says; None where it fails on the pair, as Apicurio does on some combined schemas."""
@@ -57,11 +55,7 @@ class Oracle:
         return CompatibilityVerdict(answer["is_compatible"], tuple(answer.get("messages", ())))
 
     def _send(self, method: str, path: str, body: dict[str, str]) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the address is this server's own
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - as above
-            return json.load(response)
+        return self.registry.request(method, path, body, seconds=30)
 
 
 def _body(definition: Definition) -> dict[str, str]:
@@ -69,13 +63,10 @@ def _body(definition: Definition) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+def oracle() -> Iterator[Oracle]:
     """A registry, started for this module."""
-    place = RegistryPlace(tmp_path_factory.mktemp("registry"), LOOPBACK, ports.reserve(LOOPBACK))
-    registry = Registry(place, outlive=False)
-    registry.start()
-    yield Oracle(registry.url)
-    registry.stop()
+    with private_registry() as registry:
+        yield Oracle(registry)
 
 
 def said(

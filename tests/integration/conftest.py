@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.subjects import running_registry
 
 from e2e.servers import Kafka
+from e2e.servers.registry import private_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,5 +25,5 @@ def event_kafka() -> Iterator[Kafka]:
 @pytest.fixture(scope="session")
 def event_registry() -> Iterator[Registry]:
     """One registry."""
-    with running_registry() as registry:
+    with private_registry() as registry:
         yield registry

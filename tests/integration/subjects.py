@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 
-from e2e.servers import Kafka, ports, run_directories
-from e2e.servers.configuration import LOOPBACK
-from e2e.servers.registry import Registry, RegistryPlace
 from eventplane.events.majors import record_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from e2e.servers import Kafka
+    from e2e.servers.registry import Registry
     from eventplane.events.majors import Majors
 
 _SECONDS = 10
@@ -51,27 +45,7 @@ class Subject:
         record.register(majors.to_text())
 
     def _ask(self, method: str, path: str, body: object) -> Any:
-        request = urllib.request.Request(  # noqa: S310 - the address is this server's own
-            self.registry.url + path,
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310
-            return json.load(response)
-
-
-@contextmanager
-def running_registry() -> Iterator[Registry]:
-    """Run a registry of our own."""
-    directory = run_directories.create_private()
-    registry = Registry(RegistryPlace(directory / "registry", LOOPBACK, ports.reserve(LOOPBACK)), outlive=False)
-    try:
-        registry.start()
-        yield registry
-    finally:
-        registry.stop()
-        run_directories.remove(directory)
+        return self.registry.request(method, path, body, seconds=_SECONDS)
 
 
 def create_topic(kafka: Kafka, name: str, partitions: int = 1) -> None:

@@ -12,52 +12,31 @@ import threading
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from e2e.servers import ports
-from e2e.servers.registry import Registry, RegistryPlace
-from eventplane.cli.main import main
+from e2e.servers.registry import private_registry
 from hack import schema_cli_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from commands import Ended
+
 LOOPBACK = "127.0.0.1"
 USER, PASSWORD = "ci", "right-password"
 pytestmark = [pytest.mark.registry]
 
 
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry() -> Iterator[str]:
     """A registry of our own, in which the page's subject is the first; its address."""
-    place = RegistryPlace(tmp_path_factory.mktemp("registry"), LOOPBACK, ports.reserve(LOOPBACK))
-    server = Registry(place, outlive=False)
-    try:
-        server.start()
-        schema_cli_page.prepare(server.url)
+    with private_registry() as server:
+        schema_cli_page.prepare(server)
         yield server.url
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def eventplane(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def run(*arguments: object) -> Ended:
-        code = main([str(each) for each in arguments])
-        return Ended(code, *capsys.readouterr())
-
-    return run
 
 
 def record(*fields: dict[str, Any], name: str = "Order") -> str:

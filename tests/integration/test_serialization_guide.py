@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.serialization import MessageField, SerializationContext
-from integration.subjects import Subject, create_topic, running_registry
+from integration.subjects import Subject, create_topic
 
+from e2e.servers.registry import private_registry
 from eventplane.client import (
     DeserializationError,
     EventDeserializer,
@@ -64,7 +65,7 @@ def test_its_blocks_do_what_they_say(event_kafka: Kafka, event_registry: Registr
 
 def test_a_registry_that_is_away_costs_nothing_known_and_never_a_wrong_answer() -> None:
     context = SerializationContext("away", MessageField.VALUE)
-    with running_registry() as registry:
+    with private_registry() as registry:
         conf = {"url": registry.url, **QUICK}
         two_majors(Subject(registry, "away-value", "AVRO"))
         with (
