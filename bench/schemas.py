@@ -6,27 +6,20 @@ Exits with 1 if something did not converge, never for slowness.
 import argparse
 import asyncio
 import math
-import os
-import signal
 import statistics
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from bench.api_server import ApiServer
-from bench.cluster import cluster
 from bench.creation import limit_seconds
-from bench.failure import BenchError
 from bench.idle import at_rest
 from bench.operator_process import OperatorProcess, operator
 from bench.phases import phase, say
-from bench.report import print_report
+from bench.run import run_bench
 from bench.schema_cases import PREFIX, create, single_schemas, update
 from bench.schema_site import SchemaServers, SchemaSite, registry_ready, servers
 from bench.site import check_alone, install_crds
-from e2e.servers import ServerError
 from eventplane.settings import OperatorSettings
 
 _SINGLE: Final = 100
@@ -155,19 +148,13 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the bench."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: everything started is stopped
-    measured: Measured = {"case": "schemas", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
-    with cluster(arguments.kubeconfig) as kubeconfig:
-        try:
-            with servers(kubeconfig) as run:
-                asyncio.run(measure(run, arguments, measured))
-        except (BenchError, ServerError, aiohttp.ClientError, OSError) as failure:
-            measured["failed"] = str(failure) or type(failure).__name__
-        except KeyboardInterrupt:
-            measured["failed"] = "interrupted"
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+    measured: Measured = {"case": "schemas", "n": arguments.n}
+
+    def on_servers(kubeconfig: Path) -> None:
+        with servers(kubeconfig) as those:
+            asyncio.run(measure(those, arguments, measured))
+
+    return run_bench(measured, arguments.kubeconfig, on_servers)
 
 
 if __name__ == "__main__":

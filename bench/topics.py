@@ -5,27 +5,20 @@ Exits with 1 if something did not converge, never for slowness.
 
 import argparse
 import asyncio
-import os
-import signal
 import statistics
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from bench.api_server import ApiServer
 from bench.changes import create_and_delete, floor_changes, update
-from bench.cluster import cluster
 from bench.creation import cold_creation, floor_creation, operator_creation
-from bench.failure import BenchError
 from bench.idle import at_rest, single_topics
 from bench.operator_process import OperatorProcess, operator
 from bench.outage import outage
 from bench.phases import phase, say
-from bench.report import print_report
+from bench.run import run_bench
 from bench.site import Site, brokers_for, check_alone, install_crds, site
-from e2e.servers import ServerError
 
 _CHANGED: Final = 1000
 _PENDING: Final = 50
@@ -144,19 +137,10 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the bench."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: everything started is stopped
     measured: Measured = {"case": "topics", "n": arguments.n, "brokers": brokers_for(arguments.n)}
-    measured["load_average_before"] = os.getloadavg()[0]
-    with cluster(arguments.kubeconfig) as kubeconfig:
-        try:
-            asyncio.run(measure(kubeconfig, arguments, measured))
-        except (BenchError, ServerError, aiohttp.ClientError, OSError) as failure:
-            measured["failed"] = str(failure) or type(failure).__name__
-        except KeyboardInterrupt:
-            measured["failed"] = "interrupted"
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+    return run_bench(
+        measured, arguments.kubeconfig, lambda kubeconfig: asyncio.run(measure(kubeconfig, arguments, measured))
+    )
 
 
 if __name__ == "__main__":
