@@ -107,14 +107,19 @@ def test_events_that_cannot_be_read_or_written_say_why(event_registry: Registry)
             write({"id": "a"}, context)
 
 
-def test_a_record_that_cannot_be_read_is_never_guessed_at(event_registry: Registry) -> None:
-    subject = Subject(event_registry, "odd-record-value", "AVRO")
-    subject.register(OLD)
-    broken = Subject(event_registry, record_subject("odd-record-value"), "JSON")
-    broken.register(json.dumps(json.loads(Majors().to_text()) | {"x-eventplane-majors": {"steps": 7}}))
-    context = SerializationContext("odd-record", MessageField.VALUE)
+@pytest.mark.parametrize(
+    ("topic", "record"),
+    [
+        ("damaged-record", json.dumps(json.loads(Majors().to_text()) | {"x-eventplane-majors": {"steps": 7}})),
+        ("foreign-record", '{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}'),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_never_guessed_at(event_registry: Registry, topic: str, record: str) -> None:
+    Subject(event_registry, f"{topic}-value", "AVRO").register(OLD)
+    Subject(event_registry, record_subject(f"{topic}-value"), "JSON").register(record)
+    context = SerializationContext(topic, MessageField.VALUE)
     conf = {"url": event_registry.url, **QUICK}
     with closing(EventDeserializer(conf)) as read, closing(EventSerializer(conf, version=1)) as write:
         event = write({"id": "a", "cents": 1}, context)
-        with pytest.raises(UnknownMajorError, match=r"__eventplane\.odd-record-value: not a record"):
+        with pytest.raises(UnknownMajorError, match=rf"__eventplane\.{topic}-value: not a record"):
             read(event, context)

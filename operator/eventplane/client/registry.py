@@ -14,7 +14,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from eventplane.api.schema import SchemaType
 from eventplane.client.errors import RegistryUnavailableError, UnknownMajorError
-from eventplane.events.majors import Majors, majors_from_text, record_subject
+from eventplane.events.majors import Majors, record_subject, recorded_majors
 from eventplane.events.validation import SchemaText
 
 _BOUNDS: Final[Mapping[str, Any]] = {
@@ -129,7 +129,7 @@ class SchemaReader:
         except AbsentError:
             return SubjectMajors(Majors(), versions)
         try:
-            return SubjectMajors(majors_from_text(text or "null") or Majors(), versions)
+            return SubjectMajors(recorded_majors(text or ""), versions)
         except ValueError as error:
             raise UnknownMajorError(f"{record_subject(subject)}: {error}") from error
 

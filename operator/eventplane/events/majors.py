@@ -70,6 +70,18 @@ def majors_from_text(text: str) -> Majors | None:
         raise ValueError(f"not a record of major versions: {error}") from error
 
 
+def recorded_majors(text: str) -> Majors:
+    """Read what must be a record, since it stands where one is kept.
+
+    Raises:
+        ValueError: it is none.
+    """
+    majors = majors_from_text(text)
+    if majors is None:
+        raise ValueError(f"not a record of major versions: it has no {_KEYWORD}")
+    return majors
+
+
 def record_subject(subject: str) -> str:
     """Name the subject that holds the record of another."""
     return f"__eventplane.{subject}"

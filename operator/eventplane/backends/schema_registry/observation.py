@@ -10,7 +10,7 @@ from eventplane.backends.schema_registry.api import RegistryApi
 from eventplane.backends.schema_registry.client import together
 from eventplane.backends.schema_registry.contents import VersionReader
 from eventplane.backends.schema_registry.errors import NoAnswer
-from eventplane.events.majors import Majors, majors_from_text, record_subject
+from eventplane.events.majors import Majors, record_subject, recorded_majors
 from eventplane.planning.outcome import BackendError, Rejected
 from eventplane.planning.schema_state import CompatibilityVerdict, ObservedSubject, SubjectQuery
 
@@ -101,16 +101,13 @@ class SubjectObserver:
         if newest is None:
             return Majors()
         try:
-            majors = majors_from_text(newest.definition.text)
+            return recorded_majors(newest.definition.text)
         except ValueError:
-            majors = None
-        if majors is None:
             raise Rejected(
                 Reason.REJECTED,
                 f"subject {record} is no record of the major versions of subject {subject}: whoever wrote to it can"
                 f" delete its version {newest.version}, so that the one before counts again",
-            )
-        return majors
+            ) from None
 
     @staticmethod
     async def _verdicts(
