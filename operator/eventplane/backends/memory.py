@@ -1,14 +1,13 @@
 """Kafka topics without Kafka: the backend that tests run on, held to the same contract as the real one."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 from eventplane.api.conditions import Reason
+from eventplane.backends.memory_backend import MemoryBackend
 from eventplane.backends.memory_cluster import MemoryCluster, check_config
 from eventplane.backends.topics import ClusterState
-from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
+from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.topic_changes import (
     AddPartitions,
     AlterConfig,
@@ -23,19 +22,14 @@ from eventplane.planning.topics import owned_by_another
 
 __all__ = ["MemoryCluster", "MemoryTopicBackend"]
 
-TopicOutcome: TypeAlias = Outcome[TopicChange, ObservedTopic]
-Match: TypeAlias = type[TopicChange] | Callable[[TopicChange], bool]
 
-
-class MemoryTopicBackend:
+class MemoryTopicBackend(MemoryBackend[TopicChange, ObservedTopic]):
     """A TopicBackend on a MemoryCluster, which can be told to fail."""
 
     def __init__(self, cluster: MemoryCluster | None = None) -> None:
         """Open a backend on a cluster of its own, or on one that is shared."""
+        super().__init__()
         self.cluster = cluster or MemoryCluster()
-        self.calls: Counter[str] = Counter()
-        """How often each method of the seam was called, and each type of change attempted."""
-        self._failures: list[tuple[Match, BackendError, bool]] = []
 
     @property
     def available(self) -> bool:
@@ -45,16 +39,6 @@ class MemoryTopicBackend:
     @available.setter
     def available(self, answers: bool) -> None:
         self.cluster.available = answers
-
-    def fail_next(self, match: Match, error: BackendError, *, applied: bool = False) -> None:
-        """Let the next change that matches end with an error, once.
-
-        Args:
-            match: a type of change, or a predicate on changes.
-            error: what the change ends with.
-            applied: the change is made all the same: only its answer was lost.
-        """
-        self._failures.append((match, error, applied))
 
     async def probe(self) -> ClusterState:
         """Tell who the cluster is."""
@@ -76,43 +60,15 @@ class MemoryTopicBackend:
             for key in keys
         }
 
-    async def apply(self, changes: Sequence[TopicChange]) -> Sequence[TopicOutcome]:
-        """Make changes, one after the other."""
-        self._called("apply")
-        outcomes: list[TopicOutcome] = []
-        failed: dict[str, BackendError] = {}
-        for change in changes:
-            outcome = Outcome(change, failed[change.topic]) if change.topic in failed else self._attempt(change)
-            if outcome.error is not None:
-                failed[change.topic] = outcome.error
-            outcomes.append(outcome)
-        return outcomes
-
-    async def close(self) -> None:
-        """Hold nothing, so release nothing."""
-
-    def _called(self, method: str) -> None:
-        self.calls[method] += 1
+    def _check_answers(self) -> None:
         if not self.cluster.available:
             raise Unavailable("the cluster does not answer")
 
-    def _attempt(self, change: TopicChange) -> TopicOutcome:
-        self.calls[type(change).__name__] += 1
-        planted = self._take_failure(change)
-        if planted is not None and not planted[1]:
-            return Outcome(change, planted[0])
-        try:
-            state = _make(self.cluster, change)
-        except BackendError as error:
-            return Outcome(change, error)
-        return Outcome(change, planted[0]) if planted is not None else Outcome(change, state=state)
+    def _make(self, change: TopicChange) -> ObservedTopic | None:
+        return _make(self.cluster, change)
 
-    def _take_failure(self, change: TopicChange) -> tuple[BackendError, bool] | None:
-        for index, (match, error, applied) in enumerate(self._failures):
-            if isinstance(change, match) if isinstance(match, type) else match(change):
-                del self._failures[index]
-                return error, applied
-        return None
+    def _concerned(self, change: TopicChange) -> Collection[str]:
+        return (change.topic,)
 
 
 def _make(cluster: MemoryCluster, change: TopicChange) -> ObservedTopic | None:

@@ -1,16 +1,15 @@
 """Subjects without a registry: the backend that tests run on, held to the same contract as the real one."""
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TypeAlias
 
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import CompatibilityLevel
+from eventplane.backends.memory_backend import MemoryBackend
 from eventplane.backends.memory_registry import MemoryRegistry
 from eventplane.backends.schemas import RegistryState
-from eventplane.events.majors import Majors, majors_from_text, record_subject
-from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
+from eventplane.events.majors import Majors, record_subject, recorded_majors
+from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.schema_changes import (
     AlterLevel,
     DeleteSubject,
@@ -18,34 +17,20 @@ from eventplane.planning.schema_changes import (
     RecordMajors,
     RegisterVersion,
     SchemaChange,
+    concerned_subjects,
 )
 from eventplane.planning.schema_state import Definition, ObservedSubject, RegisteredVersion, SubjectQuery
 
 __all__ = ["MemoryRegistry", "MemorySchemaBackend"]
 
-SchemaOutcome: TypeAlias = Outcome[SchemaChange, ObservedSubject]
-Match: TypeAlias = type[SchemaChange] | Callable[[SchemaChange], bool]
 
-
-class MemorySchemaBackend:
+class MemorySchemaBackend(MemoryBackend[SchemaChange, ObservedSubject]):
     """A SchemaBackend on a MemoryRegistry, which can be told to fail."""
 
     def __init__(self, registry: MemoryRegistry | None = None) -> None:
         """Open a backend on a registry of its own, or on one that is shared."""
+        super().__init__()
         self.registry = registry or MemoryRegistry()
-        self.calls: Counter[str] = Counter()
-        """How often each method of the seam was called, and each type of change attempted."""
-        self._failures: list[tuple[Match, BackendError, bool]] = []
-
-    def fail_next(self, match: Match, error: BackendError, *, applied: bool = False) -> None:
-        """Let the next change that matches end with an error, once.
-
-        Args:
-            match: a type of change, or a predicate on changes.
-            error: what the change ends with.
-            applied: the change is made all the same: only its answer was lost.
-        """
-        self._failures.append((match, error, applied))
 
     async def probe(self) -> RegistryState:
         """Tell the default level."""
@@ -57,51 +42,15 @@ class MemorySchemaBackend:
         self._called("observe")
         return {key: _judge(self.registry, key, key.seen or _look(self.registry, key.subject)) for key in keys}
 
-    async def apply(self, changes: Sequence[SchemaChange]) -> Sequence[SchemaOutcome]:
-        """Make changes, one after the other."""
-        self._called("apply")
-        outcomes: list[SchemaOutcome] = []
-        failed: dict[str, BackendError] = {}
-        for change in changes:
-            before = next((failed[each] for each in _concerned(change) if each in failed), None)
-            outcome = Outcome(change, before) if before is not None else self._attempt(change)
-            if outcome.error is not None:
-                failed[change.subject] = outcome.error
-            outcomes.append(outcome)
-        return outcomes
-
-    async def close(self) -> None:
-        """Hold nothing, so release nothing."""
-
-    def _called(self, method: str) -> None:
-        self.calls[method] += 1
+    def _check_answers(self) -> None:
         if not self.registry.available:
             raise Unavailable("the schema registry does not answer", Reason.REGISTRY_UNAVAILABLE)
 
-    def _attempt(self, change: SchemaChange) -> SchemaOutcome:
-        self.calls[type(change).__name__] += 1
-        planted = self._take_failure(change)
-        if planted is not None and not planted[1]:
-            return Outcome(change, planted[0])
-        try:
-            state = _make(self.registry, change)
-        except BackendError as error:
-            return Outcome(change, error)
-        return Outcome(change, planted[0]) if planted is not None else Outcome(change, state=state)
+    def _make(self, change: SchemaChange) -> ObservedSubject | None:
+        return _make(self.registry, change)
 
-    def _take_failure(self, change: SchemaChange) -> tuple[BackendError, bool] | None:
-        for index, (match, error, applied) in enumerate(self._failures):
-            if isinstance(change, match) if isinstance(match, type) else match(change):
-                del self._failures[index]
-                return error, applied
-        return None
-
-
-def _concerned(change: SchemaChange) -> Collection[str]:
-    """Name the subject of a change first, and those that its definition refers to."""
-    if isinstance(change, RegisterVersion | OpenMajor):
-        return dict.fromkeys((change.subject, *(each.subject for each in change.definition.references)))
-    return (change.subject,)
+    def _concerned(self, change: SchemaChange) -> Collection[str]:
+        return concerned_subjects(change)
 
 
 def _look(registry: MemoryRegistry, subject: str) -> ObservedSubject:
@@ -134,15 +83,12 @@ def _majors(registry: MemoryRegistry, subject: str) -> Majors:
     if not record:
         return Majors()
     try:
-        majors = majors_from_text(record[-1].definition.text)
+        return recorded_majors(record[-1].definition.text)
     except ValueError:
-        majors = None
-    if majors is None:
         raise Rejected(
             Reason.REJECTED,
             f"subject {record_subject(subject)} is no record of the major versions of subject {subject}",
-        )
-    return majors
+        ) from None
 
 
 def _judge(registry: MemoryRegistry, query: SubjectQuery, seen: ObservedSubject) -> ObservedSubject:

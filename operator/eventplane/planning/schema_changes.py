@@ -1,5 +1,6 @@
 """The changes that can be made to subjects of a schema registry."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -92,3 +93,10 @@ class DeleteSubject:
 
 
 SchemaChange: TypeAlias = AlterLevel | RegisterVersion | OpenMajor | RecordMajors | DeleteSubject
+
+
+def concerned_subjects(change: SchemaChange) -> Collection[str]:
+    """Name the subject of a change first, and those that its definition refers to."""
+    if isinstance(change, RegisterVersion | OpenMajor):
+        return dict.fromkeys((change.subject, *(each.subject for each in change.definition.references)))
+    return (change.subject,)

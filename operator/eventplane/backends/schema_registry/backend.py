@@ -12,7 +12,7 @@ from eventplane.backends.schema_registry.observation import SubjectObserver
 from eventplane.backends.schemas import RegistryState
 from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.outcome import BackendError, Outcome
-from eventplane.planning.schema_changes import OpenMajor, RegisterVersion, SchemaChange
+from eventplane.planning.schema_changes import SchemaChange, concerned_subjects
 from eventplane.planning.schema_state import ObservedSubject, SubjectQuery
 
 SchemaOutcome: TypeAlias = Outcome[SchemaChange, ObservedSubject]
@@ -76,7 +76,7 @@ class SchemaRegistryBackend:
         tasks = []
         async with asyncio.TaskGroup() as group:
             for change in changes:
-                before = [running[each] for each in _concerned(change) if each in running]
+                before = [running[each] for each in concerned_subjects(change) if each in running]
                 running[change.subject] = group.create_task(_make(changer, change, before))
                 tasks.append(running[change.subject])
         return [task.result() for task in tasks]
@@ -87,13 +87,6 @@ class SchemaRegistryBackend:
 
     def _api(self, seconds: float, *, urgent: bool = False) -> RegistryApi:
         return RegistryApi(self._client, asyncio.get_running_loop().time() + seconds, urgent=urgent)
-
-
-def _concerned(change: SchemaChange) -> Collection[str]:
-    """Name the subject of a change first, and those that its definition refers to."""
-    if isinstance(change, RegisterVersion | OpenMajor):
-        return dict.fromkeys((change.subject, *(each.subject for each in change.definition.references)))
-    return (change.subject,)
 
 
 async def _make(
