@@ -1,27 +1,23 @@
 """The lane of a bus's EventTopics: its Kafka, and what topics that are gone leave in it."""
 
-import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from eventplane.api.event_bus import EventBus, EventBusStatus, Orphan
+from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.lanes import Lane, LaneTiming
-from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.topics import TopicReconciler
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.connection import KafkaConnection, Secrets, connect, secret_names
 from eventplane.planning.outcome import BackendError, Unavailable
-from eventplane.planning.plan import Plan, Refusal
+from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import bus_status
-from eventplane.planning.topic_changes import ReleaseTopic, TopicChange
+from eventplane.planning.topic_changes import ReleaseTopic
 from eventplane.planning.topic_deletion import plan_orphan, stale_claims
 from eventplane.planning.topic_state import TopicQuery
-
-logger = logging.getLogger(__name__)
 
 Connect: TypeAlias = Callable[[KafkaConnection, Key], TopicBackend]
 Kafka: TypeAlias = tuple[str, int]
@@ -87,20 +83,14 @@ class KafkaLane(Lane[EventTopic, TopicBackend, Kafka]):
             return
         now_ms = int(self.reconciler.now().timestamp() * 1000)
         observed = await backend.observe({TopicQuery(orphan.thing, usage=True) for orphan in orphans})
-        plans: list[Plan[TopicChange]] = [
-            plan_orphan(
+        plans = {
+            orphan: plan_orphan(
                 orphan,
                 observed[TopicQuery(orphan.thing, usage=True)],
                 self.reconciler.cluster,
                 now_ms=now_ms,
                 idle_after_ms=self._idle_after_ms,
-            )
+            ).changes
             for orphan in orphans
-        ]
-        outcomes = iter(await backend.apply([change for plan in plans for change in plan.changes]))
-        errors = [[next(outcomes).error for _ in plan.changes] for plan in plans]
-        settled: list[Orphan] = [each for each, failed in zip(orphans, errors, strict=True) if not any(failed)]
-        for orphan, plan in zip(orphans, plans, strict=True):
-            fields = key_fields(orphan.kind, (orphan.namespace, orphan.name)) | {"changes": plan.lines()}
-            logger.info("orphan dealt with", extra={"fields": fields})
-        await self.leftovers.settled(settled)
+        }
+        await self.leftovers.deal_with(backend, plans)

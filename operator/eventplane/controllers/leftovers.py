@@ -2,16 +2,17 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
 from eventplane.api.event_bus import EventBus, EventBusStatus, Orphan
+from eventplane.backends import Backend
 from eventplane.backends.kubernetes import Conflict
 from eventplane.controllers.reconcile import R, Reconciler
 from eventplane.controllers.reporting import key_fields
 from eventplane.planning.decision import has_finalizer
 from eventplane.planning.farewell import farewell_to
-from eventplane.planning.outcome import Rejected, Unavailable
+from eventplane.planning.outcome import Change, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from eventplane.controllers.lanes import Lane
@@ -70,10 +71,30 @@ class Leftovers(Generic[R]):
             return frozenset(orphan.uid for orphan in orphans)
         return frozenset(orphan.uid for orphan in self._lane.bus.status.orphans)
 
-    async def settled(self, orphans: Sequence[Orphan]) -> None:
-        """Take orphans that were dealt with off the record."""
-        if orphans:
-            await self._write((), settled=[orphan.uid for orphan in orphans])
+    async def deal_with(self, backend: Backend[Any, Any, Any], plans: Mapping[Orphan, Sequence[Change]]) -> bool:
+        """Make what is planned for orphans, all at once, and take those off the record for which it is done.
+
+        Returns:
+            Whether none is left.
+
+        Raises:
+            Unavailable, Rejected: it must be tried again.
+        """
+        changes = [change for those in plans.values() for change in those]
+        outcomes = iter(await backend.apply(changes) if changes else ())
+        settled = []
+        for orphan, those in plans.items():
+            errors = [next(outcomes).error for _ in those]
+            if any(errors):
+                continue
+            settled.append(orphan.uid)
+            fields = key_fields(orphan.kind, (orphan.namespace, orphan.name))
+            logger.info(
+                "orphan dealt with", extra={"fields": fields | {"changes": [each.describe() for each in those]}}
+            )
+        if settled:
+            await self._write((), settled)
+        return len(settled) == len(plans)
 
     async def _write(self, new: Sequence[Orphan], settled: Sequence[str]) -> None:
         def update(before: EventBusStatus) -> EventBusStatus:

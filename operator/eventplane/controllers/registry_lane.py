@@ -1,6 +1,5 @@
 """The lane of a bus's Schemas: its schema registry, and the subjects that Schemas let go leave in it."""
 
-import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -9,7 +8,6 @@ from eventplane.api.schema import Schema
 from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.backends.schemas import RegistryState, SchemaBackend
 from eventplane.controllers.lanes import Lane, LaneTiming
-from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.schemas import SchemaReconciler
 from eventplane.controllers.shelf import Key
 from eventplane.planning.bus_decisions import registry_unusable
@@ -18,8 +16,6 @@ from eventplane.planning.outcome import BackendError, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import registry_status
 from eventplane.planning.schema_decisions import plan_orphan_subject
-
-logger = logging.getLogger(__name__)
 
 ConnectRegistry: TypeAlias = Callable[[RegistryConnection, Key], SchemaBackend]
 
@@ -65,14 +61,14 @@ class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
 
     async def sweep(self, backend: SchemaBackend) -> None:
         """Deal with the subjects of Schemas that were let go while the registry did not answer."""
-        for orphan in self.leftovers.orphans():
-            claimed = bool(self.reconciler.shelf.owners_named(self.key, orphan.thing, ("", "")))
-            used = bool(self.reconciler.store.users_of((orphan.kind, (orphan.namespace, orphan.name))))
-            changes = plan_orphan_subject(orphan, claimed=claimed, used=used)
-            outcomes = await backend.apply(changes) if changes else ()
-            if any(outcome.error is not None for outcome in outcomes):
-                self.leftovers.sweep_due = True
-                continue
-            fields = key_fields(orphan.kind, (orphan.namespace, orphan.name))
-            logger.info("orphan dealt with", extra={"fields": fields | {"changes": [c.describe() for c in changes]}})
-            await self.leftovers.settled([orphan])
+        store, shelf = self.reconciler.store, self.reconciler.shelf
+        plans = {
+            orphan: plan_orphan_subject(
+                orphan,
+                claimed=bool(shelf.owners_named(self.key, orphan.thing, ("", ""))),
+                used=bool(store.users_of((orphan.kind, (orphan.namespace, orphan.name)))),
+            )
+            for orphan in self.leftovers.orphans()
+        }
+        if not await self.leftovers.deal_with(backend, plans):
+            self.leftovers.sweep_due = True
