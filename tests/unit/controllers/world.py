@@ -41,59 +41,53 @@ PATIENCE_SECONDS: Final = 5.0
 """After this a test gives up waiting; what it waits for takes milliseconds."""
 
 
-class Backend(MemoryTopicBackend):
-    """A backend that knows how it was opened, can be made to hang, and says when it was closed."""
+class _Watched:
+    """A backend that can be made to hang, and says when it was closed."""
 
-    def __init__(self, cluster: MemoryCluster, connection: KafkaConnection, world: "World") -> None:
-        super().__init__(cluster)
-        self.connection = connection
-        self.closed = False
-        self._world = world
+    prefix = ""
+    """What the names of its calls begin with, see `World.gates`."""
+    closed = False
+    _world: "World"
 
     async def close(self) -> None:
         self.closed = True
 
     async def apply(self, changes: Any) -> Any:
-        await self._world.pause("apply")
-        return await super().apply(changes)
+        await self._world.pause(f"{self.prefix}apply")
+        return await super().apply(changes)  # type: ignore[misc]  # of the backend beside it
 
     async def observe(self, keys: Any) -> Any:
-        await self._world.pause("observe")
-        return await super().observe(keys)
+        await self._world.pause(f"{self.prefix}observe")
+        return await super().observe(keys)  # type: ignore[misc]
+
+    async def probe(self) -> Any:
+        await self._world.pause(f"{self.prefix}probe")
+        return await super().probe()  # type: ignore[misc]
+
+
+class Backend(_Watched, MemoryTopicBackend):
+    """A watched backend of Kafka that knows how it was opened."""
+
+    def __init__(self, cluster: MemoryCluster, connection: KafkaConnection, world: "World") -> None:
+        super().__init__(cluster)
+        self.connection = connection
+        self._world = world
 
     async def claims(self) -> Any:
         answer = await super().claims()
         await self._world.pause("claims")  # what happens now is not in the answer
         return answer
 
-    async def probe(self) -> Any:
-        await self._world.pause("probe")
-        return await super().probe()
 
+class RegistryBackend(_Watched, MemorySchemaBackend):
+    """A watched backend of a registry that knows how it was opened."""
 
-class RegistryBackend(MemorySchemaBackend):
-    """A backend that knows how it was opened, can be made to hang, and says when it was closed."""
+    prefix = "registry "
 
     def __init__(self, registry: MemoryRegistry, connection: RegistryConnection, world: "World") -> None:
         super().__init__(registry)
         self.connection = connection
-        self.closed = False
         self._world = world
-
-    async def close(self) -> None:
-        self.closed = True
-
-    async def apply(self, changes: Any) -> Any:
-        await self._world.pause("registry apply")
-        return await super().apply(changes)
-
-    async def observe(self, keys: Any) -> Any:
-        await self._world.pause("registry observe")
-        return await super().observe(keys)
-
-    async def probe(self) -> Any:
-        await self._world.pause("registry probe")
-        return await super().probe()
 
 
 class World:
