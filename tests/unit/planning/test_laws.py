@@ -5,16 +5,16 @@ operator's loop does: observe, decide (again with usage where needed), apply in 
 resources.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from builders import CLUSTER, IDLE_AFTER_MS, NOW_MS, event_bus, event_topic, existing, observed, owner
 from hypothesis import currently_in_test_context, given, note
 from hypothesis import strategies as st
+from unit.planning.laws import Action, LawWorld, actions, steps_of, with_metadata, with_spec
 
-from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
+from eventplane.api import APPROVE_ANNOTATION, FINALIZER
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_topic import EventTopic
 from eventplane.backends.memory import MemoryCluster, MemoryTopicBackend
@@ -35,7 +35,7 @@ from eventplane.planning.topic_changes import (
 from eventplane.planning.topic_decisions import TopicCase, decide
 from eventplane.planning.topic_deletion import stale_claims
 from eventplane.planning.topic_state import Claim, ExistingTopic, Owner, TopicQuery
-from eventplane.planning.verdicts import condition, first_error
+from eventplane.planning.verdicts import condition
 
 TOPICS: Final = ("a", "b")
 SETTINGS: Final = {
@@ -57,14 +57,14 @@ class Flight:
     outcomes: list[TopicOutcome] = field(default_factory=list)
 
 
-class World:
+class World(LawWorld[EventTopic, Flight]):
     """Resources, and the cluster that they are about."""
 
     def __init__(self, resources: Iterable[EventTopic]) -> None:
+        super().__init__(resources)
         self.bus = event_bus(allowed_namespaces={"from": "All"}, limits={"partitions_per_topic": 5})
         self.cluster = MemoryCluster(brokers=3, partitions=2)
         self.backend = MemoryTopicBackend(self.cluster)
-        self.resources = {resource.metadata.uid: resource for resource in resources}
         self.swept = False
 
     def settle(self) -> list[Flight]:
@@ -79,12 +79,8 @@ class World:
         assert before == self.resources, "quiet: not even a status changes"
         return again
 
-    def one_pass(self) -> list[Flight]:
-        """Do what the loop does, and watch that nothing of others is touched."""
-        return asyncio.run(self._pass())
-
     async def _pass(self) -> list[Flight]:
-        present = self._present()
+        present = self.present()
         await self._sweep()
         flights = [await self._look(resource) for resource in present]
         for flight in flights:
@@ -96,7 +92,7 @@ class World:
         assert strangers == self._of_strangers(), "polite: what a stranger owns stays as it is"
         for flight in flights:
             flight.outcomes = [next(outcomes) for _ in flight.decision.changes]
-            self._report(flight)
+            self.report(flight, flight.case.resource)
         return flights
 
     async def _sweep(self) -> None:
@@ -104,12 +100,6 @@ class World:
         stale = stale_claims(claims, CLUSTER, self.resources, ())
         await self.backend.apply(stale)
         self.swept = bool(stale)  # it may have failed, and those who wait for a release are looked at after it
-
-    def _present(self) -> list[EventTopic]:
-        for uid, resource in list(self.resources.items()):
-            if resource.metadata.deleting and FINALIZER not in resource.metadata.finalizers:
-                del self.resources[uid]
-        return list(self.resources.values())
 
     async def _look(self, resource: EventTopic) -> Flight:
         desired = desire_topic(resource, self.bus)
@@ -195,27 +185,21 @@ class World:
         for flight in flights:
             resource = flight.case.resource
             if flight.decision.finalizer and not resource.metadata.deleting:
-                flight.case = replace(flight.case, resource=_with_metadata(resource, finalizers=(FINALIZER,)))
+                flight.case = replace(flight.case, resource=with_metadata(resource, finalizers=(FINALIZER,)))
 
-    def _report(self, flight: Flight) -> None:
-        resource, uid = flight.case.resource, flight.case.resource.metadata.uid
-        release = first_error(flight.outcomes) is None and not flight.decision.finalizer
-        if release and resource.metadata.deleting:
-            del self.resources[uid]
-            return
-        if release:
-            resource = _with_metadata(resource, finalizers=())
-        status = topic_status(flight.case, flight.decision, flight.outcomes)
-        self.resources[uid] = resource.model_copy(update={"status": status})
+    def check(self, flights: Iterable[Flight]) -> None:
+        _check_complete(self, flights)
+
+    def status_of(self, flight: Flight) -> object:
+        return topic_status(flight.case, flight.decision, flight.outcomes)
 
     # --- what foreigners and users do
 
-    def act(self, action: "Action") -> None:
-        """Let a foreigner or a user do something; what cannot be done is not done."""
+    def act(self, action: Action) -> None:
         verb, which, how = action
         topic = TOPICS[which // 4]  # mostly the first
         if verb in OWN:
-            self._use(verb, which, how)
+            self.use(verb, which, how)
         elif verb == "found" or (verb != "forget" and topic not in self.cluster.topics()):
             self._found(topic, how)
         else:
@@ -246,35 +230,14 @@ class World:
         changes: dict[str, str | None] = dict(_setting(how))
         self.cluster.edit(topic, config=dict.fromkeys(changes) if how % 4 == 0 else changes)
 
-    def _use(self, verb: str, which: int, how: int) -> None:
-        if not self.resources:
-            return
-        uid = list(self.resources)[which % len(self.resources)]
-        resource = self.resources[uid]
-        plan = resource.status.plan
-        annotations = dict(resource.metadata.annotations)
+    def edited(self, resource: EventTopic, verb: str, how: int) -> EventTopic:
         match verb:
-            case "approve" if plan is not None:
-                annotations[APPROVE_ANNOTATION] = plan.hash
-            case "pause":
-                annotations[PAUSED_ANNOTATION] = "true"
-            case "resume":
-                annotations.pop(PAUSED_ANNOTATION, None)
-            case "delete":
-                resource = _with_metadata(resource, deletion_timestamp="2026-01-02T00:00:00Z")
             case "respec":
-                spec = resource.spec.model_copy(update={"partitions": 1 + how % 6, "config": _setting(how)})
-                resource = resource.model_copy(update={"spec": spec})
+                return with_spec(resource, partitions=1 + how % 6, config=_setting(how))
             case "mode":
-                mode = ("Enforce", "Plan", "Observe")[how % 3]
-                resource = resource.model_copy(update={"spec": resource.spec.model_copy(update={"mode": mode})})
+                return with_spec(resource, mode=("Enforce", "Plan", "Observe")[how % 3])
             case _:
-                return  # nothing to approve
-        self.resources[uid] = _with_metadata(resource, annotations=annotations)
-
-
-def _with_metadata(resource: EventTopic, **fields: object) -> EventTopic:
-    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update=fields)})
+                return resource  # nothing to approve
 
 
 def _setting(how: int) -> dict[str, str]:
@@ -351,30 +314,14 @@ def resource(draw: st.DrawFn, name: str) -> EventTopic:
 
 FOREIGN: Final = ("found", "alter", "grow", "drop", "produce", "produce", "produce", "steal", "forget")
 OWN: Final = ("approve", "approve", "pause", "resume", "delete", "delete", "delete", "respec", "mode")
-Action: TypeAlias = tuple[str, int, int]
-
-
-def actions(*verbs: str) -> st.SearchStrategy[list[Action]]:
-    """Draw what happens between two passes, most often one thing."""
-    return st.lists(st.tuples(st.sampled_from(verbs), st.integers(0, 5), st.integers(0, 11)), min_size=1, max_size=3)
-
-
-steps = st.lists(actions(*FOREIGN, *OWN), min_size=1, max_size=5)
-
-
-def happen(world: World, those: Iterable[Action]) -> None:
-    """Let things happen, then see that the laws hold."""
-    for action in those:
-        note(f"--- {action}")
-        world.act(action)
-    _check_complete(world, world.settle())
+steps = steps_of(*FOREIGN, *OWN)
 
 
 @given(resources(), st.just([]) | actions(*FOREIGN), steps)
 def test_quiet_complete_polite(those: list[EventTopic], before: list[Action], after: list[list[Action]]) -> None:
     world = World(those)
     for step in (before, *after):
-        happen(world, step)
+        world.happen(step)
 
 
 @given(resources(), steps, st.sampled_from(CHANGES), st.booleans(), st.integers(0, 3))
@@ -387,20 +334,17 @@ def test_convergence_after_any_single_failure(
 ) -> None:
     """The change fails or only its answer is lost; then all is as if nothing had happened."""
     world = World(those)
-    for number, step in enumerate(along):
-        if number == after:
-            world.backend.fail_next(failing, Unavailable("lost"), applied=applied)
-        happen(world, step)
+    world.happen_with_a_failure(along, after, failing, applied=applied)
 
 
 @given(resource("r0"), st.integers(0, 11))
 def test_records_outlive_their_resource_unless_its_policy_said_so(asked: EventTopic, how: int) -> None:
     world = World([asked])
     name = asked.spec.topic_name or ""
-    happen(world, [])
+    world.happen([])
     world.act(("produce", TOPICS.index(name) * 4, how))
     recently = how % 3 == 1
-    happen(world, [("delete", 0, 0)])
+    world.happen([("delete", 0, 0)])
     policy = asked.spec.deletion_policy
     doomed = policy == "Delete" or (policy == "DeleteIfIdle" and not recently)
     assert name in world.cluster.topics() or (doomed and asked.spec.mode == "Enforce" and not is_paused(asked))

@@ -5,7 +5,6 @@ runs as the operator's loop does: resolve, observe, decide (again with the regis
 status back into the resources.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
@@ -14,8 +13,9 @@ import pytest
 from builders import avro, event_bus, migration, observed_subject, registered, schema
 from hypothesis import currently_in_test_context, given, note
 from hypothesis import strategies as st
+from unit.planning.laws import Action, LawWorld, actions, steps_of, with_metadata, with_spec
 
-from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
+from eventplane.api import APPROVE_ANNOTATION, FINALIZER
 from eventplane.api.conditions import ConditionType
 from eventplane.api.schema import CompatibilityLevel, Schema
 from eventplane.backends.memory_compatibility import unreadable
@@ -72,15 +72,15 @@ class Flight:
     outcomes: list[SchemaOutcome] = field(default_factory=list)
 
 
-class World:
+class World(LawWorld[Schema, Flight]):
     """Resources, and the registry that they are about."""
 
     def __init__(self, resources: Iterable[Schema]) -> None:
+        super().__init__(resources)
         self.bus = event_bus(allowed_namespaces={"from": "All"})
         self.name = "/".join(self.bus.metadata.key)
         self.registry = MemoryRegistry()
         self.backend = MemorySchemaBackend(self.registry)
-        self.resources = {resource.metadata.uid: resource for resource in resources}
         self.waiting: dict[str, BackendError | Refusal] = {}
 
     # --- passes
@@ -99,13 +99,9 @@ class World:
         assert before == self.resources, "quiet: not even a status changes"
         return again
 
-    def one_pass(self) -> list[Flight]:
-        """Do what the loop does, and watch that nothing of others is touched."""
-        return asyncio.run(self._pass())
-
     async def _pass(self) -> list[Flight]:
         self.waiting = {}
-        looked = [await self._look(resource) for resource in self._present()]
+        looked = [await self._look(resource) for resource in self.present()]
         flights = [flight for flight in looked if flight is not None]
         acting = [flight.case.subject for flight in flights if flight.decision.changes]
         assert len(acting) == len(set(acting)), "polite: a subject has one owner"
@@ -113,14 +109,8 @@ class World:
         for flight in flights:
             self._watch(flight)
             await self._apply(flight)
-            self._report(flight)
+            self.report(flight, self.resources[flight.case.resource.metadata.uid])
         return flights
-
-    def _present(self) -> list[Schema]:
-        for uid, resource in list(self.resources.items()):
-            if resource.metadata.deleting and FINALIZER not in resource.metadata.finalizers:
-                del self.resources[uid]
-        return list(self.resources.values())
 
     async def _look(self, resource: Schema) -> Flight | None:
         case = self._case(resource)
@@ -176,7 +166,7 @@ class World:
         for flight in flights:
             resource = flight.case.resource
             if flight.decision.finalizer and not resource.metadata.deleting:
-                self.resources[resource.metadata.uid] = _with_metadata(resource, finalizers=(FINALIZER,))
+                self.resources[resource.metadata.uid] = with_metadata(resource, finalizers=(FINALIZER,))
 
     async def _apply(self, flight: Flight) -> None:
         before = self.contents()
@@ -192,17 +182,11 @@ class World:
     def contents(self) -> Contents:
         return {name: tuple(each.version for each in self.registry.versions(name)) for name in (*SUBJECTS, "c")}
 
-    def _report(self, flight: Flight) -> None:
-        uid = flight.case.resource.metadata.uid
-        resource = self.resources[uid]
-        release = first_error(flight.outcomes) is None and not flight.decision.finalizer
-        if release and resource.metadata.deleting:
-            del self.resources[uid]
-            return
-        if release:
-            resource = _with_metadata(resource, finalizers=())
-        status = schema_status(flight.case, flight.decision, flight.outcomes)
-        self.resources[uid] = resource.model_copy(update={"status": status})
+    def check(self, flights: Iterable[Flight]) -> None:
+        _check_complete(self, flights)
+
+    def status_of(self, flight: Flight) -> object:
+        return schema_status(flight.case, flight.decision, flight.outcomes)
 
     # --- what may be done
 
@@ -261,8 +245,7 @@ class World:
 
     # --- what foreigners and users do
 
-    def act(self, action: "Action") -> None:
-        """Let a foreigner or a user do something; what cannot be done is not done."""
+    def act(self, action: Action) -> None:
         verb, which, how = action
         subject = SUBJECTS[which // 4]  # mostly the first
         match verb:
@@ -279,7 +262,7 @@ class World:
             case "drop":
                 self._foreign(lambda: self.registry.delete(subject, hard=bool(how % 2)))
             case _:
-                self._use(verb, which, how)
+                self.use(verb, which, how)
 
     def _foreign(self, deed: Callable[[], object]) -> None:
         try:
@@ -287,45 +270,16 @@ class World:
         except Rejected as error:
             note(f"the registry refused: {error.message}")
 
-    def _use(self, verb: str, which: int, how: int) -> None:
-        if not self.resources:
-            return
-        uid = list(self.resources)[which % len(self.resources)]
-        resource = self.resources[uid]
-        plan = resource.status.plan
-        annotations = dict(resource.metadata.annotations)
+    def edited(self, resource: Schema, verb: str, how: int) -> Schema:
         match verb:
-            case "approve" if plan is not None:
-                annotations[APPROVE_ANNOTATION] = plan.hash
-            case "pause":
-                annotations[PAUSED_ANNOTATION] = "true"
-            case "resume":
-                annotations.pop(PAUSED_ANNOTATION, None)
-            case "delete":
-                resource = _with_metadata(resource, deletion_timestamp="2026-01-02T00:00:00Z")
+            case "redefine" if not resource.spec.references:
+                return with_spec(resource, definition=TEXTS[how % len(TEXTS)])
+            case "relevel":
+                return with_spec(resource, compatibility=(*LEVELS, None)[how % 8])
+            case "mode":
+                return with_spec(resource, mode=("Enforce", "Plan", "Observe")[how % 3])
             case _:
-                resource = _edited(resource, verb, how)
-        self.resources[uid] = _with_metadata(resource, annotations=annotations)
-
-
-def _edited(resource: Schema, verb: str, how: int) -> Schema:
-    match verb:
-        case "redefine" if not resource.spec.references:
-            return _with_spec(resource, definition=TEXTS[how % len(TEXTS)])
-        case "relevel":
-            return _with_spec(resource, compatibility=(*LEVELS, None)[how % 8])
-        case "mode":
-            return _with_spec(resource, mode=("Enforce", "Plan", "Observe")[how % 3])
-        case _:
-            return resource  # nothing to approve, or to define anew
-
-
-def _with_metadata(resource: Schema, **fields: object) -> Schema:
-    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update=fields)})
-
-
-def _with_spec(resource: Schema, **fields: object) -> Schema:
-    return resource.model_copy(update={"spec": resource.spec.model_copy(update=fields)})
+                return resource  # nothing to approve, or to define anew
 
 
 # --- complete
@@ -405,30 +359,14 @@ FOREIGN: Final = ("register", "register", "level", "default", "hide", "drop")
 OWN: Final = (
     "approve", "approve", "pause", "resume", "delete", "delete", "redefine", "redefine", "redefine", "relevel", "mode",
 )  # fmt: skip
-Action: TypeAlias = tuple[str, int, int]
-
-
-def actions(*verbs: str) -> st.SearchStrategy[list[Action]]:
-    """Draw what happens between two passes, most often one thing."""
-    return st.lists(st.tuples(st.sampled_from(verbs), st.integers(0, 5), st.integers(0, 11)), min_size=1, max_size=3)
-
-
-steps = st.lists(actions(*FOREIGN, *OWN), min_size=1, max_size=5)
-
-
-def happen(world: World, those: Iterable[Action]) -> None:
-    """Let things happen, then see that the laws hold."""
-    for action in those:
-        note(f"--- {action}")
-        world.act(action)
-    _check_complete(world, world.settle())
+steps = steps_of(*FOREIGN, *OWN)
 
 
 @given(resources(), st.just([]) | actions(*FOREIGN), steps)
 def test_quiet_complete_polite_gated(those: list[Schema], before: list[Action], after: list[list[Action]]) -> None:
     world = World(those)
     for step in (before, *after):
-        happen(world, step)
+        world.happen(step)
 
 
 @given(resources(), steps, st.sampled_from(CHANGES), st.booleans(), st.integers(0, 3))
@@ -441,10 +379,7 @@ def test_convergence_after_any_single_failure(
 ) -> None:
     """The change fails or only its answer is lost; then all is as if nothing had happened."""
     world = World(those)
-    for number, step in enumerate(along):
-        if number == after:
-            world.backend.fail_next(failing, Unavailable("lost"), applied=applied)
-        happen(world, step)
+    world.happen_with_a_failure(along, after, failing, applied=applied)
 
 
 @given(st.sampled_from((*LEVELS, None)), st.sampled_from(TEXTS), st.sampled_from(TEXTS))
@@ -452,7 +387,7 @@ def test_an_opening_cut_short_lets_nothing_slip_by(level: CompatibilityLevel | N
     """The level was lifted, the version not registered, and nobody could put the level back."""
     evolution = {"on_incompatible": "NewMajor", "migrations": [migration()]}
     world = World([schema(subject="a", definition=first, compatibility=level, evolution=evolution)])
-    happen(world, [])
+    world.happen([])
 
     def half(change: SchemaChange) -> bool:
         if isinstance(change, OpenMajor):
@@ -461,9 +396,9 @@ def test_an_opening_cut_short_lets_nothing_slip_by(level: CompatibilityLevel | N
 
     world.backend.fail_next(half, Unavailable("lost half-way"))
     ((uid, resource),) = world.resources.items()
-    world.resources[uid] = _with_spec(resource, definition=second)
+    world.resources[uid] = with_spec(resource, definition=second)
     breaks = level != "NONE" and _breaks(level or "BACKWARD", first, second)
-    happen(world, [])
+    world.happen([])
     assert world.majors("a").latest == (2 if breaks else 1)
     if breaks:
         assert world.registry.level("a") == (level or "BACKWARD").removesuffix("_TRANSITIVE")
@@ -473,14 +408,14 @@ def test_an_opening_cut_short_lets_nothing_slip_by(level: CompatibilityLevel | N
 def test_an_opening_cut_short_and_given_up_leaves_no_level_lifted(level: CompatibilityLevel | None, then: str) -> None:
     evolution = {"on_incompatible": "NewMajor", "migrations": [migration()]}
     world = World([schema(subject="a", compatibility=level, evolution=evolution)])
-    happen(world, [])
+    world.happen([])
     world.registry.set_level(record_subject("a"), "NONE")
     cut_short = Majors((MajorStep(1, 1, "event", "event"),))
     world.registry.register(record_subject("a"), Definition("JSON", cut_short.to_text()))
     world.registry.set_level("a", "NONE")
     ((uid, resource),) = world.resources.items()
-    world.resources[uid] = _with_spec(resource, definition=then)
-    happen(world, [])
+    world.resources[uid] = with_spec(resource, definition=then)
+    world.happen([])
     assert level == "NONE" or world.registry.level("a") not in {None, "NONE"}
 
 
@@ -492,7 +427,7 @@ def _breaks(level: str, first: str, second: str) -> bool:
 
 def test_an_heir_loses_nothing_to_its_predecessor() -> None:
     world = World([schema("r0", subject="a", deletion_policy="Hard"), schema("r1", subject="a", definition=TEXTS[1])])
-    happen(world, [])
+    world.happen([])
     before = world.registry.versions("a")
     world.act(("delete", 0, 0))
     _check_complete(world, world.settle())
