@@ -17,8 +17,8 @@ from eventplane.planning.schema_gate import Judge, gate, judge_of, protected_ver
 from eventplane.planning.schema_state import (
     CompatibilityVerdict,
     Definition,
+    ObservedSubject,
     Reference,
-    RegisteredVersion,
     SubjectQuery,
 )
 
@@ -100,7 +100,7 @@ def judge(access: RegistryAccess, subject: str, candidate: Definition, asked: Co
     if not protected:
         return report
     judge, verdicts = (
-        _verdicts(access, subject, candidate, seen.versions, report.versions_checked)
+        _verdicts(access, candidate, seen, report.versions_checked)
         if same_question(level, own)
         else ("Registration", {})
     )
@@ -111,25 +111,23 @@ def judge(access: RegistryAccess, subject: str, candidate: Definition, asked: Co
 
 
 def _verdicts(
-    access: RegistryAccess,
-    subject: str,
-    candidate: Definition,
-    versions: Sequence[RegisteredVersion],
-    against: tuple[int, ...],
+    access: RegistryAccess, candidate: Definition, seen: ObservedSubject, against: tuple[int, ...]
 ) -> tuple[Judge, Mapping[int, CompatibilityVerdict]]:
     """Ask the registry, or find out that it cannot say and who can.
 
     Raises:
         CommandError: it did not answer, or something is wrong that nobody can judge around.
     """
-    seen = access.look_leniently(SubjectQuery(subject, candidate, against))
-    judge = judge_of(seen.error, candidate, versions, level_is_asked=True)
-    if judge is None and seen.error is not None:
-        raise access.failure(seen.error)
-    gone = [version for version in against if version not in seen.verdicts]
+    judged = access.look_leniently(SubjectQuery(seen.subject, candidate, against, seen))
+    judge = judge_of(judged.error, candidate, seen.versions, level_is_asked=True)
+    if judge is None and judged.error is not None:
+        raise access.failure(judged.error)
+    gone = [version for version in against if version not in judged.verdicts]
     if gone and judge == "Registry":
-        raise CommandError(ExitCode.REGISTRY, f"subject {subject}: version {gone[0]} was deleted meanwhile: try again")
-    return judge or "Registry", seen.verdicts
+        raise CommandError(
+            ExitCode.REGISTRY, f"subject {seen.subject}: version {gone[0]} was deleted meanwhile: try again"
+        )
+    return judge or "Registry", judged.verdicts
 
 
 def text_lines(report: Report) -> Iterator[str]:

@@ -55,9 +55,7 @@ class SchemaRegistryBackend:
 
     async def observe(self, keys: Collection[SubjectQuery]) -> Mapping[SubjectQuery, ObservedSubject]:
         """Look at subjects; see Backend."""
-        api, queries = self._api(self._batch_seconds), list(dict.fromkeys(keys))
-        judged = await self._observer.judge(api, [query for query in queries if query.seen is not None])
-        return {**judged, **await self._observer.observe(api, [query for query in queries if query.seen is None])}
+        return await self._observer.observe(self._api(self._batch_seconds), list(dict.fromkeys(keys)))
 
     async def apply(self, changes: Sequence[SchemaChange]) -> Sequence[SchemaOutcome]:
         """Make changes, those of different subjects at the same time; see Backend.

@@ -1,7 +1,7 @@
 """What is seen of subjects: versions, level, the record beside them, and what the registry thinks of candidates."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from eventplane.api.conditions import Reason
@@ -25,46 +25,29 @@ class SubjectObserver:
     async def observe(
         self, api: RegistryApi, queries: Collection[SubjectQuery]
     ) -> Mapping[SubjectQuery, ObservedSubject]:
-        """Look at subjects.
+        """Look at subjects, unless they were seen a moment ago, and ask about the candidates for them.
 
         Raises:
-            Unavailable: the registry does not answer, or stopped answering before anything was seen.
+            Unavailable: the registry does not answer, or stopped answering before anything was learned.
             Rejected: it does not let us ask.
         """
-        if not queries:
+        looked = await self._look_at(api, {query.subject for query in queries if query.seen is None})
+        seen = [query.seen or looked[query.subject] for query in queries]
+        verdicts = await asyncio.gather(
+            *(self._verdicts(api, query, exists=bool(each.versions)) for query, each in zip(queries, seen, strict=True))
+        )
+        _raise_if_nothing_answered(verdicts)
+        return {query: _judged(each, judged) for query, each, judged in zip(queries, seen, verdicts, strict=True)}
+
+    async def _look_at(self, api: RegistryApi, subjects: Collection[str]) -> Mapping[str, ObservedSubject]:
+        if not subjects:
             return {}
         names, default = await api.subjects(), await api.default_level()
-        subjects = sorted({query.subject for query in queries} & names)
-        seen_as, verdicts = await asyncio.gather(
-            asyncio.gather(*(self.look(api, subject, names, default) for subject in subjects)),
-            asyncio.gather(*(self._verdicts(api, query, exists=query.subject in names) for query in queries)),
-        )
-        seen = dict(zip(subjects, seen_as, strict=True))
-        failures = [each.error for each in seen_as if isinstance(each.error, NoAnswer)]
-        if failures and len(failures) == len(seen_as):
-            raise failures[0]
-        absent = ObservedSubject("", default_level=default)
-        return {
-            query: _judged(seen.get(query.subject) or replace(absent, subject=query.subject), judged)
-            for query, judged in zip(queries, verdicts, strict=True)
-        }
-
-    async def judge(
-        self, api: RegistryApi, queries: Collection[SubjectQuery]
-    ) -> Mapping[SubjectQuery, ObservedSubject]:
-        """Ask about candidates for subjects that were seen a moment ago.
-
-        Raises:
-            Unavailable: the registry does not answer.
-        """
-        known = [(query, query.seen) for query in queries if query.seen is not None]
-        verdicts = await asyncio.gather(
-            *(self._verdicts(api, query, exists=bool(seen.versions)) for query, seen in known)
-        )
-        failures = [each for each in verdicts if isinstance(each, NoAnswer)]
-        if failures and len(failures) == len(known):
-            raise failures[0]
-        return {query: _judged(seen, judged) for (query, seen), judged in zip(known, verdicts, strict=True)}
+        there = sorted(names.intersection(subjects))
+        looked = await asyncio.gather(*(self.look(api, subject, names, default) for subject in there))
+        _raise_if_nothing_answered([each.error for each in looked])
+        absent = {subject: ObservedSubject(subject, default_level=default) for subject in subjects}
+        return absent | dict(zip(there, looked, strict=True))
 
     async def look(
         self,
@@ -121,6 +104,12 @@ class SubjectObserver:
         except BackendError as error:
             return error
         return {version: each for version, each in zip(against, verdicts, strict=True) if each is not None}
+
+
+def _raise_if_nothing_answered(answers: Sequence[object]) -> None:
+    failures = [each for each in answers if isinstance(each, NoAnswer)]
+    if failures and len(failures) == len(answers):
+        raise failures[0]
 
 
 def _judged(seen: ObservedSubject, judged: Mapping[int, CompatibilityVerdict] | BackendError) -> ObservedSubject:
