@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventplane.events.majors import Majors, MajorStep, majors_from_text, record_subject
+from eventplane.events.majors import Majors, MajorStep, majors_from_text, record_subject, recorded_majors
 
 TWO_STEPS = Majors((MajorStep(1, 2, "up", "down"), MajorStep(2, 5, "further up", "further down")))
 
@@ -32,6 +32,7 @@ def test_latest() -> None:
 @given(st.lists(st.builds(MajorStep, st.integers(1, 9), st.integers(1, 99), st.text(), st.text()), max_size=3))
 def test_record_is_read_as_written(steps: list[MajorStep]) -> None:
     assert majors_from_text(Majors(tuple(steps)).to_text()) == Majors(tuple(steps))
+    assert recorded_majors(Majors(tuple(steps)).to_text()) == Majors(tuple(steps))
 
 
 def test_record_is_a_json_schema_that_any_document_satisfies() -> None:
@@ -50,6 +51,8 @@ def test_record_is_a_json_schema_that_any_document_satisfies() -> None:
 @pytest.mark.parametrize("text", ['{"type": "object"}', '"string"', "[]"])
 def test_another_schema_is_no_record(text: str) -> None:
     assert majors_from_text(text) is None
+    with pytest.raises(ValueError, match="it has no x-eventplane-majors"):
+        recorded_majors(text)
 
 
 @pytest.mark.parametrize(
