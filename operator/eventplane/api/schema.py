@@ -235,6 +235,12 @@ class Schema(Managed):
     status: SchemaStatus = SchemaStatus()
 
     @property
+    def imports(self) -> tuple[tuple[str, str], ...]:
+        """Namespace and name of the Schema behind each of `spec.references`."""
+        refs = (each.schema_ref for each in self.spec.references)
+        return tuple((each.namespace or self.metadata.namespace, each.name) for each in refs)
+
+    @property
     def thing(self) -> tuple[str | None, str | None]:
         """Name of the subject."""
         return self.status.subject, None

@@ -11,9 +11,9 @@ from eventplane.api.schema import CompatibilityLevel, Violation
 from eventplane.cli.definition_files import read_text, type_of
 from eventplane.cli.failure import CommandError, ExitCode
 from eventplane.cli.registry_access import RegistryAccess, registry_access
-from eventplane.planning.compatibility import explain
+from eventplane.planning.compatibility import explain, protected_versions
 from eventplane.planning.definitions import check
-from eventplane.planning.schema_gate import Judge, gate, judge_of, protected_versions, same_question
+from eventplane.planning.schema_gate import Judge, gate, judge_of, same_question
 from eventplane.planning.schema_state import (
     CompatibilityVerdict,
     Definition,

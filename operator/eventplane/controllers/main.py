@@ -207,10 +207,9 @@ def main() -> int:
     """Start the process."""
     settings = OperatorSettings()
     configure_logging(settings.log_level)
-    gc.freeze()  # what is loaded by now stays for good, and
-    gc.set_threshold(
-        GARBAGE_THRESHOLD
-    )  # a store of thousands of resources is dear to search for garbage again and again
+    # what is loaded by now stays for good, and a store of thousands of resources is dear to search again and again
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     ended_well = asyncio.run(run(settings))
     logger.info("stopped")
     return 0 if ended_well else 1

@@ -20,8 +20,7 @@ def needs_of(resource: Managed) -> frozenset[Place]:
             bound = (resource.spec.schemas.key, resource.spec.schemas.value)
             return frozenset((Schema.kind, (namespace, each.name)) for each in bound if each is not None)
         case Schema():
-            imports = (each.schema_ref for each in resource.spec.references)
-            needs = {(Schema.kind, (each.namespace or namespace, each.name)) for each in imports}
+            needs = {(Schema.kind, key) for key in resource.imports}
             topic = resource.spec.topic
             return frozenset(needs | ({(EventTopic.kind, (namespace, topic.name))} if topic else set()))
         case _:

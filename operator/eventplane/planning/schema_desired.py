@@ -7,7 +7,7 @@ from typing import Final, Literal
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
-from eventplane.api.schema import CompatibilityLevel, Migration, Schema
+from eventplane.api.schema import CompatibilityLevel, Migration, Schema, SchemaReference
 from eventplane.planning.definitions import fingerprint, record_name
 from eventplane.planning.desired import topic_name
 from eventplane.planning.outcome import Unavailable
@@ -156,22 +156,23 @@ def resolve_references(
             " references away",
         )
     found = []
-    for each in resource.spec.references:
-        key = (each.schema_ref.namespace or resource.metadata.namespace, each.schema_ref.name)
-        schema = schemas.get(key)
-        obstacle = _not_ready(schema, key, bus)
-        if schema is None or obstacle is not None:
-            return obstacle or Unavailable("", Reason.REFERENCE_NOT_READY)
-        found.append(Reference(each.name, schema.status.subject or "", each.version or schema.status.version or 0))
+    for each, key in zip(resource.spec.references, resource.imports, strict=True):
+        reference = _reference(each, key, schemas.get(key), bus)
+        if isinstance(reference, Unavailable):
+            return reference
+        found.append(reference)
     return tuple(found)
 
 
-def _not_ready(schema: Schema | None, key: tuple[str, str], bus: str) -> Unavailable | None:
+def _reference(
+    asked: SchemaReference, key: tuple[str, str], schema: Schema | None, bus: str
+) -> Reference | Unavailable:
     name = "/".join(key)
     if schema is None:
         message = f"Schema {name}, which the definition imports, does not exist: create it, or correct the reference"
         return Unavailable(message, Reason.SCHEMA_NOT_FOUND)
-    if schema.status.version is None or schema.status.subject is None:
+    subject, version = schema.status.subject, schema.status.version
+    if version is None or subject is None:
         return Unavailable(
             f"Schema {name}, which the definition imports, is not registered yet: see its status",
             Reason.REFERENCE_NOT_READY,
@@ -181,13 +182,13 @@ def _not_ready(schema: Schema | None, key: tuple[str, str], bus: str) -> Unavail
             f"Schema {name}, which the definition imports, is on another bus: refer to one on EventBus {bus}",
             Reason.REFERENCE_NOT_READY,
         )
-    return None
+    return Reference(asked.name, subject, asked.version or version)
 
 
 def _cycle(resource: Schema, schemas: Mapping[tuple[str, str], Schema | None]) -> tuple[tuple[str, str], ...] | None:
     """Find the way from a schema back to itself, if its references lead there; the shortest one."""
     start = resource.metadata.key
-    ways: list[tuple[tuple[str, str], ...]] = [(key,) for key in _referred(resource)]
+    ways: list[tuple[tuple[str, str], ...]] = [(key,) for key in resource.imports]
     seen: set[tuple[str, str]] = set()
     while ways:
         way = ways.pop(0)
@@ -197,10 +198,5 @@ def _cycle(resource: Schema, schemas: Mapping[tuple[str, str], Schema | None]) -
             continue
         seen.add(way[-1])
         schema = schemas.get(way[-1])
-        ways += [(*way, key) for key in _referred(schema)] if schema is not None else []
+        ways += [(*way, key) for key in schema.imports] if schema is not None else []
     return None
-
-
-def _referred(schema: Schema) -> list[tuple[str, str]]:
-    refs = (each.schema_ref for each in schema.spec.references)
-    return [(each.namespace or schema.metadata.namespace, each.name) for each in refs]

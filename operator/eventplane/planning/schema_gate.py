@@ -1,36 +1,16 @@
-"""The gate before a registry: which versions a candidate is judged beside, and whom it would break."""
+"""The gate before a registry: whom a candidate would break, and who can say so."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from eventplane.api.conditions import Reason
 from eventplane.api.schema import CompatibilityLevel, Violation
-from eventplane.planning.compatibility import explain_with
+from eventplane.planning.compatibility import explain_with, protected_versions
 from eventplane.planning.outcome import BackendError
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 Judge: TypeAlias = Literal["Registry", "Registration", "Ourselves"]
 """The registry, beforehand; the registry, but only when it registers; nobody but us, for it cannot compare."""
-
-
-def protected_versions(
-    level: CompatibilityLevel, versions: Sequence[RegisteredVersion]
-) -> tuple[RegisteredVersion, ...]:
-    """Choose the versions that a candidate must be compatible with.
-
-    | level                                                    | versions |
-    |----------------------------------------------------------|----------|
-    | NONE                                                     | none     |
-    | BACKWARD, FORWARD, FULL                                  | latest   |
-    | BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE | all      |
-
-    Args:
-        level: The level in force.
-        versions: Those of the subject (or of one major version of it), oldest first.
-    """
-    if level == "NONE":
-        return ()
-    return tuple(versions) if level.endswith("_TRANSITIVE") else tuple(versions[-1:])
 
 
 def gate(

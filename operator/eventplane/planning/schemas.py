@@ -8,14 +8,14 @@ from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Adoption
 from eventplane.api.schema import CompatibilityLevel, Migration, Violation
 from eventplane.events.majors import Majors, MajorStep
-from eventplane.planning.compatibility import explain, explain_with
+from eventplane.planning.compatibility import explain, explain_with, protected_versions
 from eventplane.planning.definitions import check, fingerprint
 from eventplane.planning.migrations import problems_of
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.plan import fingerprint as fingerprint_of
 from eventplane.planning.schema_changes import AlterLevel, OpenMajor, RecordMajors, RegisterVersion, SchemaChange
 from eventplane.planning.schema_desired import DesiredSubject
-from eventplane.planning.schema_gate import Judge, protected_versions
+from eventplane.planning.schema_gate import Judge
 from eventplane.planning.schema_state import ObservedSubject, RegisteredVersion, SubjectQuery
 
 _WITHIN_ONE: Final[dict[CompatibilityLevel, CompatibilityLevel]] = {

@@ -3,7 +3,8 @@
 import pytest
 
 from eventplane.api.schema import CompatibilityLevel
-from eventplane.planning.schema_gate import gate, protected_versions, same_question
+from eventplane.planning.compatibility import protected_versions
+from eventplane.planning.schema_gate import gate, same_question
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 CANDIDATE = Definition("AVRO", '{"type": "record", "name": "A", "fields": [{"name": "b", "type": "int"}]}')

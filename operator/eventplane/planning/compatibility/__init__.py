@@ -24,6 +24,26 @@ from eventplane.planning.definitions.protobuf import ProtoFile, parse_proto, rea
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 
+def protected_versions(
+    level: CompatibilityLevel, versions: Sequence[RegisteredVersion]
+) -> tuple[RegisteredVersion, ...]:
+    """Choose the versions that a candidate must be compatible with.
+
+    | level                                                    | versions |
+    |----------------------------------------------------------|----------|
+    | NONE                                                     | none     |
+    | BACKWARD, FORWARD, FULL                                  | latest   |
+    | BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE | all      |
+
+    Args:
+        level: The level in force.
+        versions: Those of the subject (or of one major version of it), oldest first.
+    """
+    if level == "NONE":
+        return ()
+    return tuple(versions) if level.endswith("_TRANSITIVE") else tuple(versions[-1:])
+
+
 def explain(
     level: CompatibilityLevel, new: Definition, versions: Sequence[RegisteredVersion], *, alone: bool = False
 ) -> tuple[Violation, ...]:
@@ -42,7 +62,7 @@ def explain(
     """
     found = (
         violation
-        for version in _looked_at(level, versions)
+        for version in protected_versions(level, versions)
         for violation in _violations(level, new, version, certain_only=not alone)
     )
     return tuple(found)[:MOST_VIOLATIONS]
@@ -70,10 +90,6 @@ def explain_with(
             ours = _violations(level, new, version, certain_only=False)
             found += ours or [_in_its_words(version.version, verdict)]
     return tuple(found[:MOST_VIOLATIONS])
-
-
-def _looked_at(level: CompatibilityLevel, versions: Sequence[RegisteredVersion]) -> Sequence[RegisteredVersion]:
-    return versions if level.endswith("_TRANSITIVE") else versions[-1:]
 
 
 def _violations(

@@ -5,7 +5,7 @@ here as certain is what they all refuse. Combined schemas (oneOf, anyOf, allOf, 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from eventplane.planning.compatibility.finding import Direction, Finding
@@ -209,7 +209,7 @@ def _resolve(at: _At, schema: JsonSchema) -> _At | None:
 
 
 def _uncertain(finding: Finding) -> Finding:
-    return Finding(finding.path, finding.rule, finding.problem, finding.remedy, certain=False)
+    return replace(finding, certain=False)
 
 
 def _names(value: Any) -> list[str]:

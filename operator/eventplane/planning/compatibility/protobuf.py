@@ -5,7 +5,7 @@ are kept or reserved. What both refuse is certain, the rest is said once the reg
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from eventplane.planning.compatibility.finding import Direction, Finding
@@ -97,7 +97,7 @@ class _Comparison:
         if not (read.reserves(field.number) and field.name in read.reserved_names):
             finding = self._gone("field", f"{where}` ({field.number}) of `{path}", where, "FieldRemoved", certain=False)
             keep = f'Keep it, or add `reserved {field.number}; reserved "{field.name}";` to `{path}`'
-            yield Finding(finding.path, finding.rule, finding.problem, keep, certain=False)
+            yield replace(finding, remedy=keep)
 
     def _renamed(self, where: str, written: ProtoField, read: ProtoField) -> Finding:
         old, new = self._in_time(written, read)
