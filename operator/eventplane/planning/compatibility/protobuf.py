@@ -5,7 +5,7 @@ are kept or reserved. What both refuse is certain, the rest is said once the reg
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from eventplane.planning.compatibility.finding import Direction, Finding
@@ -95,9 +95,9 @@ class _Comparison:
 
     def _removed(self, where: str, path: str, field: ProtoField, read: ProtoMessage) -> Iterator[Finding]:
         if not (read.reserves(field.number) and field.name in read.reserved_names):
-            finding = self._gone("field", f"{where}` ({field.number}) of `{path}", where, "FieldRemoved", certain=False)
+            name = f"{where}` ({field.number}) of `{path}"
             keep = f'Keep it, or add `reserved {field.number}; reserved "{field.name}";` to `{path}`'
-            yield replace(finding, remedy=keep)
+            yield self._gone("field", name, where, "FieldRemoved", keep, certain=False)
 
     def _renamed(self, where: str, written: ProtoField, read: ProtoField) -> Finding:
         old, new = self._in_time(written, read)
@@ -165,10 +165,10 @@ class _Comparison:
                 remedy = "Keep its signature, or add another method"
                 yield Finding(name, "MethodChanged", f"method `{name}` has another signature", remedy, certain=False)
 
-    def _gone(self, what: str, name: str, path: str, rule: str, *, certain: bool) -> Finding:
+    def _gone(self, what: str, name: str, path: str, rule: str, keep: str | None = None, *, certain: bool) -> Finding:
         """Say that something is missing on the reader's side."""
         if self.direction == "Backward":
-            return Finding(path, rule, f"{what} `{name}` was removed", f"Keep `{path}`", certain)
+            return Finding(path, rule, f"{what} `{name}` was removed", keep or f"Keep `{path}`", certain)
         rule = rule.replace("Removed", "Added")
         return Finding(path, rule, f"{what} `{name}` was added", f"Take `{path}` away again", certain)
 

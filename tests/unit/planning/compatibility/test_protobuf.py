@@ -140,6 +140,13 @@ def test_forward_a_renumbered_constant_is_told_in_the_order_of_time() -> None:
     ]  # fmt: skip
 
 
+def test_forward_a_new_field_is_to_be_taken_away_again() -> None:
+    found = explain_with("FORWARD", m("string a = 1;"), (RegisteredVersion(3, 7, m("")),), REFUSED)
+    assert [each.message for each in found] == [
+        f"field `M.a` (1) of `M` was added: {OLD_CONSUMERS} Take `M.a` away again"
+    ]  # fmt: skip
+
+
 M_OF_P = proto("package p; message M { M a = 1; }")
 COMPATIBLE = [
     ("equal", m("string a = 1;"), m("string a = 1;")),
