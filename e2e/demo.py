@@ -72,8 +72,8 @@ def run() -> None:
     with step("an event") as current:
         current.result(exchange_event(view, "orders"))
     with step("a breaking change") as current:
-        refusal = break_schema(place)
-        current.result("refused, and version 1 is still what counts")
+        version, refusal = break_schema(place)
+        current.result(f"refused, and version {version} is still what counts")
     show("what the developer reads", refusal)
     with step("a repair") as current:
         current.result(repair(place, view, current))
@@ -156,8 +156,12 @@ def exchange_event(view: KafkaView, topic: str) -> str:
     return f"{event['type']} {event['id']} written to {topic} (partition {partition}, offset {offset}) and read back"
 
 
-def break_schema(place: Workspace) -> str:
-    """Ask for an order with a field that no event has; return the words in which it is refused."""
+def break_schema(place: Workspace) -> tuple[int, str]:
+    """Ask for an order with a field that no event has; return the version that stands, and the words of the refusal.
+
+    The version is the first in a fresh registry; the subject outlives the demo, as its deletionPolicy says.
+    """
+    before = (place.get("Schema", "order") or {})["status"]["version"]
     order = next(each for each in yaml.safe_load_all((_SAMPLES / "21-order.yaml").read_text()))
     definition = json.loads(order["spec"]["definition"])
     definition["fields"].append({"name": "currency", "type": "string"})
@@ -169,9 +173,9 @@ def break_schema(place: Workspace) -> str:
     else:
         raise ClaimError("a definition that breaks its readers was taken")
     found = place.get("Schema", "order") or {}
-    if "currency" not in words or found["status"]["version"] != 1 or ready(found)["status"] != "True":
-        raise ClaimError(f"version 1 of the order is not what counts after this: {words}; {found['status']}")
-    return words
+    if "currency" not in words or found["status"]["version"] != before or ready(found)["status"] != "True":
+        raise ClaimError(f"version {before} of the order is not what counts after this: {words}; {found['status']}")
+    return before, words
 
 
 def repair(place: Workspace, view: KafkaView, current: Step) -> str:
