@@ -5,7 +5,6 @@ Exits with 1 if something did not converge, never for slowness.
 
 import argparse
 import asyncio
-import math
 import statistics
 import sys
 from pathlib import Path
@@ -20,12 +19,10 @@ from bench.run import run_bench
 from bench.schema_cases import PREFIX, create, single_schemas, update
 from bench.schema_site import SchemaServers, SchemaSite, registry_ready, servers
 from bench.site import check_alone, install_crds
-from eventplane.settings import OperatorSettings
 
 _SINGLE: Final = 100
 _PERIODS: Final = 2
-_LIST: Final = "ListSubjects"
-_BATCH: Final[int] = OperatorSettings.model_fields["batch_size"].default
+_ONCE_A_SWEEP: Final = "ListVersions"
 
 Measured = dict[str, Any]
 
@@ -127,9 +124,9 @@ async def _rest_of_few(run: SchemaServers, count: int, wanted: argparse.Namespac
 
 
 def _per_sweep(rest: Measured) -> dict[str, float]:
-    """Divide calls by schemas and sweeps; of a sweep each batch lists the subjects once."""
+    """Divide calls by schemas and sweeps; a sweep lists the versions of each subject once."""
     calls: dict[str, int] = rest["registry_calls"]
-    sweeps = calls[_LIST] / math.ceil(rest["n"] / _BATCH)
+    sweeps = calls[_ONCE_A_SWEEP] / rest["n"]
     return {"sweeps": sweeps} | {call: count / rest["n"] / sweeps for call, count in calls.items()}
 
 
@@ -137,7 +134,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.schemas", description=__doc__)
     parser.add_argument("--n", type=int, default=1000, help="Schemas (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and operator (default: 3)")
-    parser.add_argument("--resync", type=float, default=20.0, help="resync period while at rest, seconds (default: 20)")
+    parser.add_argument("--resync", type=float, default=90.0, help="resync period while at rest, seconds (default: 90)")
     parser.add_argument("--kubeconfig", type=Path, help="use this cluster, and bring none up")
     arguments = parser.parse_args()
     if arguments.n < 2:
