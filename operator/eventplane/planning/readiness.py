@@ -67,14 +67,13 @@ def _applied(
     A topic whose settings are not all declared is one that came into our hands with them: nothing was applied to it.
     Nor was anything to one that took the place of ours while no claim of ours stood.
     """
-    before, claim = case.resource.status, case.observed.claim
+    before = case.resource.status
     if decision.hold is None:
         if not against and topic is not None:
             return case.desired.fingerprint()
         if Reason.CONFIG_NOT_DECLARED in against:
             return None
-    claimed = claim is not None and claim.owner == case.owner
-    unproved = topic is not None and topic.topic_id != before.topic_id and not claimed
+    unproved = topic is not None and case.replaced
     return before.applied if before.bus == "/".join(case.bus.metadata.key) and not unproved else None
 
 

@@ -52,6 +52,13 @@ class TopicCase:
         return owner_of(self.resource.metadata, self.cluster)
 
     @property
+    def replaced(self) -> bool:
+        """Whether another topic took the place of the one in the status, and no claim of ours stands on it."""
+        topic, claim = self.observed.existing, self.observed.claim
+        claimed = claim is not None and claim.owner == self.owner
+        return topic is not None and topic.topic_id != self.resource.status.topic_id and not claimed
+
+    @property
     def applied_before(self) -> bool:
         """Whether anything was ever applied in full on this bus."""
         return applied_here(self.resource, "/".join(self.bus.metadata.key))
@@ -81,11 +88,26 @@ def _decide_life(case: TopicCase) -> Decision[TopicChange]:
         return Decision(needs_usage=True, finalizer=finalizer)
     plan = _within_limits(case, plan)
     applied = case.applied_before and resource.status.applied == case.desired.fingerprint()
+    decision = _carried_out(case, plan, applied=applied)
+    if decision.hold is not None and case.replaced:  # and never claimed: held back is to adopt it, not to undo drift
+        return _carried_out(case, plan, applied=False)
+    return decision
+
+
+def _carried_out(case: TopicCase, plan: Plan[TopicChange], *, applied: bool) -> Decision[TopicChange]:
+    """Make a plan a decision; where all was applied before, differences are drift."""
+    resource = case.resource
     drift = plan.differences if applied else ()
     repairs = bool(drift) and resource.spec.drift_policy == "Enforce"
     if drift and not repairs:
         plan, drift = _leave_drift(case, plan)
-    decision = Decision(plan.changes, plan.refusals, drift=drift, repairs_drift=repairs, finalizer=finalizer)
+    decision = Decision(
+        plan.changes,
+        plan.refusals,
+        drift=drift,
+        repairs_drift=repairs,
+        finalizer=resource.spec.deletion_must_act,
+    )
     decision = held_back(decision, resource, plan)
     return replace(decision, drift=_standing(plan, drift)) if repairs and decision.hold is None else decision
 
