@@ -56,3 +56,5 @@ used.json_name
 used.label
 used.oneof_index
 used.packed
+# schemes of kafka-python's sockets
+used.SCHEMES

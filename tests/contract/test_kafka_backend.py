@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import threading
 import time
+import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +31,8 @@ from eventplane.planning.topic_changes import ClaimTopic, CreateTopic, DeleteTop
 from eventplane.planning.topic_state import Claim, TopicQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from contract.arenas import KafkaArena
 
     from e2e.servers.configuration import Listener
@@ -187,6 +193,32 @@ async def test_nobody_at_the_address_is_unavailable_and_closing_is_quick() -> No
     assert time.monotonic() - begun < 1
     with pytest.raises(Unavailable):
         await backend.probe()
+
+
+async def test_a_connection_that_is_cut_short_leaves_no_socket_behind(full_house: tuple[str, int]) -> None:
+    backend = KafkaTopicBackend(
+        KafkaConnection((f"{full_house[0]}:{full_house[1]}",)), client_id="contract-full", timeout_seconds=0.5
+    )
+    with pytest.raises(Unavailable):
+        await backend.apply([CreateTopic("orders", OURS, 1, 1)])
+    await backend.close()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        gc.collect()
+    assert [str(each.message) for each in left] == []
+
+
+@pytest.fixture
+def full_house() -> Iterator[tuple[str, int]]:
+    """An address where connecting hangs: nobody accepts, and no more fit in the queue."""
+    with ExitStack() as open_sockets:
+        server = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = server.getsockname()
+        for _ in range(3):
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(address)
+        yield address
 
 
 @pytest.mark.kafka3

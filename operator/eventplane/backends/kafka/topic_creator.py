@@ -7,6 +7,7 @@ it shows the next: seconds for a single topic that comes after a thousand others
 import asyncio
 import base64
 import logging
+import socket
 import ssl
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError as PythonKafkaError
 from kafka.errors import KafkaTimeoutError, RequestTimedOutError
+from kafka.net.inet import KafkaNetSocket
 
 from eventplane.backends.tls import client_context
 from eventplane.planning.connection import KafkaConnection
@@ -122,6 +124,7 @@ class TopicCreator:
             "request_timeout_ms": self._timeout_ms,
             "bootstrap_timeout_ms": self._timeout_ms,
             "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
+            "proxy_url": _Socket.URL,
         }
 
     def _tls(self) -> ssl.SSLContext:
@@ -139,6 +142,25 @@ class _Client(KafkaAdminClient):  # type: ignore[misc]  # untyped
             with suppress(AttributeError):  # it failed before there was anything to close
                 self.close()
             raise
+
+
+class _Socket(KafkaNetSocket):  # type: ignore[misc]  # untyped
+    """The library's way to connect, which leaves the socket to the garbage collector where it is cut short."""
+
+    SCHEMES = ("direct",)
+    URL: Final = "direct://"
+    """Where the library takes a proxy's address: the one way to give it a socket of another make."""
+
+    async def sock_connect(
+        self, net: object, sock: socket.socket, sockaddr: tuple[object, ...], timeout_at: float | None = None
+    ) -> socket.socket:
+        """Connect, or close the socket."""
+        try:
+            connected: socket.socket = await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+        return connected
 
 
 def _options(change: CreateTopic) -> dict[str, Any]:
