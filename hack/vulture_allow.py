@@ -35,12 +35,16 @@ used.KINDS
 used.crd
 # what tests do to the doubles
 used.annotate
+used.drop_password
+used.edit_secret
 used.fail_next
 used.leave
+used.logs_in
 used.put
 used.put_config_map
 used.put_secret
 used.raw
+used.MemoryPrincipalBackend
 used.show
 # what users read in status
 used.used_by

@@ -40,7 +40,7 @@ class Requests:
 
     async def apply(self, *changes: TopicChange) -> list[BackendError | None]:
         kinds: tuple[type[TopicChange], ...] = (AlterConfig, ClaimTopic, CreateTopic, ReleaseTopic)
-        outcomes = await apply_in_waves(changes, dict.fromkeys(kinds, self.make))
+        outcomes = await apply_in_waves(changes, dict.fromkeys(kinds, self.make), lambda change: change.topic)
         assert [outcome.change for outcome in outcomes] == list(changes)
         return [outcome.error for outcome in outcomes]
 

@@ -84,7 +84,8 @@ class KafkaTopicBackend:
 
     async def apply(self, changes: Sequence[TopicChange]) -> Sequence[TopicOutcome]:
         """Make changes; see Backend."""
-        return await apply_in_waves(changes, batches(self._client, self._creator, self._fresh, self._ledger))
+        makes = batches(self._client, self._creator, self._fresh, self._ledger)
+        return await apply_in_waves(changes, makes, lambda change: change.topic)
 
     async def close(self) -> None:
         """Release connections and threads, within a second."""

@@ -14,10 +14,18 @@ from eventplane.planning.outcome import BackendError
 from eventplane.planning.topic_changes import AddPartitions, AlterConfig, CreateTopic, DeleteTopic
 
 C = TypeVar("C", CreateTopic, AddPartitions, AlterConfig, DeleteTopic)
+K = TypeVar("K")
+R = TypeVar("R")
+T = TypeVar("T")
 Answers: TypeAlias = dict[str, KafkaError | BackendError | None]
 """What came back for each topic; None is success."""
 
-_RECORDS_PER_REQUEST: Final = 9000
+RECORDS_PER_REQUEST: Final = 9000
+_TOO_LARGE: Final = {
+    KafkaError.POLICY_VIOLATION: "excessively large",
+    KafkaError.INVALID_REQUEST: "cannot remove more than",  # ACLs
+}
+"""What Kafka says, and in which error, to a request that would make too many records."""
 _DEFAULT_PARTITIONS: Final = 10
 """A guess at num.partitions; a request that turns out too large is halved."""
 
@@ -34,8 +42,32 @@ async def in_batches(
     Raises:
         Unavailable, Rejected: the first request was not answered; a later one's failure is its topics' answer.
     """
-    answers: Answers = {}
-    pending: list[Sequence[C]] = list(_parts(changes))
+    return await in_parts(client, api, right, _parts(changes), request, lambda change: change.topic)
+
+
+async def in_parts(
+    client: KafkaClient,
+    api: str,
+    right: str,
+    parts: Iterable[Sequence[T]],
+    request: Callable[[AdminClient, Sequence[T]], Mapping[K, Future[R]]],
+    key: Callable[[T], K],
+) -> dict[K, R | KafkaError | BackendError]:
+    """Send one request after the other, and return the answers by key; one that turns out too large is halved.
+
+    Args:
+        client: the connection.
+        api: the protocol's name of the requests.
+        right: what the user must be allowed to do.
+        parts: what goes into each request.
+        request: sends one.
+        key: what an item's answer is known by.
+
+    Raises:
+        Unavailable, Rejected: the first request was not answered; a later one's failure is the answer of its items.
+    """
+    answers: dict[K, R | KafkaError | BackendError] = {}
+    pending = list(parts)
     while pending:
         part = pending.pop(0)
         try:
@@ -45,7 +77,7 @@ async def in_batches(
                 raise
             pending.insert(0, part)
             for unsent in pending:
-                answers |= dict.fromkeys((change.topic for change in unsent), error)
+                answers |= dict.fromkeys((key(item) for item in unsent), error)
             return answers
         if len(part) > 1 and all(_is_too_large(answer) for answer in answered.values()):
             middle = len(part) // 2
@@ -82,7 +114,7 @@ def _parts(changes: Sequence[C]) -> Iterator[Sequence[C]]:
     size = 0
     for change in changes:
         records = _records(change)
-        if part and size + records > _RECORDS_PER_REQUEST:
+        if part and size + records > RECORDS_PER_REQUEST:
             yield part
             part, size = [], 0
         part.append(change)
@@ -104,14 +136,13 @@ def _records(change: CreateTopic | AddPartitions | AlterConfig | DeleteTopic) ->
 
 
 def _call(
-    request: Callable[[AdminClient, Sequence[C]], Mapping[str, Future[None]]], part: Sequence[C], admin: AdminClient
-) -> Mapping[str, Future[None]]:
+    request: Callable[[AdminClient, Sequence[T]], Mapping[K, Future[R]]], part: Sequence[T], admin: AdminClient
+) -> Mapping[K, Future[R]]:
     return request(admin, part)
 
 
-def _is_too_large(answer: KafkaError | BackendError | None) -> bool:
-    return (
-        isinstance(answer, KafkaError)
-        and answer.code() == KafkaError.POLICY_VIOLATION
-        and "excessively large" in answer.str().lower()
-    )
+def _is_too_large(answer: object) -> bool:
+    if not isinstance(answer, KafkaError):
+        return False
+    words = _TOO_LARGE.get(answer.code())
+    return words is not None and words in answer.str().lower()

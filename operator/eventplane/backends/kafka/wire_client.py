@@ -1,0 +1,192 @@
+"""A second connection to Kafka, by kafka-python, for the requests that librdkafka does badly.
+
+Of CreateTopics it drops the new topics' ids. Of DescribeUserScramCredentials it corrupts its memory, and ends the
+process, where the broker refuses the request as a whole. In AlterUserScramCredentials it hashes passwords while all
+its other requests wait.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError as PythonKafkaError
+from kafka.errors import KafkaTimeoutError, RequestTimedOutError
+from kafka.net.inet import KafkaNetSocket
+
+from eventplane.backends.tls import client_context
+from eventplane.planning.connection import KafkaConnection
+
+# it logs its settings, passwords included, at DEBUG; what matters comes back as errors
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+_CLOSE_SECONDS: Final = 0.8
+_RECONNECT_MAX_MS: Final = 250
+
+
+class Admin(KafkaAdminClient):  # type: ignore[misc]  # untyped
+    """The library's client, which leaves its thread and sockets behind where its constructor fails."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._closed = False
+        try:
+            super().__init__(**settings)
+        except BaseException:
+            with suppress(AttributeError):  # it failed before there was anything to close
+                self.close()
+            raise
+
+    def exchange(self, request: Any, timeout_ms: int) -> Any:
+        """Send a request to any broker, and return the answer as it is, errors included."""
+
+        async def send() -> Any:
+            return await self._manager.send(request, request_timeout_ms=timeout_ms)
+
+        return self._manager.run(send)
+
+
+class WireClient:
+    """A connection and a thread of its own, opened by the first request and again after a failure."""
+
+    def __init__(self, connection: KafkaConnection, *, client_id: str, thread: str, timeout_seconds: float) -> None:
+        """Prepare to connect.
+
+        Args:
+            connection: where and as whom.
+            client_id: what the brokers' logs and quotas know this client by.
+            thread: the thread's name, which begins with the client's id.
+            timeout_seconds: how long an answer is waited for, and for the requests before it.
+        """
+        self._connection = connection
+        self._client_id = client_id
+        self._timeout_seconds = timeout_seconds
+        self._admin: Admin | None = None
+        self._closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread)
+
+    def ask(self, keys: Iterable[K], work: Callable[[Admin, int], Mapping[K, R | KafkaError]]) -> Mapping[K, Future[R]]:
+        """Let something be asked in the thread; each key's future ends with its answer.
+
+        Args:
+            keys: what is asked about.
+            work: asks, within so many milliseconds, and returns the answers by key.
+        """
+        futures: dict[K, Future[R]] = {key: Future() for key in keys}
+        if self._closed:
+            for future in futures.values():
+                future.set_exception(KafkaException(KafkaError(KafkaError._DESTROY)))  # noqa: SLF001 - librdkafka's name
+        else:
+            self._thread.submit(self._work, work, futures, time.monotonic() + self._timeout_seconds)
+        return futures
+
+    def connect(self) -> None:
+        """Connect in the background, so that the first request need not; a failure shows when it is needed."""
+        if not self._closed:
+            self._thread.submit(self._connected, int(self._timeout_seconds * 1000))
+
+    async def close(self) -> None:
+        """End the connection and the thread, without waiting long for an answer under way; harmless twice."""
+        if self._closed:
+            return
+        self._closed = True
+        ending = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
+        await asyncio.wait([ending], timeout=_CLOSE_SECONDS)
+
+    def _work(
+        self,
+        work: Callable[[Admin, int], Mapping[K, R | KafkaError]],
+        futures: Mapping[K, Future[R]],
+        deadline: float,
+    ) -> None:
+        answers: Mapping[K, R | KafkaError] = {}
+        missing = KafkaException(KafkaError(KafkaError.UNKNOWN, "left out of the answer"))
+        try:
+            admin = self._connected(_milliseconds_until(deadline))
+            answers = work(admin, _milliseconds_until(deadline))
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
+            self._disconnect()
+            missing = _failure(error)
+        for key, future in futures.items():
+            if key not in answers:
+                future.set_exception(missing)
+            elif isinstance(answer := answers[key], KafkaError):
+                future.set_exception(KafkaException(answer))
+            else:
+                future.set_result(answer)
+
+    def _connected(self, timeout_ms: int) -> Admin:
+        if self._admin is None:
+            self._admin = Admin(**self._settings(), bootstrap_timeout_ms=timeout_ms)
+        return self._admin
+
+    def _disconnect(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.close()
+
+    def _settings(self) -> dict[str, Any]:
+        connection = self._connection
+        return {
+            "bootstrap_servers": list(connection.bootstrap_servers),
+            "client_id": self._client_id,
+            "security_protocol": connection.protocol,
+            "ssl_context": self._tls() if connection.tls else None,
+            "sasl_mechanism": connection.mechanism,
+            "sasl_plain_username": connection.username,
+            "sasl_plain_password": connection.password,
+            "request_timeout_ms": int(self._timeout_seconds * 1000),
+            "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
+            "proxy_url": _Socket.URL,
+        }
+
+    def _tls(self) -> ssl.SSLContext:
+        return client_context(self._connection.ca_pem, self._connection.certificate_pem, self._connection.key_pem)
+
+
+class _Socket(KafkaNetSocket):  # type: ignore[misc]  # untyped
+    """The library's way to connect, which leaves the socket to the garbage collector where it is cut short."""
+
+    SCHEMES = ("direct",)
+    URL: Final = "direct://"
+    """Where the library takes a proxy's address: the one way to give it a socket of another make."""
+
+    async def sock_connect(
+        self, net: object, sock: socket.socket, sockaddr: tuple[object, ...], timeout_at: float | None = None
+    ) -> socket.socket:
+        """Connect, or close the socket."""
+        try:
+            connected: socket.socket = await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+        return connected
+
+
+def _milliseconds_until(deadline: float) -> int:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return max(1, int(left * 1000))
+
+
+def _failure(error: Exception) -> KafkaException:
+    """Say it in librdkafka's words, which the rest of the backend understands."""
+    code = KafkaError._TRANSPORT  # noqa: SLF001 - librdkafka's name for a connection that failed
+    if isinstance(error, KafkaTimeoutError | RequestTimedOutError | TimeoutError):
+        code = KafkaError._TIMED_OUT  # noqa: SLF001
+    elif isinstance(error, PythonKafkaError) and error.errno > 0:
+        code = error.errno
+    elif isinstance(error, ssl.SSLError):
+        code = KafkaError._SSL  # noqa: SLF001
+    return KafkaException(KafkaError(code, f"{type(error).__name__}"))
