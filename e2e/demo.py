@@ -17,6 +17,7 @@ import yaml
 
 from e2e import cluster as harness
 from e2e import servers
+from e2e.applications import application_of
 from e2e.cluster.commands import CommandError, HarnessError, stop_running
 from e2e.cluster.lifecycle import servers_dir
 from e2e.cluster.steps import step
@@ -63,14 +64,14 @@ def run() -> None:
     with step("samples") as current:
         names = apply_samples(place)
         reasons = settle(place, names, current)
-    table = place.kubectl("get", "eventbuses,eventtopics,schemas", "--output", "wide")
+    table = place.kubectl("get", "eventplane", "--output", "wide")
     show("what Kubernetes says", "\n".join(line[:_WIDTH].rstrip() for line in table.splitlines()))
     with step("topics in Kafka") as current:
         listed = check_topics(place, view, reasons)
         current.result(f"{len(listed)} as their statuses say")
     show("what Kafka says", "\n".join(f"{name:<30} {count:>3} partitions" for name, count in listed.items()))
     with step("an event") as current:
-        current.result(exchange_event(view, "orders"))
+        current.result(exchange_event(place, "orders"))
     with step("a breaking change") as current:
         version, refusal = break_schema(place)
         current.result(f"refused, and version {version} is still what counts")
@@ -85,17 +86,18 @@ def run() -> None:
 
 
 def make_bus(place: Workspace, kafka: Kafka, registry: str) -> None:
-    """Make the bus `main`: TLS, SCRAM, its Secrets, the consent to read them, and a schema registry."""
+    """Make the bus `main`: TLS, SCRAM, a schema registry, its Secrets, and consent to read those and keep others."""
     place.create()
     place.allow_secrets()
+    place.allow_applications()
     defaults = {"partitions": 6, "config": {"min.insync.replicas": "1"}}
     place.apply(*scram_bus("main", kafka, defaults=defaults, schemaRegistry={"url": registry}))
     place.until_ready("main", kind="EventBus")
 
 
 def apply_samples(place: Workspace) -> list[tuple[str, str]]:
-    """Apply the sample topics and schemas as they are; return their kinds and names."""
-    files = sorted(_SAMPLES.glob("[12]*.yaml"))
+    """Apply the samples as they are, but for the buses; return their kinds and names."""
+    files = sorted(_SAMPLES.glob("[1-9]*.yaml"))
     words = [f"--filename={file}" for file in files]
     place.kubectl("apply", *words)
     documents = [each for file in files for each in yaml.safe_load_all(file.read_text())]
@@ -135,8 +137,11 @@ def check_topics(place: Workspace, view: KafkaView, reasons: Mapping[str, str]) 
     return shown
 
 
-def exchange_event(view: KafkaView, topic: str) -> str:
-    """Produce a CloudEvent (structured mode, https://cloudevents.io) and read it back from where it was written."""
+def exchange_event(place: Workspace, topic: str) -> str:
+    """Let the sample applications exchange a CloudEvent (structured mode, https://cloudevents.io).
+
+    Each has nothing but the Secret of its Publication or Subscription.
+    """
     event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
@@ -147,13 +152,17 @@ def exchange_event(view: KafkaView, topic: str) -> str:
     }
     sent = json.dumps(event).encode()
     headers = {"content-type": "application/cloudevents+json"}
-    ((partition, offset),) = view.produce(topic, sent, key=b"o-42", headers=headers)
-    message = view.at(topic, partition, offset)
-    if message.value() != sent or dict(message.headers() or []) != {
-        key: value.encode() for key, value in headers.items()
-    }:
-        raise ClaimError(f"what was read from {topic} is not what was written: {message.value()!r}")
-    return f"{event['type']} {event['id']} written to {topic} (partition {partition}, offset {offset}) and read back"
+    web_shop, billing = (application_of(place, name) for name in ("web-shop-publication", "billing-subscription"))
+    failure = web_shop.publish(topic, sent, key=b"o-42", headers=headers)
+    if failure is not None:
+        raise ClaimError(f"the Publication web-shop may not write to {topic}: {failure}")
+    received = billing.receive(topic, sent)
+    if received != sent:
+        raise ClaimError(f"what the Subscription billing read from {topic} is not what was written: {received!r}")
+    refused = billing.publish(topic)
+    if refused is None:
+        raise ClaimError(f"the Subscription billing may write to {topic}")
+    return f"{event['type']} {event['id']} written by web-shop, read by billing, who may not write ({refused.name()})"
 
 
 def break_schema(place: Workspace) -> tuple[int, str]:

@@ -130,15 +130,6 @@ class KafkaView:
         """Read a topic's values from its beginning, sorted, until there are `count`; raises TimeoutError."""
         return sorted(message.value() or b"" for message in self.read(topic, count))
 
-    def at(self, topic: str, partition: int, offset: int) -> Message:
-        """Read one record; raises TimeoutError."""
-        consumer = self._consumer(f"reader-{uuid.uuid4().hex}")
-        try:
-            consumer.assign([TopicPartition(topic, partition, offset)])
-            return _take(consumer, 1)[0]
-        finally:
-            consumer.close()
-
     def member(self, topic: str) -> Consumer:
         """Return an active member of a consumer group of the topic; the caller polls and closes it."""
         consumer = self._consumer(f"group-{uuid.uuid4().hex[:8]}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from e2e.access_constraints import access_constraints
 from e2e.cluster.commands import CommandError
 from e2e.crd_constraints import LEAST, Spec
 from e2e.event_bus_constraints import event_bus_constraints
@@ -44,6 +45,7 @@ SHRINKS = "Kafka cannot take partitions away: create another EventTopic with few
 
 
 TOPIC_MOVES, SCHEMA_MOVES = MOVE_OVER.format("EventTopic"), MOVE_OVER.format("Schema")
+PUBLICATION_MOVES, SUBSCRIPTION_MOVES = MOVE_OVER.format("Publication"), MOVE_OVER.format("Subscription")
 NAMED: Spec = {"subjectNaming": "Topic", "topic": {"name": "orders"}}
 CHANGES: tuple[tuple[str, Spec, Spec, str | None], ...] = (
     ("EventTopic", {"topicName": "a"}, {"topicName": "b"}, f"topicName {TOPIC_MOVES}"),
@@ -63,6 +65,13 @@ CHANGES: tuple[tuple[str, Spec, Spec, str | None], ...] = (
     ("Schema", {}, {"busRef": {"name": "a"}}, f"busRef {SCHEMA_MOVES}"),
     ("Schema", {}, {"type": "JSON"}, "type is immutable: create another Schema and move over"),
     ("Schema", {"subject": "a"}, {"definition": "[]", "compatibility": "FULL"}, None),
+    ("Publication", {}, {"busRef": {"name": "a"}}, f"busRef {PUBLICATION_MOVES}"),
+    ("Publication", {"secretName": "a"}, {"secretName": "b"}, f"secretName {PUBLICATION_MOVES}"),
+    ("Publication", {"secretName": "a"}, {"secretName": None}, f"secretName {PUBLICATION_MOVES}"),
+    ("Publication", {"secretName": "a"}, {"topics": [{"name": "bills"}], "transactional": True}, None),
+    ("Subscription", {}, {"busRef": {"name": "a"}}, f"busRef {SUBSCRIPTION_MOVES}"),
+    ("Subscription", {"secretName": "a"}, {"secretName": "b"}, f"secretName {SUBSCRIPTION_MOVES}"),
+    ("Subscription", {}, {"topics": [{"name": "bills"}]}, None),
 )
 
 
@@ -86,7 +95,8 @@ def resource(kind: str, name: str, spec: Spec) -> dict[str, Any]:
 
 
 def attempts() -> Iterator[Attempt]:
-    for number, constrained in enumerate([*event_bus_constraints(), *event_topic_constraints(), *schema_constraints()]):
+    every = (event_bus_constraints, event_topic_constraints, schema_constraints, access_constraints)
+    for number, constrained in enumerate(each for constraints in every for each in constraints()):
         values = [(value, None) for value in constrained.taken] + list(constrained.refused)
         for index, (value, refusal) in enumerate(values):
             yield Attempt(
@@ -128,7 +138,9 @@ def refusals(cluster: Cluster, namespace: str) -> Mapping[str, str]:
             feed=json.dumps(documents).encode(),
         )
     except CommandError as refused:
-        parts = re.split(r"(?:Event\w+|Schema)(?:\.\S+)? \"(try-[\d-]+)\" is invalid:", str(refused))
+        parts = re.split(
+            r"(?:Event\w+|Schema|Publication|Subscription)(?:\.\S+)? \"(try-[\d-]+)\" is invalid:", str(refused)
+        )
         if len(parts) == 1:
             raise  # nothing was looked at
         return dict(zip(parts[1::2], parts[2::2], strict=True))

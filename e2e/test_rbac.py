@@ -31,6 +31,14 @@ CLUSTER_WIDE: Rights = {
     ("events.sindhan.ai/eventtopics", "", "patch"),
     ("events.sindhan.ai/eventtopics", "", "watch"),
     ("events.sindhan.ai/eventtopics/status", "", "patch"),
+    ("events.sindhan.ai/publications", "", "get"),
+    ("events.sindhan.ai/publications", "", "list"),
+    ("events.sindhan.ai/publications", "", "watch"),
+    ("events.sindhan.ai/publications/status", "", "patch"),
+    ("events.sindhan.ai/subscriptions", "", "get"),
+    ("events.sindhan.ai/subscriptions", "", "list"),
+    ("events.sindhan.ai/subscriptions", "", "watch"),
+    ("events.sindhan.ai/subscriptions/status", "", "patch"),
     ("events.sindhan.ai/schemas", "", "get"),
     ("events.sindhan.ai/schemas", "", "list"),
     ("events.sindhan.ai/schemas", "", "patch"),
@@ -49,15 +57,18 @@ AT_HOME: Rights = {
     ("coordination.k8s.io/leases", "RELEASE", "update"),
 }
 READ_SECRETS: Rights = {("secrets", "", "get")}
+KEEP_SECRETS: Rights = {("secrets", "", verb) for verb in ("create", "get", "patch")}
 
 
 class Install:
-    """The rights of a release of the chart, without its pods, beside a namespace with a bus and one without."""
+    """The rights of a release, without its pods, beside namespaces with a bus, with applications, and bare."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster = cluster
         self.name = name
-        self.home, self.consenting, self.other = (f"{name}-{what}" for what in ("home", "bus", "other"))
+        self.home, self.consenting, self.applications, self.other = (
+            f"{name}-{what}" for what in ("home", "bus", "applications", "other")
+        )
         self.user = f"system:serviceaccount:{self.home}:{name}"
 
     def rights_in(self, namespace: str) -> Rights:
@@ -100,7 +111,7 @@ def may(install: Install, who: str, namespace: str, *words: str) -> bool:
 def install(cluster: Cluster) -> Iterator[Install]:
     """Rights as the chart gives them, under a name of our own, so that they are not those of another release."""
     made = Install(cluster, f"rbac-{uuid.uuid4().hex[:8]}")
-    namespaces = (made.home, made.consenting, made.other)
+    namespaces = (made.home, made.consenting, made.applications, made.other)
     rights = rendered_rights(made)
     try:
         for namespace in namespaces:
@@ -113,7 +124,12 @@ def install(cluster: Cluster) -> Iterator[Install]:
 
 
 def rendered_rights(install: Install) -> bytes:
-    settings = (f"fullnameOverride={install.name}", f"secretNamespaces={{{install.consenting}}}", "replicas=0")
+    settings = (
+        f"fullnameOverride={install.name}",
+        f"secretNamespaces={{{install.consenting}}}",
+        f"applicationNamespaces={{{install.applications}}}",
+        "replicas=0",
+    )
     words = [word for setting in settings for word in ("--set", setting)]
     version = ("--kube-version", "1.30.0")
     rendered = output(
@@ -137,6 +153,7 @@ def test_its_rights_are_exactly_these(install: Install) -> None:
     assert install.rights_in(install.other) == CLUSTER_WIDE
     assert install.rights_in("kube-system") == CLUSTER_WIDE
     assert install.rights_in(install.consenting) == CLUSTER_WIDE | READ_SECRETS
+    assert install.rights_in(install.applications) == CLUSTER_WIDE | KEEP_SECRETS
     assert install.rights_in(install.home) == CLUSTER_WIDE | READ_SECRETS | AT_HOME
 
 
@@ -154,6 +171,7 @@ def test_nothing_else_is_bound_to_it(install: Install) -> None:
         (install.home, install.name),
         (install.home, f"{install.name}-secret-reader"),
         (install.consenting, f"{install.name}-secret-reader"),
+        (install.applications, f"{install.name}-application"),
     }
 
 
@@ -196,7 +214,10 @@ def test_a_consent_by_hand_is_enough(install: Install) -> None:
         (("create", "eventtopics.events.sindhan.ai"), False),
         (("patch", "eventbuses.events.sindhan.ai"), False),
         (("update", "eventtopics.events.sindhan.ai", "--subresource=status"), False),
+        (("patch", "publications.events.sindhan.ai"), False),
+        (("patch", "subscriptions.events.sindhan.ai"), False),
         (("list", "secrets"), False),
+        (("create", "secrets"), False),
         (("create", "pods"), False),
         (("create", "serviceaccounts", "--subresource=token"), False),
         (("get", "customresourcedefinitions.apiextensions.k8s.io"), False),

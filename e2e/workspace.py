@@ -11,6 +11,7 @@ from kubernetes import client, config
 
 from e2e.installation import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.installation import RELEASE
+from eventplane.api.crd import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Resource: TypeAlias = "dict[str, Any]"
 GROUP, VERSION = "events.sindhan.ai", "v1alpha1"
-_PLURALS = {"EventBus": "eventbuses", "EventTopic": "eventtopics", "Schema": "schemas"}
+_PLURALS = {kind.kind: kind.plural for kind in KINDS}
 _LOOK_SECONDS = 0.1
 _GONE = 404
 
@@ -88,10 +89,17 @@ class Workspace:
 
     def allow_secrets(self) -> None:
         """Let the operator read this namespace's Secrets, as the chart's README tells its owner to."""
+        self._consent("eventplane", "secret-reader")
+
+    def allow_applications(self) -> None:
+        """Let the operator keep the Secrets of applications in this namespace, as the chart's README tells."""
+        self._consent("eventplane-application", "application")
+
+    def _consent(self, name: str, to: str) -> None:
         subject = {"kind": "ServiceAccount", "name": RELEASE, "namespace": OPERATOR_NAMESPACE}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{RELEASE}-secret-reader"}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{RELEASE}-{to}"}
         binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
-        self.apply({**binding, "metadata": {"name": "eventplane"}, "roleRef": role, "subjects": [subject]})
+        self.apply({**binding, "metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -104,6 +112,16 @@ class Workspace:
             if error.status == _GONE:
                 return None
             raise
+
+    def secret(self, name: str) -> Mapping[str, str] | None:
+        """Return the contents of a Secret, None where there is none."""
+        try:
+            data = self.core.read_namespaced_secret(name, self.namespace).data or {}
+        except client.ApiException as error:
+            if error.status == _GONE:
+                return None
+            raise
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     def every(self, kind: str) -> list[Resource]:
         """Return all resources of a kind."""
@@ -178,6 +196,12 @@ def schema(name: str, bus: Resource | None = None, **spec: Any) -> Resource:
     """Return a Schema, AVRO unless `spec` says otherwise; `bus` is its busRef."""
     reference = {"busRef": bus} if bus else {}
     return {**_head("Schema", name), "spec": {"type": "AVRO", **reference, **spec}}
+
+
+def application(kind: str, name: str, *topics: str, bus: Resource | None = None, **spec: Any) -> Resource:
+    """Return a Publication or Subscription of topics; `bus` is its busRef."""
+    reference = {"busRef": bus} if bus else {}
+    return {**_head(kind, name), "spec": {"topics": [{"name": each} for each in topics], **reference, **spec}}
 
 
 def bus(name: str, servers: str, **spec: Any) -> Resource:

@@ -13,13 +13,21 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
+from eventplane.api.access import AccessStatus
 from eventplane.api.conditions import Condition, Reason, Status
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
 from eventplane.api.event_topic import EventTopic, EventTopicSpec, EventTopicStatus
 from eventplane.api.metadata import Metadata
+from eventplane.api.publication import Publication, PublicationSpec
 from eventplane.api.schema import CompatibilityLevel, Schema, SchemaSpec, SchemaStatus
+from eventplane.api.subscription import Subscription, SubscriptionSpec, SubscriptionStatus
 from eventplane.backends.memory_cluster import BROKER_DEFAULTS
 from eventplane.events.majors import Majors
+from eventplane.planning.access import AccessCase, decide_access
+from eventplane.planning.access_desired import DesiredAccess, desire_access, iterations_of
+from eventplane.planning.access_readiness import access_status
+from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
+from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
@@ -50,6 +58,7 @@ NOW_MS: Final = 1_767_312_000_000  # 2026-01-02T00:00:00Z
 IDLE_AFTER_MS: Final = 3_600_000
 
 M = TypeVar("M", bound=BaseModel)
+AnyAccess = TypeVar("AnyAccess", Publication, Subscription)
 
 
 def _checked(model: type[M], fields: Mapping[str, object]) -> M:
@@ -393,3 +402,127 @@ def orphan_subject(policy: str = "Hard", resource: Schema | None = None) -> Orph
         thing_id=None,
         deletion_policy=policy,
     )
+
+
+# --- access
+
+KAFKA: Final = KafkaConnection(
+    ("kafka:9092",),
+    tls=True,
+    ca_pem="-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+    mechanism="SCRAM-SHA-512",
+    username="operator",
+    password="operators-own",  # noqa: S106 - of no server
+)
+"""How the operator reaches the Kafka of `event_bus()` where that asks for credentials."""
+PASSWORD: Final = "kept"  # noqa: S105 - of no server
+NEW_PASSWORD: Final = "new"  # noqa: S105 - of no server
+
+
+def publication(
+    name: str = "web",
+    namespace: str = "shop",
+    *,
+    status: AccessStatus | None = None,
+    paused: bool = False,
+    approve: str | None = None,
+    **fields: Any,
+) -> Publication:
+    """Make a Publication that writes to `event_topic()`; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    meta["annotations"] = _annotations(paused, approve) | meta.get("annotations", {})
+    spec = {"topics": [{"name": "orders"}], **spec}
+    return Publication(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(PublicationSpec, spec),
+        status=status or AccessStatus(),
+    )
+
+
+def subscription(
+    name: str = "billing",
+    namespace: str = "shop",
+    *,
+    status: SubscriptionStatus | None = None,
+    paused: bool = False,
+    approve: str | None = None,
+    **fields: Any,
+) -> Subscription:
+    """Make a Subscription that reads `event_topic()`; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    meta["annotations"] = _annotations(paused, approve) | meta.get("annotations", {})
+    spec = {"topics": [{"name": "orders"}], **spec}
+    return Subscription(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(SubscriptionSpec, spec),
+        status=status or SubscriptionStatus(),
+    )
+
+
+def wanted_access(
+    resource: Publication | Subscription,
+    *,
+    connection: KafkaConnection = KAFKA,
+    topics: Mapping[str, EventTopic | None] | None = None,
+    bus: EventBus | None = None,
+) -> DesiredAccess:
+    """Resolve the access that a resource asks for, which must be possible; its topics have been made unless given."""
+    made = {each.name: settled(event_topic(each.name, resource.metadata.namespace)) for each in resource.spec.topics}
+    desired = desire_access(resource, bus or event_bus(), connection, made if topics is None else topics, CLUSTER)
+    assert isinstance(desired, DesiredAccess), desired
+    return desired
+
+
+def access_case(
+    resource: Publication | Subscription,
+    seen: ObservedAccess | None = None,
+    *,
+    desired: DesiredAccess | None = None,
+    bus: EventBus | None = None,
+) -> AccessCase:
+    """Make everything that a decision about access hangs on: by default nothing has been made."""
+    desired = desired or wanted_access(resource, bus=bus)
+    return AccessCase(resource, bus or event_bus(), desired, seen or ObservedAccess(), NEW_PASSWORD)
+
+
+def observed_access(
+    resource: Publication | Subscription,
+    *,
+    desired: DesiredAccess | None = None,
+    password: str = PASSWORD,
+    in_kafka: str | None = PASSWORD,
+    without: Collection[Grant] = (),
+    beside: Collection[Grant] = (),
+    **in_secret: str | None,
+) -> ObservedAccess:
+    """Make what is seen of access that is as desired.
+
+    Args:
+        resource: whose.
+        desired: what it asks for.
+        password: the one in the Secret.
+        in_kafka: the one that Kafka knows; None where it knows no user.
+        without: what it lacks.
+        beside: what it may do beyond that.
+        in_secret: entries of the Secret that are different, or absent (None).
+    """
+    desired = desired or wanted_access(resource)
+    data = {key: value for key, value in {**desired.secret_data(password), **in_secret}.items() if value is not None}
+    query, principal = desired.query.principal, None
+    if query is not None:
+        iterations = iterations_of(in_kafka) if in_kafka is not None else None
+        principal = ObservedPrincipal(query.user, iterations, desired.grants - frozenset(without) | frozenset(beside))
+    return ObservedAccess(ObservedSecret(data, (resource.kind, resource.metadata.name)), principal)
+
+
+def settled_access(resource: AnyAccess, desired: DesiredAccess | None = None) -> AnyAccess:
+    """Give a resource the status that a quiet pass leaves: what it asks for now has been applied in full."""
+    desired = desired or wanted_access(resource)
+    free = resource.model_copy(
+        update={
+            "metadata": resource.metadata.model_copy(update={"annotations": {}}),
+            "spec": resource.spec.model_copy(update={"mode": "Enforce"}),
+        }
+    )
+    seen = access_case(free, observed_access(free, desired=desired), desired=desired)
+    return resource.model_copy(update={"status": access_status(seen, decide_access(seen), ())})

@@ -188,6 +188,31 @@ def test_secrets_are_readable_only_where_the_values_say(
     assert all(each["subjects"] == SERVICE_ACCOUNT for each in bindings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "namespaces"),
+    [
+        ((), set()),
+        (('applicationNamespaces=["shop", "web"]',), {"shop", "web"}),
+        (('applicationAccess="cluster"', 'applicationNamespaces=["shop"]'), {"*"}),
+    ],
+)
+def test_secrets_are_written_only_where_the_values_say(
+    rendered: Render, settings: tuple[str, ...], namespaces: set[str]
+) -> None:
+    manifests = rendered(*settings)
+    bindings = [
+        each
+        for (kind, _), each in manifests.items()
+        if kind.endswith("RoleBinding") and each["roleRef"]["name"] == "eventplane-application"
+    ]
+    assert {each["metadata"].get("namespace", "*") for each in bindings} == namespaces
+    assert all(each["subjects"] == SERVICE_ACCOUNT for each in bindings)
+    writers = {
+        name for (kind, name), each in manifests.items() if kind == "ClusterRole" and "secrets" in str(each["rules"])
+    }
+    assert writers == {"eventplane-application", "eventplane-secret-reader"}
+
+
 def test_the_webhooks_own_certificate_is_one_that_the_api_server_trusts(rendered: Render) -> None:
     manifests = rendered()
     secret = {
@@ -259,7 +284,9 @@ def test_people_get_topics_by_the_built_in_roles_and_buses_by_none(rendered: Ren
     }
     assert aggregated["eventplane-view"] == {"view", "edit", "admin"}
     assert aggregated["eventplane-edit"] == {"edit", "admin"}
-    assert [rule["resources"] for rule in roles["eventplane-edit"]["rules"]] == [["eventtopics", "schemas"]]
+    assert [rule["resources"] for rule in roles["eventplane-edit"]["rules"]] == [
+        ["eventtopics", "publications", "schemas", "subscriptions"]
+    ]
     assert not any(aggregated[name] for name in ("eventplane", "eventplane-secret-reader", "eventplane-bus-edit"))
 
 
@@ -270,6 +297,8 @@ def test_people_get_topics_by_the_built_in_roles_and_buses_by_none(rendered: Ren
         ("replica=2", "'replica' not allowed"),
         ('secretAccess="all"', "'namespaced', 'cluster'"),
         ('secretNamespaces=["Shop"]', "secretNamespaces"),
+        ('applicationAccess="all"', "'namespaced', 'cluster'"),
+        ('applicationNamespaces=["Shop"]', "applicationNamespaces"),
         ("settings.resyncSeconds=0", "resyncSeconds"),
         ('settings.resyncSeconds="2m"', "got string, want integer"),
         ('webhook.certificate="existingSecret"', "existingSecret"),

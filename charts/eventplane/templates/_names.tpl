@@ -47,3 +47,41 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   name: {{ include "eventplane.serviceAccount" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* Bind a ClusterRole of ours (its last part) to the operator: everywhere, or in some namespaces. */}}
+{{- define "eventplane.bindings" -}}
+{{- $ := index . 0 -}}
+{{- $role := printf "%s-%s" (include "eventplane.fullname" $) (index . 1) -}}
+{{- if eq (index . 2) "cluster" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $role }}
+  labels:
+    {{- include "eventplane.labels" $ | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $role }}
+subjects:
+  {{- include "eventplane.subject" $ | nindent 2 }}
+{{- else }}
+{{- range index . 3 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $role }}
+  namespace: {{ . }}
+  labels:
+    {{- include "eventplane.labels" $ | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $role }}
+subjects:
+  {{- include "eventplane.subject" $ | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}

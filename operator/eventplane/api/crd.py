@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Final, Protocol
 from eventplane.api import GROUP, VERSION
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 
 CATEGORY: Final = "eventplane"  # not "events": that would take `kubectl get events` away from everybody
 # what apiextensions knows of JSON Schema and what we use of it; the rest is dropped or translated below
@@ -40,7 +42,7 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic, Schema)
+KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic, Schema, Publication, Subscription)
 
 
 class NotStructural(ValueError):  # noqa: N818 - names the fact

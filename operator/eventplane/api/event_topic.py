@@ -10,7 +10,7 @@ from eventplane.api.metadata import DeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
 from eventplane.api.quantities import RetentionSize, RetentionTime
-from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
+from eventplane.api.resource import KeptSpec, Managed, ManagedStatus
 
 TOPIC_NAME_PATTERN = r"^[a-zA-Z0-9._-]{1,249}$"
 
@@ -49,7 +49,7 @@ class TopicSchemas(ApiModel):
     """The Schema of the keys."""
 
 
-class EventTopicSpec(ManagedSpec):
+class EventTopicSpec(KeptSpec):
     """What a team asks for."""
 
     model_config = rules(

@@ -20,6 +20,16 @@ class ManagedSpec(ApiModel):
     the plan's hash. Observe never writes to the bus."""
     drift_policy: DriftPolicy = "Enforce"
     """What to do about changes made behind our back: Enforce undoes them, Warn reports them, Ignore does neither."""
+
+    @property
+    def deletion_must_act(self) -> bool:
+        """Whether something outside the cluster may have to go before the resource does."""
+        return False
+
+
+class KeptSpec(ManagedSpec):
+    """What those kinds add whose thing may exist before the resource, and after it."""
+
     adoption: Adoption = "IfUnowned"
     """Whether something that exists already and belongs to no other resource is taken over."""
 
@@ -28,7 +38,7 @@ class ManagedSpec(ApiModel):
 
     @property
     def deletion_must_act(self) -> bool:
-        """Whether something outside the cluster may have to go with the resource."""
+        """Whether the policy may demand that the thing goes before the resource does."""
         return self.deletion_policy != "Retain" and self.mode != "Observe"
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from eventplane.api.metadata import DriftPolicy, SchemaDeletionPolicy
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import AGE, BUS, MESSAGE, READY, Column, condition_column
-from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
+from eventplane.api.resource import KeptSpec, Managed, ManagedStatus
 
 SchemaType = Literal["AVRO", "JSON", "PROTOBUF"]
 CompatibilityLevel = Literal[
@@ -104,7 +104,7 @@ class Evolution(ApiModel):
     """One for each step between major versions."""
 
 
-class SchemaSpec(ManagedSpec):
+class SchemaSpec(KeptSpec):
     """What a team asks for."""
 
     model_config = rules(
@@ -208,7 +208,7 @@ class SchemaStatus(ManagedStatus):
     versions: tuple[SubjectVersion, ...] = ()
     """All versions of the subject, the latest 50."""
     used_by: tuple[str, ...] = ()
-    """The resources that refer to this one, the first 50."""
+    """The resources that refer to this one, and the applications of the topics among them, the first 50."""
     violations: tuple[Violation, ...] = ()
     """What the definition would break if it were registered."""
 

@@ -14,6 +14,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from eventplane.api import API_VERSION, GROUP, VERSION
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Metadata
+from eventplane.planning.access_changes import WriteSecret
+from eventplane.planning.access_state import ObservedSecret
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
@@ -22,6 +24,10 @@ CONNECTIONS: Final = 100
 PAGE: Final = 1000
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MERGE_PATCH: Final = "application/merge-patch+json"
+_APPLY: Final = "application/apply-patch+yaml"
+_BINDING_TYPE: Final = "servicebinding.io/kafka"
+FIELD_MANAGER: Final = "eventplane"
+"""By what name server-side apply knows us."""
 
 
 class Gone(Exception):  # noqa: N818 - a state of the resource
@@ -129,8 +135,7 @@ class KubernetesApi:
                 f"the operator may not read Secret {namespace}/{name}: bind the ClusterRole eventplane-secret-reader to"
                 f" the operator's ServiceAccount in namespace {namespace}",
             )
-        data: Mapping[str, str] = secret.get("data") or {}
-        return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
+        return _decoded(secret)
 
     async def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | Refusal:
         """Read a ConfigMap's data; one that is missing is a refusal that says what to do.
@@ -148,6 +153,56 @@ class KubernetesApi:
             )
         data: Mapping[str, str] = config_map.get("data") or {}
         return data
+
+    async def look_at_secret(self, namespace: str, name: str) -> ObservedSecret:
+        """Read a Secret that we may have written, and whose it is.
+
+        Raises:
+            Unavailable: no answer.
+            Rejected: the operator may not read it.
+        """
+        try:
+            secret = await self._request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except Gone:
+            return ObservedSecret()
+        except Rejected:
+            raise _no_right_to_secrets(namespace) from None
+        owners = secret["metadata"].get("ownerReferences") or ()
+        ours = [each for each in owners if each["apiVersion"].partition("/")[0] == GROUP and each.get("controller")]
+        owner = (ours[0]["kind"], ours[0]["name"]) if ours else None
+        return ObservedSecret(_decoded(secret), owner)
+
+    async def write_secret(self, change: WriteSecret) -> None:
+        """Create a Secret that goes with its owner, or make its contents what they should be, by server-side apply.
+
+        Raises:
+            Unavailable: no answer.
+            Rejected: the operator may not write it, or it is immutable.
+            Gone: its namespace is no more.
+        """
+        kind, name, uid = change.owner
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": _BINDING_TYPE,
+            "metadata": {
+                "name": change.name,
+                "namespace": change.namespace,
+                "labels": {"app.kubernetes.io/managed-by": FIELD_MANAGER},
+                "ownerReferences": [
+                    {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
+                ],
+            },
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in change.data.items()},
+        }
+        path = f"/api/v1/namespaces/{change.namespace}/secrets/{change.name}"
+        try:
+            await self._request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", secret, content=_APPLY)
+        except Rejected as error:
+            answer = error.message.partition(":")[0]  # the rest might quote what is secret
+            if str(HTTPStatus.FORBIDDEN.value) in answer:
+                raise _no_right_to_secrets(change.namespace) from None
+            raise Rejected(Reason.REJECTED, f"Secret {change.name} was not written: {answer}") from None
 
     async def check_kind(self, plural: str) -> None:
         """Check that the API server serves a kind.
@@ -175,27 +230,46 @@ class KubernetesApi:
                 return keys
 
     async def _request(
-        self, verb: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+        self,
+        verb: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        accept: str = "application/json",
+        content: str | None = None,
     ) -> dict[str, Any]:
         headers = {
             "Accept": accept,
-            "Content-Type": _MERGE_PATCH if verb == "PATCH" else "application/json",
+            "Content-Type": content or (_MERGE_PATCH if verb == "PATCH" else "application/json"),
         }
         try:
             request = await self._client.param_serialize(
                 verb, path, header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             response = await self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-            content = await response.read()
+            answered = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._on_call(verb, 0)
             raise Unavailable(
                 f"the API server did not answer: {type(error).__name__}", Reason.INTERNAL_ERROR
             ) from error
         self._on_call(verb, response.status)
-        _raise_for(response.status, content)
-        answer: dict[str, Any] = orjson.loads(content)
+        _raise_for(response.status, answered)
+        answer: dict[str, Any] = orjson.loads(answered)
         return answer
+
+
+def _decoded(secret: Mapping[str, Any]) -> Mapping[str, str]:
+    data: Mapping[str, str] = secret.get("data") or {}
+    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
+
+
+def _no_right_to_secrets(namespace: str) -> Rejected:
+    return Rejected(
+        Reason.SECRET_NOT_READABLE,
+        f"the operator may not keep Secrets in namespace {namespace}: bind the ClusterRole eventplane-application to"
+        " the operator's ServiceAccount there",
+    )
 
 
 def _raise_for(status: int, content: bytes) -> None:

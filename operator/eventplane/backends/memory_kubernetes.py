@@ -13,15 +13,17 @@ from eventplane.api import GROUP, VERSION
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
 from eventplane.planning.outcome import Rejected, Unavailable
 
 __all__ = ["MemoryKubernetes", "Write"]
 
 Key: TypeAlias = tuple[str, str]
-Resource: TypeAlias = EventTopic | EventBus | Schema
-R = TypeVar("R", EventTopic, EventBus, Schema)
+Resource: TypeAlias = EventTopic | EventBus | Schema | Publication | Subscription
+R = TypeVar("R", EventTopic, EventBus, Schema, Publication, Subscription)
 Watcher: TypeAlias = Callable[[str | None, str, Mapping[str, Any]], None]
 """Takes the type of an event (None for a listing), the plural of its kind, and the object."""
 
@@ -37,9 +39,11 @@ class Write:
 
     @property
     def what(self) -> str:
-        """Name what was written: status, finalizers, or event."""
+        """Name what was written: status, finalizers, event, or secret."""
         if self.verb == "POST":
             return "event"
+        if "/secrets/" in self.path:
+            return "secret"
         return "status" if self.path.endswith("/status") else "finalizers"
 
 
@@ -63,6 +67,8 @@ class MemoryKubernetes(KubernetesApi):
         self._now = now
         self._objects: dict[tuple[str, Key], dict[str, Any]] = {}
         self._secrets: dict[Key, dict[str, str] | Exception] = {}
+        self._secret_owners: dict[Key, list[dict[str, Any]]] = {}
+        self._applied: dict[Key, frozenset[str]] = {}
         self._config_maps: dict[Key, dict[str, str] | Exception] = {}
         self._version = 100
         self._watchers: list[Watcher] = []
@@ -108,8 +114,16 @@ class MemoryKubernetes(KubernetesApi):
         """Set a Secret, take it away (None), or let reading it fail."""
         if data is None:
             self._secrets.pop((namespace, name), None)
+            self._secret_owners.pop((namespace, name), None)
+            self._applied.pop((namespace, name), None)
         else:
             self._secrets[namespace, name] = data if isinstance(data, Exception) else dict(data)
+
+    def edit_secret(self, namespace: str, name: str, changes: Mapping[str, str]) -> None:
+        """Change entries of a Secret, if it is there, as kubectl edit does."""
+        known = self._secrets.get((namespace, name))
+        if isinstance(known, dict):
+            self._secrets[namespace, name] = known | dict(changes)
 
     def put_config_map(self, namespace: str, name: str, data: Mapping[str, str] | Exception | None) -> None:
         """Set a ConfigMap, take it away (None), or let reading it fail."""
@@ -117,6 +131,11 @@ class MemoryKubernetes(KubernetesApi):
             self._config_maps.pop((namespace, name), None)
         else:
             self._config_maps[namespace, name] = data if isinstance(data, Exception) else dict(data)
+
+    def secret(self, namespace: str, name: str) -> dict[str, str] | None:
+        """Read the contents of a Secret as kubectl does."""
+        data = self._secrets.get((namespace, name))
+        return None if data is None or isinstance(data, Exception) else dict(data)
 
     def show(self, kind: type[R], key: Key) -> R | None:
         """Read a resource as kubectl does."""
@@ -157,9 +176,15 @@ class MemoryKubernetes(KubernetesApi):
         self._failures += [(match, error)] * times
 
     async def _request(
-        self, verb: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+        self,
+        verb: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        accept: str = "application/json",
+        content: str | None = None,
     ) -> dict[str, Any]:
-        del accept
+        del accept, content
         await asyncio.sleep(0)  # as on a network, others go on meanwhile
         for match, gate in list(self.gates.items()):
             if match in f"{verb} {path}":
@@ -188,7 +213,8 @@ class MemoryKubernetes(KubernetesApi):
     def _read(self, path: str) -> dict[str, Any]:
         if "/secrets/" in path:
             secret = _held(self._secrets, path)
-            return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}}
+            data = {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}
+            return {"metadata": {"ownerReferences": self._secret_owners.get(_key_of(path), [])}, "data": data}
         if "/configmaps/" in path:
             return {"data": _held(self._config_maps, path)}
         return self._list(path)
@@ -201,6 +227,8 @@ class MemoryKubernetes(KubernetesApi):
     def _write(self, verb: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if verb == "POST":
             return dict(body)
+        if "/secrets/" in path:
+            return self._apply_secret(path, body)
         prefix = f"/apis/{GROUP}/{VERSION}/namespaces/"
         namespace, plural, name, *subresource = path.removeprefix(prefix).split("/")
         place = (plural, (namespace, name))
@@ -215,6 +243,19 @@ class MemoryKubernetes(KubernetesApi):
         if changed == known:
             return known  # as the server does: no new version, nothing to watch
         return self._store("MODIFIED", place, changed)
+
+    def _apply_secret(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Apply server-side: keys that others put into it stay, those that we do not apply any more go."""
+        key = _key_of(path)
+        known = self._secrets.get(key, {})
+        if isinstance(known, Exception):
+            raise known
+        asked = {name: base64.b64decode(value).decode() for name, value in body["data"].items()}
+        theirs = {name: value for name, value in known.items() if name not in self._applied.get(key, ())}
+        self._secrets[key] = theirs | asked
+        self._applied[key] = frozenset(asked)
+        self._secret_owners[key] = body["metadata"]["ownerReferences"]
+        return dict(body)
 
     def _store(self, event: str, place: tuple[str, Key], changed: Mapping[str, Any]) -> dict[str, Any]:
         self._version += 1
@@ -239,13 +280,17 @@ class MemoryKubernetes(KubernetesApi):
 
 
 def _held(kept: Mapping[Key, dict[str, str] | Exception], path: str) -> dict[str, str]:
-    parts = path.split("/")
-    data = kept.get((parts[4], parts[6]))
+    data = kept.get(_key_of(path))
     if data is None:
         raise Gone(f"the API server answered 404: {path}")
     if isinstance(data, Exception):
         raise data
     return data
+
+
+def _key_of(path: str) -> Key:
+    parts = path.partition("?")[0].split("/")
+    return parts[4], parts[6]
 
 
 def _check(known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
+from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Gone
 from eventplane.controllers.parsing import identity, problems_of
 from eventplane.controllers.queue import Urgency
@@ -44,6 +46,8 @@ class Dispatcher:
         self.store = store
         self.topics = Track(store, store.topics, metrics)
         self.schemas = Track(store, store.schemas, metrics)
+        self.publications = Track(store, store.publications, metrics)
+        self.subscriptions = Track(store, store.subscriptions, metrics)
         self.synced = asyncio.Event()
         """Everything that existed at the start has been seen."""
         self.cluster = ""
@@ -55,7 +59,12 @@ class Dispatcher:
     @property
     def tracks(self) -> Mapping[str, Track[Any]]:
         """The kinds that live on a bus, by their plural."""
-        return {EventTopic.plural: self.topics, Schema.plural: self.schemas}
+        return {
+            EventTopic.plural: self.topics,
+            Schema.plural: self.schemas,
+            Publication.plural: self.publications,
+            Subscription.plural: self.subscriptions,
+        }
 
     @property
     def leading(self) -> bool:

@@ -14,14 +14,16 @@ import kopf
 from kubernetes.aio.client import ApiClient
 from prometheus_client import Counter, Histogram
 
+from eventplane.api.crd import KINDS
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
-from eventplane.api.schema import Schema
-from eventplane.backends.kafka import KafkaTopicBackend
+from eventplane.backends.access import AccessBackend
+from eventplane.backends.kafka import KafkaPrincipalBackend, KafkaTopicBackend
 from eventplane.backends.kubernetes import Gone, KubernetesApi, configure
 from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.access import A, AccessReconciler
+from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.handlers import register
@@ -109,8 +111,8 @@ async def _take_the_lead(
 
 async def _check_kinds(api: KubernetesApi) -> None:
     """Check that the CRDs are there: what is not when kopf starts is never watched."""
-    for plural in (EventBus.plural, EventTopic.plural, Schema.plural):
-        await api.check_kind(plural)
+    for kind in KINDS:
+        await api.check_kind(kind.plural)
 
 
 async def _until_answered(act: Callable[[], Awaitable[None]]) -> None:
@@ -131,7 +133,10 @@ async def _act(
     topics = TopicReconciler(surroundings, int(settings.idle_after_seconds * 1000))
     schemas = SchemaReconciler(surroundings, api.read_config_map)
     timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
+    publications = AccessReconciler(surroundings, dispatcher.store.publications)
+    subscriptions = AccessReconciler(surroundings, dispatcher.store.subscriptions)
     connect_kafka, connect_registry = _connectors(settings, metrics)
+    connect_access = _access_connector(settings, api, metrics)
 
     def open_kafka_lane(bus: EventBus) -> KafkaLane:
         return KafkaLane(bus, topics, api, connect_kafka, timing, settings.batch_size)
@@ -141,10 +146,15 @@ async def _act(
             return None
         return RegistryLane(bus, schemas, api, connect_registry, timing, settings.batch_size)
 
-    unbound = UnboundLane(topics), UnboundLane(schemas)
-    unbound_work = [asyncio.create_task(lane.run()) for lane in unbound]
+    def open_access_lane(reconciler: AccessReconciler[A], bus: EventBus) -> AccessLane[A]:
+        return AccessLane(bus, reconciler, api, connect_access, timing, settings.batch_size)
+
+    unbound = UnboundLane(topics), UnboundLane(schemas), UnboundLane(publications), UnboundLane(subscriptions)
+    unbound_work = [asyncio.create_task(work) for work in (lane.run() for lane in unbound)]
     dispatcher.topics.lead(open_kafka_lane, unbound[0])
     dispatcher.schemas.lead(open_registry_lane, unbound[1])
+    dispatcher.publications.lead(partial(open_access_lane, publications), unbound[2])
+    dispatcher.subscriptions.lead(partial(open_access_lane, subscriptions), unbound[3])
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
     try:
         yield
@@ -166,28 +176,40 @@ def _gate(settings: OperatorSettings, api: KubernetesApi, dispatcher: Dispatcher
     return SchemaGate(reconciler, api, _connectors(settings, metrics)[1])
 
 
+def _counted(calls: Counter, seconds: Histogram, bus: Key) -> Callable[[str, float, bool], None]:
+    """Make what counts the requests of a backend."""
+
+    def on_call(call: str, duration: float, ok: bool) -> None:  # noqa: FBT001 - the backends' callback
+        calls.labels("/".join(bus), call, "ok" if ok else "failed").inc()
+        seconds.labels(call).observe(duration)
+
+    return on_call
+
+
 def _connectors(settings: OperatorSettings, metrics: Metrics) -> tuple[Connect, ConnectRegistry]:
-    """Make what opens backends, with their requests counted."""
-
-    def counted(calls: Counter, seconds: Histogram, bus: Key) -> Callable[[str, float, bool], None]:
-        def on_call(call: str, duration: float, ok: bool) -> None:  # noqa: FBT001 - the backends' callback
-            calls.labels("/".join(bus), call, "ok" if ok else "failed").inc()
-            seconds.labels(call).observe(duration)
-
-        return on_call
+    """Make what opens the backends for topics and schemas."""
+    client_id = f"eventplane-{settings.identity}"
 
     def connect_kafka(connection: KafkaConnection, bus: Key) -> TopicBackend:
-        on_call = counted(metrics.admin_calls, metrics.admin_seconds, bus)
-        return KafkaTopicBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+        on_call = _counted(metrics.admin_calls, metrics.admin_seconds, bus)
+        return KafkaTopicBackend(connection, client_id=client_id, on_call=on_call)
 
     def connect_registry(connection: RegistryConnection, bus: Key) -> SchemaBackend:
-        return SchemaRegistryBackend(
-            connection,
-            client_id=f"eventplane-{settings.identity}",
-            on_call=counted(metrics.registry_calls, metrics.registry_seconds, bus),
-        )
+        on_call = _counted(metrics.registry_calls, metrics.registry_seconds, bus)
+        return SchemaRegistryBackend(connection, client_id=client_id, on_call=on_call)
 
     return connect_kafka, connect_registry
+
+
+def _access_connector(settings: OperatorSettings, api: KubernetesApi, metrics: Metrics) -> ConnectAccess:
+    """Make what opens the backends for the access of applications."""
+
+    def connect_access(connection: KafkaConnection, bus: Key) -> AccessBackend:
+        on_call = _counted(metrics.admin_calls, metrics.admin_seconds, bus)
+        principals = KafkaPrincipalBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+        return AccessBackend(connection, principals, api.look_at_secret, api.write_secret)
+
+    return connect_access
 
 
 async def _end(task: asyncio.Task[None]) -> bool:

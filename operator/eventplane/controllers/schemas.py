@@ -114,7 +114,7 @@ class SchemaReconciler(Reconciler[Schema, SchemaBackend, SchemaCase]):
             references = tuple(with_definition(each, known.get(each.subject)) for each in wanted.references)
             desired = desire_subject(schema, wanted.subject, wanted.text, references)
         rivals = self.shelf.owners_named(bus.metadata.key, wanted.subject, schema.metadata.key)
-        users = self.store.users_of((Schema.kind, schema.metadata.key))
+        users = self.store.readers_and_writers_of(schema)
         return SchemaCase(
             resource=schema,
             bus=bus,

@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+from eventplane.api.access import Access
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
+from eventplane.api.publication import Publication
 from eventplane.api.resource import Managed
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.controllers.shelf import Key, Shelf, cause
 from eventplane.planning.buses import BusDirectory
 from eventplane.planning.dependencies import Place, needs_of, outward
@@ -23,6 +26,8 @@ class Store:
     def __init__(self) -> None:
         self.topics = Shelf(EventTopic, topic_name, lambda: self.directory, self._moved)
         self.schemas = Shelf(Schema, self._subject_of, lambda: self.directory, self._moved)
+        self.publications = Shelf(Publication, _nothing_contended, lambda: self.directory, self._moved)
+        self.subscriptions = Shelf(Subscription, _nothing_contended, lambda: self.directory, self._moved)
         self.buses: dict[Key, EventBus] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.on_outward_change: Callable[[Iterable[Place]], None] = lambda _places: None
@@ -32,9 +37,9 @@ class Store:
         self._needed_by: defaultdict[Place, set[Place]] = defaultdict(set)
 
     @property
-    def shelves(self) -> tuple[Shelf[EventTopic], Shelf[Schema]]:
+    def shelves(self) -> tuple[Shelf[EventTopic], Shelf[Schema], Shelf[Publication], Shelf[Subscription]]:
         """The resources of each kind that lives on a bus."""
-        return (self.topics, self.schemas)
+        return (self.topics, self.schemas, self.publications, self.subscriptions)
 
     def is_news(self, known: Metadata | None, seen: Metadata) -> bool:
         """Tell whether an object is newer than what is stored, which may be our own write seen before its echo.
@@ -113,10 +118,24 @@ class Store:
         for needed in new - old:
             self._needed_by[needed].add(place)
         again = set(old ^ new)
+        again |= {schema for kind, key in again if kind == EventTopic.kind for schema in self._schemas_behind(key)}
         if (outward(before) if before else None) != (outward(after) if after else None):
             again |= self._needed_by.get(place, set())
         if again:
             self.on_outward_change(again)
+
+    def _schemas_behind(self, topic: Key) -> Iterable[Place]:
+        """Name the Schemas of a topic's records, if the topic exists: who uses it uses them."""
+        found = self.topics.get(topic)
+        return needs_of(found) if found is not None else ()
+
+    def readers_and_writers_of(self, schema: Schema) -> tuple[Place, ...]:
+        """List the resources that refer to a Schema, and the applications of the topics among them, in order."""
+        users = set(self.users_of((Schema.kind, schema.metadata.key)))
+        for kind, key in tuple(users):
+            topic = self.topics.get(key) if kind == EventTopic.kind else None
+            users |= set(self.applications_of(topic)) if topic is not None else set()
+        return tuple(sorted(users))
 
     def schemas_of(self, topic: EventTopic) -> Mapping[str, Schema | None]:
         """Find the Schemas that a topic names, by part of its records; None where one does not exist."""
@@ -135,6 +154,16 @@ class Store:
                     look += [imported] if imported is not None else []
         return found
 
+    def applications_of(self, topic: EventTopic) -> tuple[Place, ...]:
+        """List the Publications and Subscriptions that name a topic, in order."""
+        users = self.users_of((EventTopic.kind, topic.metadata.key))
+        return tuple(place for place in users if place[0] in {Publication.kind, Subscription.kind})
+
+    def topics_of(self, resource: Access) -> Mapping[str, EventTopic | None]:
+        """Find the EventTopics that a Publication or Subscription names; None where one does not exist."""
+        namespace = resource.metadata.namespace
+        return {each.name: self.topics.get((namespace, each.name)) for each in resource.spec.topics}
+
     def topic_of(self, schema: Schema) -> EventTopic | None:
         """Find the topic that a schema's subject is named after."""
         topic = schema.spec.topic
@@ -143,6 +172,10 @@ class Store:
     def _subject_of(self, schema: Schema, bus: EventBus) -> str | None:
         name = subject_name(schema, bus, self.topic_of(schema), schema.spec.definition)
         return name if isinstance(name, str) else None
+
+
+def _nothing_contended(_resource: Access, _bus: EventBus) -> None:
+    """Name nothing that two applications could both want: their users are named after them."""
 
 
 def _intent(metadata: Metadata) -> tuple[object, ...]:

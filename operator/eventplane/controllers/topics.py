@@ -65,6 +65,7 @@ class TopicReconciler(Reconciler[EventTopic, TopicBackend, TopicCase]):
             rivals=self.shelf.rivals_of(topic),
             elders_in_namespace=self.shelf.elders_in_namespace(topic),
             schemas=self.store.schemas_of(topic),
+            users=tuple(f"{kind} {'/'.join(key)}" for kind, key in self.store.applications_of(topic)),
         )
 
     def status_of(self, flight: Flight[TopicCase]) -> EventTopicStatus:

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.resource import Managed
@@ -23,6 +24,8 @@ def needs_of(resource: Managed) -> frozenset[Place]:
             needs = {(Schema.kind, key) for key in resource.imports}
             topic = resource.spec.topic
             return frozenset(needs | ({(EventTopic.kind, (namespace, topic.name))} if topic else set()))
+        case Access():
+            return frozenset((EventTopic.kind, (namespace, each.name)) for each in resource.spec.topics)
         case _:
             return frozenset()
 
@@ -32,9 +35,11 @@ def outward(resource: Managed) -> tuple[object, ...]:
     match resource:
         case Schema():
             ready = condition(resource.status.conditions, ConditionType.READY)
-            status = resource.status
-            return (status.bus, status.subject, status.id, status.version, ready.status if ready else None)
+            shown = resource.status
+            return (shown.bus, shown.subject, shown.id, shown.version, ready.status if ready else None)
         case EventTopic():
-            return (resource.status.topic_name, resource.status.bus)
+            status = resource.status
+            made = status.applied is not None and status.topic_id is not None
+            return (status.topic_name, status.bus, made)
         case _:
             return ()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from eventplane.api.event_bus import EventBus, EventBusSpec, Orphan
 from eventplane.api.quantities import milliseconds
-from eventplane.api.resource import Managed
+from eventplane.api.resource import KeptSpec, Managed
 from eventplane.planning.decision import is_paused, waited_ms
 
 
@@ -42,9 +42,10 @@ def farewell_to(resource: Managed, bus: EventBus | None, now: datetime) -> Farew
 
 def _orphan(resource: Managed) -> Orphan | None:
     """Note what a resource leaves behind, if anything of it was ever named."""
-    thing, thing_id = resource.thing
+    spec, (thing, thing_id) = resource.spec, resource.thing
     if thing is None:
         return None
+    policy = spec.deletion_policy if isinstance(spec, KeptSpec) else "Retain"
     return Orphan(
         kind=resource.kind,
         namespace=resource.metadata.namespace,
@@ -53,5 +54,5 @@ def _orphan(resource: Managed) -> Orphan | None:
         thing=thing,
         thing_id=thing_id,
         # what nobody approved is not done later either
-        deletion_policy="Retain" if resource.spec.mode == "Plan" else resource.spec.deletion_policy,
+        deletion_policy="Retain" if spec.mode == "Plan" else policy,
     )

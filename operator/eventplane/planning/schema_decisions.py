@@ -30,7 +30,7 @@ class SchemaCase:
     rivals: tuple[Schema, ...] = ()
     """The other Schemas that name the same subject of the same bus and are not being deleted."""
     users: tuple[str, ...] = ()
-    """The resources that refer to this one, each as kind namespace/name, in order."""
+    """The resources that refer to this one, and the applications of the topics among them: kind namespace/name."""
 
     @property
     def applied_before(self) -> bool:

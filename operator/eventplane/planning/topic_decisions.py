@@ -45,6 +45,8 @@ class TopicCase:
     """How many older EventTopics of the same namespace are on the same bus."""
     schemas: Bound = field(default_factory=dict)
     """The Schemas that it names for its records."""
+    users: tuple[str, ...] = ()
+    """The Publications and Subscriptions that name it, each as kind namespace/name, in order."""
 
     @property
     def owner(self) -> Owner:
@@ -217,7 +219,9 @@ def _decide_deletion(case: TopicCase) -> Decision[TopicChange]:
     if is_paused(resource):
         return Decision(hold="Paused", held=Plan(), finalizer=True)
     policy = resource.spec.deletion_policy if resource.spec.deletion_must_act else "Retain"
-    plan = plan_deletion(policy, case.observed, case.owner, now_ms=case.now_ms, idle_after_ms=case.idle_after_ms)
+    plan = plan_deletion(
+        policy, case.observed, case.owner, now_ms=case.now_ms, idle_after_ms=case.idle_after_ms, users=case.users
+    )
     if plan.needs_usage:
         return Decision(needs_usage=True, finalizer=True)
     if plan.refusals:

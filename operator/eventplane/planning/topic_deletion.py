@@ -1,6 +1,6 @@
 """What becomes of a topic when its resource is deleted, and of what resources left behind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from eventplane.api.conditions import Reason
@@ -12,7 +12,13 @@ from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic,
 
 
 def plan_deletion(
-    policy: DeletionPolicy, observed: ObservedTopic, owner: Owner, *, now_ms: int, idle_after_ms: int
+    policy: DeletionPolicy,
+    observed: ObservedTopic,
+    owner: Owner,
+    *,
+    now_ms: int,
+    idle_after_ms: int,
+    users: Sequence[str] = (),
 ) -> Plan[TopicChange]:
     """Delete the topic where the policy says so and the ledger proves that it is ours; else only let go of it.
 
@@ -28,6 +34,7 @@ def plan_deletion(
     | ours                 | the one claimed, idle          | DeleteIfIdle  | delete, release   |
     | ours                 | the one claimed, in use        | DeleteIfIdle  | refuse InUse      |
 
+    In use is what is read or written, and what `users`, Publications and Subscriptions, name.
     A claim without an id (its creation was cut short) proves nothing: such a topic is kept.
     """
     claim, existing = observed.claim, observed.existing
@@ -38,13 +45,15 @@ def plan_deletion(
         return Plan(changes=(release,))
     if policy != "Delete" and existing.usage is None:
         return Plan(needs_usage=True)
-    refusal = _held_by(policy, observed.topic, existing, now_ms - idle_after_ms)
+    refusal = _held_by(policy, observed.topic, existing, users, now_ms - idle_after_ms)
     if refusal is not None:
         return Plan(refusals=(refusal,))
     return Plan(changes=(DeleteTopic(observed.topic, existing.topic_id), release))
 
 
-def _held_by(policy: DeletionPolicy, topic: str, existing: ExistingTopic, idle_since_ms: int) -> Refusal | None:
+def _held_by(
+    policy: DeletionPolicy, topic: str, existing: ExistingTopic, users: Sequence[str], idle_since_ms: int
+) -> Refusal | None:
     usage = existing.usage
     way_out = "set deletionPolicy to Retain to keep the topic, or to Delete to delete it all the same"
     if usage is None or policy == "Delete":
@@ -52,7 +61,7 @@ def _held_by(policy: DeletionPolicy, topic: str, existing: ExistingTopic, idle_s
     if policy == "DeleteIfEmpty":
         message = f"topic {topic} holds records: {way_out}"
         return Refusal(Reason.NOT_EMPTY, message) if usage.holds_records else None
-    user = _user_of(usage, idle_since_ms)
+    user = f"is named by {', '.join(users)}" if users else _user_of(usage, idle_since_ms)
     return Refusal(Reason.IN_USE, f"topic {topic} {user}: stop it, or {way_out}") if user else None
 
 

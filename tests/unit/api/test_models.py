@@ -118,4 +118,6 @@ def test_deleting() -> None:
 def test_reasons_are_camel_case_facts() -> None:
     assert all(reason.isalnum() and reason[0].isupper() for reason in Reason)
     assert len({reason.value for reason in Reason}) == len(Reason)
-    assert set(ConditionType) == {"Ready", "Reconciling", "Stalled", "Drifted", "SchemaRegistryReady"}
+    assert set(ConditionType) == {
+        "Ready", "Reconciling", "Stalled", "Drifted", "TopicsReady", "AccessGranted", "SchemaRegistryReady"
+    }  # fmt: skip

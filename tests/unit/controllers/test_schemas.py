@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
-from builders import REGISTRY, avro, definition, event_bus, event_topic, migration, schema
+from builders import REGISTRY, avro, definition, event_bus, event_topic, migration, schema, subscription
 from unit.controllers.world import BUS, SHOP, World, registry_bus, schema_world
 
 from eventplane.api import FINALIZER
@@ -14,6 +14,7 @@ from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.backends.memory_schemas import MemoryRegistry
 from eventplane.controllers import queue
 from eventplane.events.majors import record_subject
@@ -293,6 +294,18 @@ async def test_a_topic_waits_for_its_schema_and_is_ready_the_moment_it_is_regist
         )  # fmt: skip
         await operator.settle()
         assert world.schema_status().used_by == ("EventTopic shop/orders",)
+
+
+async def test_the_applications_of_its_topics_use_a_schema_too() -> None:
+    world = schema_world(schema("orders"))
+    world.kubernetes.put(event_topic(schemas={"value": {"name": "orders"}}))
+    both = ("EventTopic shop/orders", "Subscription shop/billing")
+    async with world.operator():
+        await world.until(lambda: world.schema_status().used_by == both[:1])
+        world.kubernetes.put(subscription("billing"))
+        await world.until(lambda: world.schema_status().used_by == both)
+        world.kubernetes.delete(Subscription, ("shop", "billing"))
+        await world.until(lambda: world.schema_status().used_by == both[:1])
 
 
 async def test_a_topic_stays_ready_while_the_registry_is_away() -> None:

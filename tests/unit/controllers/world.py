@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from builders import CLUSTER, REGISTRY, event_bus, event_topic, schema
@@ -12,13 +13,19 @@ from builders import CLUSTER, REGISTRY, event_bus, event_topic, schema
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema, SchemaStatus
+from eventplane.api.subscription import Subscription
+from eventplane.backends.access import AccessBackend
 from eventplane.backends.memory import MemoryTopicBackend
 from eventplane.backends.memory_cluster import MemoryCluster
 from eventplane.backends.memory_kubernetes import MemoryKubernetes
+from eventplane.backends.memory_principals import MemoryPrincipalBackend, MemoryPrincipals
 from eventplane.backends.memory_schemas import MemoryRegistry, MemorySchemaBackend
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.topics import TopicBackend
+from eventplane.controllers.access import A, AccessReconciler
+from eventplane.controllers.access_lane import AccessLane
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.kafka_lane import KafkaLane
 from eventplane.controllers.lanes import LaneTiming
@@ -90,6 +97,22 @@ class RegistryBackend(_Watched, MemorySchemaBackend):
         self._world = world
 
 
+class WatchedAccess(_Watched, AccessBackend):
+    """A watched backend of applications' access."""
+
+    prefix = "access "
+
+    def __init__(self, principals: MemoryPrincipals, connection: KafkaConnection, world: "World") -> None:
+        api = world.kubernetes
+        super().__init__(connection, MemoryPrincipalBackend(principals), api.look_at_secret, api.write_secret)
+        self._world = world
+
+    async def users(self, prefix: str) -> frozenset[str]:
+        answer = await super().users(prefix)
+        await self._world.pause("users")  # what happens now is not in the answer
+        return answer
+
+
 class World:
     """Everything that outlives an operator, and the way to start one."""
 
@@ -97,6 +120,9 @@ class World:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.kubernetes = MemoryKubernetes(lambda: self.now)
         self.kafkas = {"kafka:9092": MemoryCluster(brokers=3)}
+        self.principals = MemoryPrincipals()
+        """The users of every Kafka."""
+        self.access_backends: list[WatchedAccess] = []
         self.registries = {REGISTRY["url"]: MemoryRegistry()}
         self.backends: list[Backend] = []
         self.registry_backends: list[RegistryBackend] = []
@@ -130,6 +156,12 @@ class World:
         if wanted is not None and connection.password != wanted:
             refuse(backend)
         self.backends.append(backend)
+        return backend
+
+    def connect_access(self, connection: KafkaConnection, bus: Key) -> AccessBackend:
+        del bus
+        backend = WatchedAccess(self.principals, connection, self)
+        self.access_backends.append(backend)
         return backend
 
     def connect_registry(self, connection: RegistryConnection, bus: Key) -> SchemaBackend:
@@ -258,8 +290,12 @@ class Operator:
         surroundings = Surroundings(self.store, reporter, self.metrics, CLUSTER, lambda: world.now)
         self.reconciler = TopicReconciler(surroundings, idle_after_ms)
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
+        self.publication_reconciler = AccessReconciler(surroundings, self.store.publications)
+        self.subscription_reconciler = AccessReconciler(surroundings, self.store.subscriptions)
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
+        self.unbound_publications = UnboundLane(self.publication_reconciler)
+        self.unbound_subscriptions = UnboundLane(self.subscription_reconciler)
         self._unbound_work: list[asyncio.Task[None]] = []
         self._unwatch = world.kubernetes.watch(self.see)
 
@@ -280,13 +316,25 @@ class Operator:
         self._unwatch = self.world.kubernetes.watch(self.see)
 
     def lead(self) -> None:
-        self._unbound_work = [asyncio.create_task(lane.run()) for lane in (self.unbound, self.unbound_schemas)]
+        works = [self.unbound.run(), self.unbound_schemas.run()]
+        works += [self.unbound_publications.run(), self.unbound_subscriptions.run()]
+        self._unbound_work = [asyncio.create_task(work) for work in works]
         self.take_the_lead()
 
     def take_the_lead(self) -> None:
         """Lead without the tasks of those that have no bus."""
         self.dispatcher.topics.lead(self._open_kafka_lane, self.unbound)
         self.dispatcher.schemas.lead(self._open_registry_lane, self.unbound_schemas)
+        self.dispatcher.publications.lead(
+            partial(self._open_access_lane, self.publication_reconciler), self.unbound_publications
+        )
+        self.dispatcher.subscriptions.lead(
+            partial(self._open_access_lane, self.subscription_reconciler), self.unbound_subscriptions
+        )
+
+    def _open_access_lane(self, reconciler: AccessReconciler[A], bus: EventBus) -> AccessLane[A]:
+        api, connect = self.world.kubernetes, self.world.connect_access
+        return AccessLane(bus, reconciler, api, connect, self._timing, self._batch_size)
 
     def _open_kafka_lane(self, bus: EventBus) -> KafkaLane:
         return KafkaLane(
@@ -319,6 +367,7 @@ class Operator:
         """Wait until nothing is dirty and all has been told."""
         await asyncio.sleep(0.003)
         queues = [self.unbound.queue, self.unbound_schemas.queue]
+        queues += [self.unbound_publications.queue, self.unbound_subscriptions.queue]
         queues += [lane.queue for track in self.dispatcher.tracks.values() for lane in track.lanes.values()]
         await self.world.until(lambda: not any(queue.depth() for queue in queues), "settled")
         await asyncio.sleep(0.003)
@@ -369,4 +418,25 @@ def schema_world(*schemas: Schema, bus: EventBus | None = None) -> World:
     world.kubernetes.put(bus or registry_bus())
     for each in schemas or (schema(),):
         world.kubernetes.put(each)
+    return world
+
+
+SCRAM_BUS: Final = event_bus(
+    kafka={
+        "bootstrap_servers": ["kafka:9092"],
+        "authentication": {"type": "SCRAM-SHA-512", "secret_ref": {"name": "login"}},
+    }
+)
+"""A bus that asks for credentials, and can be given new users."""
+
+
+def access_world(*applications: Publication | Subscription, topics: Sequence[EventTopic] = (event_topic(),)) -> World:
+    """Make a world with one bus that asks for credentials, topics on it, and applications."""
+    world = World()
+    world.kubernetes.put_secret("shop", "login", {"username": "operator", "password": "hunter2"})
+    world.kubernetes.put(SCRAM_BUS)
+    for topic in topics:
+        world.kubernetes.put(topic)
+    for application in applications:
+        world.kubernetes.put(application)
     return world

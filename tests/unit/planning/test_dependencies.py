@@ -1,7 +1,7 @@
 """Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
 
 import pytest
-from builders import condition_of, event_topic, schema, settled_schema
+from builders import condition_of, event_topic, publication, schema, settled, settled_schema, subscription
 
 from eventplane.api.conditions import Status
 from eventplane.api.event_topic import BoundSchema, BoundSchemas, EventTopicStatus
@@ -33,6 +33,11 @@ BOTH = {"value": {"name": "order"}, "key": {"name": "order-key"}}
             schema(subject=None, subject_naming="Topic", topic={"name": "orders"}),
             {("EventTopic", ("shop", "orders"))},
         ),
+        (
+            publication(topics=[{"name": "a"}, {"name": "b"}]),
+            {("EventTopic", ("shop", "a")), ("EventTopic", ("shop", "b"))},
+        ),
+        (subscription(), {("EventTopic", ("shop", "orders"))}),
         (BARE, set()),
     ],
 )
@@ -46,7 +51,8 @@ def test_outward() -> None:
     assert outward(registered) == ("shop/main", "order", 102, 2, "True")
     assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
-    assert outward(named) == ("orders", "shop/main")
+    assert outward(named) == ("orders", "shop/main", False)
+    assert outward(settled(event_topic())) == ("shop.orders", "shop/main", True)
     assert outward(BARE) == ()
 
 

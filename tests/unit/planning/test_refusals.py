@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
 from builders import (
+    CLUSTER,
+    KAFKA,
+    access_case,
     avro,
     case,
     claim,
@@ -15,17 +19,22 @@ from builders import (
     observed,
     observed_subject,
     owner,
+    publication,
     registered,
     schema,
     schema_case,
     settled,
     usage,
+    wanted_access,
 )
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBusStatus
 from eventplane.api.metadata import BusRef
 from eventplane.api.schema import Schema
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_desired import desire_access
+from eventplane.planning.access_state import ObservedAccess, ObservedSecret
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
 from eventplane.planning.connection import connect, no_registry
@@ -90,6 +99,13 @@ REFUSALS: Final[Mapping[Reason, object]] = {
             observed(existing(usage=usage(groups=("g",))), claim()),
         )
     ),
+    Reason.TOPIC_NOT_FOUND: wanted_access(publication(), topics={"orders": None}).missing[0],
+    Reason.IDENTITY_NOT_SUPPORTED: desire_access(
+        publication(), event_bus(), replace(KAFKA, mechanism="PLAIN"), {}, CLUSTER
+    ),
+    Reason.SECRET_OWNED_BY_ANOTHER: next(
+        iter(decide_access(access_case(publication(), ObservedAccess(ObservedSecret({})))).refusals), None
+    ),
     Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
     Reason.DEFINITION_NOT_FOUND: definition_of(
         schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
@@ -111,7 +127,7 @@ SAID_BY_OTHERS: Final = {
     Reason.AUTHENTICATION_FAILED, Reason.BUS_UNAVAILABLE, Reason.REGISTRY_UNAVAILABLE, Reason.NOT_COMPARABLE,
     Reason.INTERNAL_ERROR,
     # while others are waited for
-    Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY,
+    Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY, Reason.TOPIC_NOT_READY,
 }  # fmt: skip
 INSTRUCTION: Final = re.compile(
     r"(: |; |\. |, or |^)"

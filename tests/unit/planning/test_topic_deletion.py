@@ -109,6 +109,18 @@ def test_plan_deletion(
         assert made == (Plan(refusals=(expected,)) if isinstance(expected, Refusal) else expected)
 
 
+def test_a_topic_that_applications_name_is_in_use_though_nobody_reads_it_now() -> None:
+    def planned(policy: DeletionPolicy) -> Plan[TopicChange]:
+        seen = observed(there(usage()), claim())
+        users = ("Subscription shop/billing",)
+        return plan_deletion(policy, seen, OURS, now_ms=NOW_MS, idle_after_ms=IDLE_AFTER_MS, users=users)
+
+    refused = planned("DeleteIfIdle").refusals
+    assert [each.reason for each in refused] == [Reason.IN_USE]
+    assert "topic shop.orders is named by Subscription shop/billing: stop it, or " in refused[0].message
+    assert planned("DeleteIfEmpty").changes == planned("Delete").changes == (DELETE, RELEASE)
+
+
 # --- the bus is back
 
 

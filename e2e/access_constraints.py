@@ -1,0 +1,40 @@
+"""Each constraint of a Publication's and a Subscription's spec, with values on both sides of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, bus_reference, enumerated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def access_constraints() -> Iterator[Constrained]:
+    """Give them all."""
+    for kind in ("Publication", "Subscription"):
+        yield from bus_reference(kind)
+        yield enumerated(kind, "mode", "Enforce", "Plan", "Observe")
+        yield enumerated(kind, "driftPolicy", "Enforce", "Warn", "Ignore")
+        many = [{"name": f"topic-{number}"} for number in range(100)]
+        yield Constrained(
+            kind,
+            "topics",
+            ([{"name": "orders"}], many),
+            (
+                (ABSENT, "Required value"),
+                ([], "should have at least 1 items"),
+                ([*many, {"name": "more"}], "must have at most 100 items"),
+                ([{"name": "orders"}, {"name": "orders"}], "Duplicate value"),
+            ),
+        )
+        yield Constrained(kind, "topics[].name", ("n", "n" * 253), tuple(NAME_REFUSED.items()))
+        yield Constrained(
+            kind,
+            "secretName",
+            (ABSENT, "s", "my.secret-1", "s" * 253),
+            (
+                *((value, "should match") for value in ("", "-s", "s-", "Secret", "a/b")),
+                ("s" * 254, "may not be more than 253 bytes"),
+            ),
+        )

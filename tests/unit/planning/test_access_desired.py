@@ -1,0 +1,202 @@
+"""What a Publication or Subscription asks for: names, grants, and what its client is told."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from builders import CLUSTER, KAFKA, REGISTRY, event_bus, event_topic, publication, settled, subscription, wanted_access
+
+from eventplane.api.conditions import Reason
+from eventplane.api.event_topic import EventTopic
+from eventplane.planning.access_desired import desire_access, iterations_of, user_name
+from eventplane.planning.access_state import Grant
+from eventplane.planning.access_strays import stray_users
+from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.plan import Refusal
+
+UUID = "0f1e2d3c-0000-4000-8000-000000000000"
+OPEN = KafkaConnection(("kafka:9092",))
+MINE: dict[str, Any] = {"secret_name": "mine"}
+
+
+def made(name: str = "orders", **fields: Any) -> EventTopic:
+    return settled(event_topic(name, **fields))
+
+
+# --- names
+
+
+def test_users_are_named_after_cluster_namespace_name_and_kind() -> None:
+    assert user_name(publication("web"), UUID) == "eventplane.0f1e2d3c.shop.web.publication"
+    names = {
+        user_name(resource, cluster)
+        for resource in (publication("a"), subscription("a"), publication("a", "other"), publication("a.b"))
+        for cluster in (UUID, "1" + UUID)
+    }
+    assert len(names) == 8
+
+
+def test_a_group_belongs_to_one_subscription() -> None:
+    assert wanted_access(subscription("billing")).group == "shop.billing"
+    assert wanted_access(publication()).group is None
+
+
+def test_rounds_of_hashing_are_what_kafka_takes_and_tell_passwords_apart() -> None:
+    rounds = [iterations_of(f"password-{number}") for number in range(2000)]
+    assert min(rounds) >= 4096
+    assert max(rounds) <= 16384
+    assert len(set(rounds)) > 1200
+
+
+def test_the_secret_is_named_after_the_resource_unless_it_says_otherwise() -> None:
+    asked = (publication("web"), subscription("web"), subscription("web", **MINE))
+    names = [wanted_access(resource).query.secret_name for resource in asked]
+    assert names == ["web-publication", "web-subscription", "mine"]
+
+
+# --- grants
+
+
+def test_a_publication_may_write_and_nothing_else() -> None:
+    desired = wanted_access(publication(topics=[{"name": "orders"}, {"name": "returns"}]))
+    assert desired.grants == {Grant("TOPIC", "shop.orders", "WRITE"), Grant("TOPIC", "shop.returns", "WRITE")}
+    assert desired.transactional_id_prefix is None
+
+
+def test_a_transactional_publication_has_its_own_transactional_ids() -> None:
+    desired = wanted_access(publication("web", transactional=True))
+    assert desired.transactional_id_prefix == "eventplane.cluster-.shop.web.publication."
+    own = Grant("TRANSACTIONAL_ID", "eventplane.cluster-.shop.web.publication.", "WRITE", prefixed=True)
+    assert desired.grants == {Grant("TOPIC", "shop.orders", "WRITE"), own}
+
+
+def test_a_subscription_may_read_in_its_own_group_and_nothing_else() -> None:
+    desired = wanted_access(subscription("billing"))
+    assert desired.grants == {Grant("TOPIC", "shop.orders", "READ"), Grant("GROUP", "shop.billing", "READ")}
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason"),
+    [
+        pytest.param(None, Reason.TOPIC_NOT_FOUND, id="there is none"),
+        pytest.param(event_topic(), Reason.TOPIC_NOT_READY, id="nobody has looked at it yet"),
+        pytest.param(
+            settled(event_topic(), event_bus("second")), Reason.TOPIC_NOT_READY, id="it has been made on another bus"
+        ),
+        pytest.param(settled(event_topic(), topic_id=None), Reason.TOPIC_NOT_READY, id="its name is another's now"),
+        pytest.param(
+            made().model_copy(update={"status": made().status.model_copy(update={"applied": None})}),
+            Reason.TOPIC_NOT_READY,
+            id="it only looks at a topic, or would adopt it",
+        ),
+    ],
+)
+def test_a_topic_is_granted_only_by_who_made_it(topic: EventTopic | None, reason: Reason) -> None:
+    asked = subscription(topics=[{"name": "orders"}, {"name": "returns"}])
+    desired = wanted_access(asked, topics={"orders": topic, "returns": made("returns")})
+    assert desired.topics == ("shop.returns",)
+    assert Grant("TOPIC", "shop.orders", "READ") not in desired.grants
+    assert [each.reason for each in desired.missing] == [reason]
+    assert "EventTopic shop/orders " in desired.missing[0].message
+
+
+def test_a_bus_without_credentials_needs_no_grants() -> None:
+    desired = wanted_access(subscription(), connection=OPEN)
+    assert (desired.user, desired.grants, desired.query.principal) == (None, frozenset(), None)
+    data = desired.secret_data("unused")
+    assert data["securityProtocol"] == "PLAINTEXT"
+    assert not {"user", "username", "password", "saslMechanism", "ca.crt"} & data.keys()
+    assert "unused" not in "".join(data.values())
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        pytest.param(replace(KAFKA, mechanism="PLAIN"), id="PLAIN"),
+        pytest.param(replace(KAFKA, mechanism=None, certificate_pem="CERT", key_pem="KEY"), id="certificates"),
+        pytest.param(replace(KAFKA, certificate_pem="CERT", key_pem="KEY"), id="SCRAM and certificates"),
+    ],
+)
+def test_a_bus_that_cannot_be_given_users_is_refused(connection: KafkaConnection) -> None:
+    refused = desire_access(publication(), event_bus(), connection, {"orders": made()}, CLUSTER)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == Reason.IDENTITY_NOT_SUPPORTED
+
+
+# --- the Secret
+
+
+def test_the_secret_holds_what_clients_of_any_language_need() -> None:
+    bus = event_bus(schema_registry=REGISTRY)
+    data = wanted_access(subscription("billing"), bus=bus).secret_data('p"w')
+    user = "eventplane.cluster-.shop.billing.subscription"
+    assert data["type"] == "kafka"
+    assert (data["user"], data["username"], data["password"]) == (user, user, 'p"w')
+    assert (data["bootstrapServers"], data["securityProtocol"]) == ("kafka:9092", "SASL_SSL")
+    assert (data["saslMechanism"], data["ca.crt"]) == ("SCRAM-SHA-512", KAFKA.ca_pem)
+    assert (data["topics"], data["group"]) == ("shop.orders", "shop.billing")
+    assert data["schemaRegistryUrl"] == REGISTRY["url"]
+    assert json.loads(data["librdkafka.json"]) == {
+        "bootstrap.servers": "kafka:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": 'p"w',
+        "ssl.ca.pem": KAFKA.ca_pem,
+        "group.id": "shop.billing",
+    }
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    assert data["client.properties"].splitlines() == [
+        "bootstrap.servers=kafka:9092",
+        "group.id=shop.billing",
+        f'sasl.jaas.config={module} required username="{user}" password="p\\\\"w";',
+        "sasl.mechanism=SCRAM-SHA-512",
+        "security.protocol=SASL_SSL",
+        "ssl.truststore.certificates=-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\\n",
+        "ssl.truststore.type=PEM",
+    ]
+
+
+def test_nothing_of_the_operators_own_credentials_is_passed_on() -> None:
+    data = wanted_access(publication()).secret_data("p")
+    assert "operators-own" not in "".join(data.values())
+    assert not any(value == "operator" for value in data.values())
+
+
+def test_what_others_add_to_a_secret_is_theirs_and_what_they_change_is_not() -> None:
+    desired = wanted_access(publication())
+    data = desired.secret_data("p")
+    assert desired.is_in({**data, "more": "theirs"}, "p")
+    assert not desired.is_in({**data, "topics": "mine"}, "p")
+    assert not desired.is_in({**data, "group": "there should be none"}, "p")
+
+
+def test_the_fingerprint_tells_what_is_asked_for_and_not_which_password() -> None:
+    first = wanted_access(publication())
+    assert first.fingerprint() == wanted_access(publication(topics=[{"name": "orders"}])).fingerprint()
+    others = (
+        wanted_access(publication(transactional=True)),
+        wanted_access(publication(**MINE)),
+        wanted_access(publication(), topics={"orders": None}),
+        wanted_access(publication(), connection=replace(KAFKA, bootstrap_servers=("moved:9092",))),
+        wanted_access(publication(), bus=event_bus(schema_registry=REGISTRY)),
+    )
+    assert len({first.fingerprint(), *(each.fingerprint() for each in others)}) == 6
+
+
+# --- users that are left
+
+
+def test_strays_are_those_of_the_kind_and_cluster_whose_resource_is_gone() -> None:
+    alive = [publication("web"), publication("web", "other")]
+    gone = "eventplane.cluster-.shop.old.publication"
+    users = {
+        *(user_name(each, CLUSTER) for each in alive),
+        gone,
+        "eventplane.cluster-.shop.old.subscription",
+        "eventplane.elsewher.shop.old.publication",
+        "admin",
+        "someone.publication",
+    }
+    assert stray_users(users, alive, "Publication", CLUSTER) == (gone,)
