@@ -1,12 +1,22 @@
 """What Publication and Subscription have in common: topics, and the credentials with which to reach them."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from eventplane.api.model import ApiModel
+from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 
+COLUMNS: Final[tuple[Column, ...]] = (
+    READY,
+    REASON,
+    {"name": "Secret", "type": "string", "jsonPath": ".status.binding.name"},
+    {"name": "Principal", "type": "string", "jsonPath": ".status.principal", "priority": 1},
+    BUS,
+    MESSAGE,
+    AGE,
+)
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-.]+[a-z0-9]+)*$", max_length=253)]
 
 

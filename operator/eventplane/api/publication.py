@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from eventplane.api.access import Access, AccessSpec
+from eventplane.api.access import COLUMNS, Access, AccessSpec
 from eventplane.api.model import immutable, rules
-from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
+from eventplane.api.printing import Column
 
 
 class PublicationSpec(AccessSpec):
@@ -23,14 +23,6 @@ class Publication(Access):
     kind: ClassVar[str] = "Publication"
     plural: ClassVar[str] = "publications"
     short_names: ClassVar[tuple[str, ...]] = ("epub",)
-    printer_columns: ClassVar[tuple[Column, ...]] = (
-        READY,
-        REASON,
-        {"name": "Secret", "type": "string", "jsonPath": ".status.binding.name"},
-        {"name": "Principal", "type": "string", "jsonPath": ".status.principal", "priority": 1},
-        BUS,
-        MESSAGE,
-        AGE,
-    )
+    printer_columns: ClassVar[tuple[Column, ...]] = COLUMNS
 
     spec: PublicationSpec

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from eventplane.api.access import Access, AccessSpec, AccessStatus
+from eventplane.api.access import COLUMNS, Access, AccessSpec, AccessStatus
 from eventplane.api.model import immutable, rules
-from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
+from eventplane.api.printing import Column
 
 
 class SubscriptionSpec(AccessSpec):
@@ -28,13 +28,7 @@ class Subscription(Access):
     short_names: ClassVar[tuple[str, ...]] = ("esub",)
     printer_columns: ClassVar[tuple[Column, ...]] = (
         {"name": "Group", "type": "string", "jsonPath": ".status.group"},
-        READY,
-        REASON,
-        {"name": "Secret", "type": "string", "jsonPath": ".status.binding.name"},
-        {"name": "Principal", "type": "string", "jsonPath": ".status.principal", "priority": 1},
-        BUS,
-        MESSAGE,
-        AGE,
+        *COLUMNS,
     )
 
     spec: SubscriptionSpec

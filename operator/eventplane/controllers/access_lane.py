@@ -1,57 +1,26 @@
 """The lane of a bus's Publications, or of its Subscriptions: its Kafka, and the users that are left in it."""
 
 from collections.abc import Callable
-from typing import Generic, TypeAlias
+from typing import TypeAlias
 
-from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.event_bus import EventBusStatus
 from eventplane.backends.access import AccessBackend
-from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.backends.topics import ClusterState
-from eventplane.controllers.access import A, AccessReconciler
-from eventplane.controllers.lanes import Lane, LaneTiming
+from eventplane.controllers.access import A
+from eventplane.controllers.lane_on_kafka import LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.planning.access_changes import RemoveUser
 from eventplane.planning.access_desired import user_prefix
 from eventplane.planning.access_strays import stray_users
-from eventplane.planning.bus_decisions import verify_cluster
-from eventplane.planning.connection import KafkaConnection, Secrets, connect, secret_names
+from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
 ConnectAccess: TypeAlias = Callable[[KafkaConnection, Key], AccessBackend]
 
 
-class AccessLane(Lane[A, AccessBackend, ClusterState], Generic[A]):
+class AccessLane(LaneOnKafka[A, AccessBackend]):
     """Everything that happens to the Publications, or to the Subscriptions, of one bus."""
-
-    def __init__(
-        self,
-        bus: EventBus,
-        reconciler: AccessReconciler[A],
-        api: KubernetesApi,
-        connect_backend: ConnectAccess,
-        timing: LaneTiming,
-        batch_size: int,
-    ) -> None:
-        super().__init__(bus, reconciler, api, timing, batch_size)
-        self._connect_backend = connect_backend
-
-    def secret_names(self) -> frozenset[str]:
-        """Name the Secrets that the connection is made of."""
-        return secret_names(self.bus)
-
-    def connection(self, secrets: Secrets) -> KafkaConnection | Refusal:
-        """Make the connection to Kafka."""
-        return connect(self.bus, secrets)
-
-    def open(self, connection: KafkaConnection) -> AccessBackend:
-        """Open a backend for access."""
-        return self._connect_backend(connection, self.key)
-
-    async def ask(self, backend: AccessBackend) -> ClusterState | Refusal:
-        """Ask the cluster who it is, and refuse another one than before."""
-        state = await backend.probe()
-        return verify_cluster(self.bus, state.cluster_id) or state
 
     def bus_status(self, before: EventBusStatus, found: ClusterState | BackendError | Refusal) -> EventBusStatus:
         """Say nothing: the lane of its topics tells of the same Kafka."""

@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.event_bus import EventBusStatus
 from eventplane.api.event_topic import EventTopic
-from eventplane.backends.kubernetes import KubernetesApi
-from eventplane.backends.topics import TopicBackend
-from eventplane.controllers.lanes import Lane, LaneTiming
+from eventplane.backends.topics import ClusterState, TopicBackend
+from eventplane.controllers.lane_on_kafka import LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.topics import TopicReconciler
-from eventplane.planning.bus_decisions import verify_cluster
-from eventplane.planning.connection import KafkaConnection, Secrets, connect, secret_names
+from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import BackendError, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import bus_status
@@ -20,46 +18,17 @@ from eventplane.planning.topic_deletion import plan_orphan, stale_claims
 from eventplane.planning.topic_state import TopicQuery
 
 Connect: TypeAlias = Callable[[KafkaConnection, Key], TopicBackend]
-Kafka: TypeAlias = tuple[str, int]
-"""Cluster id and number of live brokers."""
 
 
-class KafkaLane(Lane[EventTopic, TopicBackend, Kafka]):
+class KafkaLane(LaneOnKafka[EventTopic, TopicBackend]):
     """Everything that happens to the EventTopics of one bus."""
 
-    def __init__(
-        self,
-        bus: EventBus,
-        reconciler: TopicReconciler,
-        api: KubernetesApi,
-        connect_backend: Connect,
-        timing: LaneTiming,
-        batch_size: int,
-    ) -> None:
-        super().__init__(bus, reconciler, api, timing, batch_size)
-        self._idle_after_ms = reconciler.idle_after_ms
-        self._connect_backend = connect_backend
+    reconciler: TopicReconciler
 
-    def secret_names(self) -> frozenset[str]:
-        """Name the Secrets that the connection is made of."""
-        return secret_names(self.bus)
-
-    def connection(self, secrets: Secrets) -> KafkaConnection | Refusal:
-        """Make the connection to Kafka."""
-        return connect(self.bus, secrets)
-
-    def open(self, connection: KafkaConnection) -> TopicBackend:
-        """Open a backend for topics."""
-        return self._connect_backend(connection, self.key)
-
-    async def ask(self, backend: TopicBackend) -> Kafka | Refusal:
-        """Ask the cluster who it is, and refuse another one than before."""
-        state = await backend.probe()
-        return verify_cluster(self.bus, state.cluster_id) or (state.cluster_id, state.brokers)
-
-    def bus_status(self, before: EventBusStatus, found: Kafka | BackendError | Refusal) -> EventBusStatus:
+    def bus_status(self, before: EventBusStatus, found: ClusterState | BackendError | Refusal) -> EventBusStatus:
         """Say which Kafka answers, or why none does."""
-        return bus_status(self.bus, before, found)
+        answer = (found.cluster_id, found.brokers) if isinstance(found, ClusterState) else found
+        return bus_status(self.bus, before, answer)
 
     async def sweep(self, backend: TopicBackend) -> None:
         """Deal with orphans, then release what resources that are gone had claimed."""
@@ -89,7 +58,7 @@ class KafkaLane(Lane[EventTopic, TopicBackend, Kafka]):
                 observed[TopicQuery(orphan.thing, usage=True)],
                 self.reconciler.cluster,
                 now_ms=now_ms,
-                idle_after_ms=self._idle_after_ms,
+                idle_after_ms=self.reconciler.idle_after_ms,
             ).changes
             for orphan in orphans
         }

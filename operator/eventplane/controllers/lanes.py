@@ -69,14 +69,26 @@ class Lane(ABC, Generic[R, B, S]):
         bus: EventBus,
         reconciler: Reconciler[R, B, Any],
         api: KubernetesApi,
+        connect_backend: Callable[[Any, Key], B],
         timing: LaneTiming,
         batch_size: int,
     ) -> None:
+        """Prepare to work.
+
+        Args:
+            bus: the bus.
+            reconciler: passes over its resources.
+            api: to read Secrets with.
+            connect_backend: opens a backend on a connection, for the bus of that namespace and name.
+            timing: how often it looks again.
+            batch_size: how many resources a pass may have.
+        """
         self.bus = bus
         self.key = bus.metadata.key
         self.problem: BackendError | Refusal | None = Unavailable(f"EventBus {'/'.join(self.key)} is being connected")
         self.reconciler = reconciler
         self._api = api
+        self._connect_backend = connect_backend
         self._timing = timing
         self._batch_size = batch_size
         self._clock = asyncio.get_running_loop().time
@@ -102,10 +114,6 @@ class Lane(ABC, Generic[R, B, S]):
     @abstractmethod
     def connection(self, secrets: Secrets) -> object | Refusal:
         """Make the connection, a value that is equal while an open client can stay, or say what is in the way."""
-
-    @abstractmethod
-    def open(self, connection: Any) -> B:
-        """Open a backend."""
 
     @abstractmethod
     async def ask(self, backend: B) -> S | Refusal:
@@ -231,7 +239,7 @@ class Lane(ABC, Generic[R, B, S]):
             return connection
         if connection != self._connection or self.backend is None:
             await self._disconnect()
-            self.backend = self.open(connection)
+            self.backend = self._connect_backend(connection, self.key)
             self._connection = connection
         return await self.ask(self.backend)
 

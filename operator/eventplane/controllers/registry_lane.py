@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from eventplane.api.event_bus import EventBus, EventBusStatus
+from eventplane.api.event_bus import EventBusStatus
 from eventplane.api.schema import Schema
-from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.backends.schemas import RegistryState, SchemaBackend
-from eventplane.controllers.lanes import Lane, LaneTiming
-from eventplane.controllers.schemas import SchemaReconciler
+from eventplane.controllers.lanes import Lane
 from eventplane.controllers.shelf import Key
 from eventplane.planning.bus_decisions import registry_unusable
 from eventplane.planning.connection import RegistryConnection, Secrets, connect_registry, registry_secret_names
@@ -23,18 +21,6 @@ ConnectRegistry: TypeAlias = Callable[[RegistryConnection, Key], SchemaBackend]
 class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
     """Everything that happens to the Schemas of one bus."""
 
-    def __init__(
-        self,
-        bus: EventBus,
-        reconciler: SchemaReconciler,
-        api: KubernetesApi,
-        connect_backend: ConnectRegistry,
-        timing: LaneTiming,
-        batch_size: int,
-    ) -> None:
-        super().__init__(bus, reconciler, api, timing, batch_size)
-        self._connect_backend = connect_backend
-
     def secret_names(self) -> frozenset[str]:
         """Name the Secrets that the connection is made of."""
         return registry_secret_names(self.bus)
@@ -42,10 +28,6 @@ class RegistryLane(Lane[Schema, SchemaBackend, RegistryState]):
     def connection(self, secrets: Secrets) -> RegistryConnection | Refusal:
         """Make the connection to the registry, if the bus has one."""
         return connect_registry(self.bus, secrets)
-
-    def open(self, connection: RegistryConnection) -> SchemaBackend:
-        """Open a backend for schemas."""
-        return self._connect_backend(connection, self.key)
 
     async def ask(self, backend: SchemaBackend) -> RegistryState | Refusal:
         """Ask the registry for its default level."""

@@ -19,8 +19,7 @@ from eventplane.planning.verdicts import (
     drift_message,
     first_error,
     pending,
-    verdict_of,
-    verdict_of_hold,
+    verdict_of_obstacle,
 )
 
 AccessOutcome: TypeAlias = Outcome[AccessChange, ObservedAccess]
@@ -66,14 +65,9 @@ def _verdict(case: AccessCase, decision: Decision[AccessChange], error: BackendE
     | a topic is missing                  | False | TopicNotFound, TopicNotReady   | Reconciling |
     | else                                | True  | Ready, or Paused               |             |
     """
-    if error is not None:
-        return verdict_of(error)
-    if decision.refusals:
-        message = "; ".join(refusal.message for refusal in decision.refusals)
-        return Verdict("False", decision.refusals[0].reason, message, stalled=True)
-    held = verdict_of_hold(decision)
-    if held is not None:
-        return held
+    obstacle = verdict_of_obstacle(decision, error)
+    if obstacle is not None:
+        return obstacle
     missing = case.desired.missing
     if missing:
         return Verdict("False", missing[0].reason, "; ".join(each.message for each in missing), reconciling=True)
@@ -94,13 +88,9 @@ def _topics_ready(case: AccessCase) -> Condition:
 
 
 def _access_granted(case: AccessCase, decision: Decision[AccessChange], error: BackendError | None) -> Condition:
-    problem = error or next(iter(decision.refusals), None)
-    if problem is not None:
-        return _condition(case, ConditionType.ACCESS_GRANTED, "False", problem.reason, problem.message)
-    held = verdict_of_hold(decision)
-    if held is not None:
-        return _condition(case, ConditionType.ACCESS_GRANTED, "False", held.reason, held.message)
-    drifted = drift_message(decision)
+    obstacle, drifted = verdict_of_obstacle(decision, error), drift_message(decision)
+    if obstacle is not None:
+        return _condition(case, ConditionType.ACCESS_GRANTED, "False", obstacle.reason, obstacle.message)
     if drifted is not None:
         return _condition(case, ConditionType.ACCESS_GRANTED, "False", Reason.DRIFTED, drifted)
     return _condition(

@@ -24,7 +24,7 @@ from eventplane.planning.verdicts import (
     pending,
     verdict_of,
     verdict_of_deletion,
-    verdict_of_hold,
+    verdict_of_obstacle,
 )
 
 TopicOutcome = Outcome[TopicChange, ObservedTopic]
@@ -94,14 +94,9 @@ def _topic_verdict(
     | a Schema of its records is not      | False               | SchemaNotReady         | Reconciling |
     | else                                | True                | Ready, or Paused       |             |
     """
-    if error is not None:
-        return verdict_of(error)
-    if decision.refusals:
-        message = "; ".join(refusal.message for refusal in decision.refusals)
-        return Verdict("False", decision.refusals[0].reason, message, stalled=True)
-    held = verdict_of_hold(decision)
-    if held is not None:
-        return held
+    obstacle = verdict_of_obstacle(decision, error)
+    if obstacle is not None:
+        return obstacle
     if case.resource.metadata.deleting:
         return verdict_of_deletion(f"topic {case.desired.topic}", decision.hold)
     return _verdict_of_state(case, decision, existing)

@@ -52,6 +52,16 @@ def status_without_pass(resource: Managed, problem: BackendError | Refusal) -> M
     )
 
 
+def verdict_of_obstacle(decision: Decision[Change], error: BackendError | None) -> Verdict | None:
+    """Judge by what kept the pass from doing all that was planned, the first of these: an error, a refusal, a hold."""
+    if error is not None:
+        return verdict_of(error)
+    if decision.refusals:
+        message = "; ".join(refusal.message for refusal in decision.refusals)
+        return Verdict("False", decision.refusals[0].reason, message, stalled=True)
+    return verdict_of_hold(decision)
+
+
 def verdict_of_hold(decision: Decision[Change]) -> Verdict | None:
     """Judge by what is held back, where that would change anything."""
     hold, held = decision.hold, decision.held
