@@ -11,7 +11,7 @@ from eventplane.controllers.lane_on_kafka import LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.planning.access_changes import RemoveUser
 from eventplane.planning.access_desired import user_prefix
-from eventplane.planning.access_strays import stray_users
+from eventplane.planning.access_strays import keeps_user, stray_users
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
@@ -28,13 +28,15 @@ class AccessLane(LaneOnKafka[A, AccessBackend]):
         return before
 
     async def sweep(self, backend: AccessBackend) -> None:
-        """Remove the users of resources that are gone."""
+        """Remove the users of resources that are gone, or that this Kafka is not for any more."""
         if backend.connection.mechanism is None:
             return
         try:
             users = await backend.users(user_prefix(self.reconciler.cluster))  # before the living are counted
         except Rejected:
             return  # who may not ask has made none; if others lack the right since, their own passes say so
-        strays = stray_users(users, self.reconciler.shelf.values(), self.reconciler.kind, self.reconciler.cluster)
+        shelf = self.reconciler.shelf
+        alive = [each for each in shelf.values() if keeps_user(shelf.bus_of(each), self.bus)]
+        strays = stray_users(users, alive, self.reconciler.kind, self.reconciler.cluster)
         outcomes = await backend.apply([RemoveUser(user) for user in strays]) if strays else ()
         self.leftovers.sweep_due |= any(isinstance(outcome.error, Unavailable) for outcome in outcomes)

@@ -142,8 +142,9 @@ class Lane(ABC, Generic[R, B, S]):
     # --- what happens around the lane
 
     def bus_changed(self) -> None:
-        """Look at the bus again, and at all its resources: what they inherit may have changed."""
+        """Look at the bus again, and at all its resources: what they inherit may have changed, or whom it lets in."""
         self.bus = self.reconciler.store.buses.get(self.key, self.bus)
+        self.leftovers.sweep_due = True
         self._attention.set()
         self.mark_all(Urgency.CHANGE)
 

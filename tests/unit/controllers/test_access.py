@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from builders import CLUSTER, event_bus, event_topic, publication, subscription
-from unit.controllers.world import World, access_world
+from unit.controllers.world import SCRAM_BUS, World, access_world
 
 from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType, Reason
@@ -121,6 +121,20 @@ async def test_a_user_whose_resource_went_unseen_is_removed_at_the_start() -> No
     async with world.operator():
         await world.until(lambda: WRITER not in world.principals.users())
         await world.until(lambda: said(world, BILLING) == ("True", "Ready"))
+
+
+async def test_a_namespace_that_is_not_let_in_any_more_loses_its_users_and_gets_them_back() -> None:
+    guest = publication("web", "other", bus_ref={"name": "main", "namespace": "shop"})
+    world = access_world(guest, topics=(event_topic("orders", "other", bus_ref={"name": "main", "namespace": "shop"}),))
+    user, kafka = user_name(guest, CLUSTER), SCRAM_BUS.spec.kafka
+    world.kubernetes.put(event_bus(kafka=kafka, allowed_namespaces={"from": "All"}))
+    async with world.operator():
+        await world.until(lambda: said(world, guest) == ("True", "Ready"))
+        world.kubernetes.put(event_bus(kafka=kafka))
+        await world.until(lambda: user not in world.principals.users())
+        assert said(world, guest)[1] == Reason.NAMESPACE_NOT_ALLOWED
+        world.kubernetes.put(event_bus(kafka=kafka, allowed_namespaces={"from": "All"}))
+        await world.until(lambda: grants(world, user) == {Grant("TOPIC", "other.orders", "WRITE")})
 
 
 async def test_who_comes_while_users_are_swept_keeps_its_own() -> None:

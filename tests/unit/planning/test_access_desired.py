@@ -5,13 +5,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import CLUSTER, KAFKA, REGISTRY, event_bus, event_topic, publication, settled, subscription, wanted_access
+from builders import (
+    CLUSTER,
+    KAFKA,
+    REGISTRY,
+    event_bus,
+    event_topic,
+    publication,
+    refusal,
+    settled,
+    subscription,
+    wanted_access,
+)
 
 from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.planning.access_desired import desire_access, iterations_of, user_name
 from eventplane.planning.access_state import Grant
-from eventplane.planning.access_strays import stray_users
+from eventplane.planning.access_strays import keeps_user, stray_users
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.plan import Refusal
 
@@ -200,3 +212,23 @@ def test_strays_are_those_of_the_kind_and_cluster_whose_resource_is_gone() -> No
         "someone.publication",
     }
     assert stray_users(users, alive, "Publication", CLUSTER) == (gone,)
+
+
+def on_cluster(cluster_id: str | None) -> EventBus:
+    return event_bus(status=EventBusStatus(cluster_id=cluster_id))
+
+
+@pytest.mark.parametrize(
+    ("home", "kept"),
+    [
+        pytest.param(on_cluster("one"), True, id="the same Kafka"),
+        pytest.param(on_cluster("two"), False, id="another Kafka"),
+        pytest.param(on_cluster(None), True, id="it has never answered"),
+        pytest.param(refusal(Reason.NAMESPACE_NOT_ALLOWED), False, id="not let in any more"),
+        pytest.param(refusal(Reason.BUS_AMBIGUOUS), True, id="a second bus has come"),
+        pytest.param(refusal(Reason.INVALID_SPEC), True, id="not understood"),
+    ],
+)
+def test_who_keeps_a_user(home: EventBus | Refusal, *, kept: bool) -> None:
+    assert keeps_user(home, on_cluster("one")) is kept
+    assert keeps_user(on_cluster("one"), on_cluster(None))
