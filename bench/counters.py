@@ -7,18 +7,17 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.api_server import ApiServer
-from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
-from eventplane.api.schema import Schema
+from eventplane.api.crd import KINDS
 
 API_CALLS: Final = "eventplane_kubernetes_api_calls_total"
 ADMIN_CALLS: Final = "eventplane_kafka_admin_calls_total"
 REGISTRY_CALLS: Final = "eventplane_registry_calls_total"
 QUEUE_DEPTH: Final = "eventplane_queue_depth"
+PASSES: Final = "eventplane_reconcile_total"
 _WITNESS: Final = "apiserver_request_total"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE", "APPLY"})
-_RESOURCES: Final = frozenset({EventTopic.plural, EventBus.plural, Schema.plural, "events"})
-_LABELS: Final = {API_CALLS: "verb", ADMIN_CALLS: "api", REGISTRY_CALLS: "call", QUEUE_DEPTH: "bus"}
+_RESOURCES: Final = frozenset({*(kind.plural for kind in KINDS), "secrets", "events"})
+_LABELS: Final = {API_CALLS: "verb", ADMIN_CALLS: "api", REGISTRY_CALLS: "call", QUEUE_DEPTH: "bus", PASSES: "kind"}
 
 Counts = dict[str, Counter[str]]
 """By metric, then by the label that tells what was counted."""
@@ -37,7 +36,7 @@ async def read_operator(url: str) -> Counts:
 
 
 async def read_witness(api: ApiServer) -> Counter[str]:
-    """Scrape the API server's count of writes to what the operator may write: its own kinds, and Events.
+    """Scrape the API server's count of writes to what the operator may write: its own kinds, Secrets, Events.
 
     Whoever made them: it is the bench's own as well.
     """

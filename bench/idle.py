@@ -1,19 +1,18 @@
 """What an idle system does: one topic at a time, and nothing at all."""
 
 import asyncio
-import random
-import statistics
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
-from bench.counters import ADMIN_CALLS, API_CALLS, REGISTRY_CALLS, per_topic, read_witness, since, writes
-from bench.creation import settle
-from bench.manifests import names
+from bench.bursts import Burst, one_by_one
+from bench.counters import ADMIN_CALLS, API_CALLS, PASSES, REGISTRY_CALLS, per_topic, read_witness, since, writes
+from bench.manifests import names, topics_path
 from bench.operator_process import OperatorProcess
 from bench.phases import phase, say
 from bench.site import Site
-from bench.watch import TopicWatch
+from bench.watch import in_sync
 from eventplane.api.metadata import DeletionPolicy
 
 
@@ -21,33 +20,14 @@ async def single_topics(
     place: Site, under_test: OperatorProcess, count: int, policy: DeletionPolicy = "Retain"
 ) -> dict[str, Any]:
     """Measure from the create request to the watch event that says Ready, topic by topic."""
-    milliseconds: list[float] = []
-    before = await under_test.counts()
-    title = f"single: {count} topics one by one, deletionPolicy {policy}"
-    async with (
-        TopicWatch.open(place.api, place.namespace) as watch,
-        phase(title, 60 + 5 * count, lambda: f"{len(milliseconds)} of {count}"),
-    ):
-        for name in names(f"single-{policy.lower()}-", count):
-            expected = watch.expect([name])
-            begun = time.perf_counter()
-            await place.create([name], policy)
-            milliseconds.append((await watch.until(expected) - begun) * 1000)
-            await asyncio.sleep(random.uniform(0.02, 0.12))  # noqa: S311 - not in step with the operator's timers
-    await settle(under_test, count)
-    counted = since(before, await under_test.counts())
+    title, resources = f"topics one by one, deletionPolicy {policy}", names(f"single-{policy.lower()}-", count)
+    burst = Burst(title, resources, partial(place.create, policy=policy), in_sync)
+    measured, counted = await one_by_one(place.api, topics_path(place.namespace), under_test, burst)
     return {
-        "samples": count,
-        **{key: round(value, 1) for key, value in percentiles(milliseconds).items()},
+        **measured,
         "api_calls_per_topic": per_topic(counted[API_CALLS], count),
         "kafka_calls_per_topic": per_topic(counted[ADMIN_CALLS], count),
     }
-
-
-def percentiles(milliseconds: list[float]) -> dict[str, float]:
-    """Return median, 99th percentile and maximum; the 99th of few samples is their maximum."""
-    cuts = statistics.quantiles(milliseconds, n=100, method="inclusive")
-    return {"p50_ms": statistics.median(milliseconds), "p99_ms": cuts[98], "max_ms": max(milliseconds)}
 
 
 async def at_rest(
@@ -81,6 +61,7 @@ async def at_rest(
         "api_reads": counted[API_CALLS]["GET"],
         "kafka_calls": dict(sorted(Counter(counted[ADMIN_CALLS]).items())),
         "registry_calls": dict(sorted(Counter(counted[REGISTRY_CALLS]).items())),
+        "passes": dict(sorted(Counter(counted[PASSES]).items())),
         "cpu_seconds": round(busy, 2),
         "cpu_percent_of_a_core": round(100 * busy / seconds, 1),
         "rss_mib": under_test.rss_mib(),

@@ -8,9 +8,10 @@ import asyncio
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.api_server import ApiServer
+from bench.comparison import Measured, beside, compared
 from bench.creation import limit_seconds
 from bench.idle import at_rest
 from bench.operator_process import OperatorProcess, operator
@@ -23,8 +24,6 @@ from bench.site import check_alone, install_crds
 _SINGLE: Final = 100
 _PERIODS: Final = 2
 _ONCE_A_SWEEP: Final = "ListVersions"
-
-Measured = dict[str, Any]
 
 
 async def measure(run: SchemaServers, wanted: argparse.Namespace, measured: Measured) -> None:
@@ -70,15 +69,12 @@ async def _floors(run: SchemaServers, count: int, *, changes: bool) -> dict[str,
 
 
 def _compared(each: dict[str, list[float]]) -> Measured:
-    seconds, floor, registry = (statistics.median(each[name]) for name in ("operator", "floor", "registry"))
+    measured = compared(each["operator"], each["floor"])
+    registry = statistics.median(each["registry"])
     return {
-        "seconds": seconds,
-        "floor_seconds": floor,
-        "ratio": seconds / floor,
+        **measured,
         "registry_floor_seconds": registry,
-        "registry_ratio": seconds / registry,
-        "seconds_each": list(each["operator"]),
-        "floor_seconds_each": list(each["floor"]),
+        "registry_ratio": measured["seconds"] / registry,
         "registry_floor_seconds_each": list(each["registry"]),
     }
 
@@ -99,8 +95,7 @@ async def _go_on(
     """Measure what comes after the creation, on the same operator."""
     measured["single"] = await single_schemas(place, under_test, _SINGLE)
     updated = await update(place, under_test, count)
-    compared = {"floor_seconds": floor_seconds, "ratio": updated["seconds"] / floor_seconds}
-    measured["update"] = {"seconds": updated["seconds"], **compared} | updated
+    measured["update"] = beside(updated, floor_seconds)
     measured["rss_peak_mib"] = under_test.peak_rss_mib()
 
 

@@ -17,10 +17,9 @@ from bench.manifests import all_of, bus, bus_path, kind_path, names, secret, top
 from bench.phases import phase
 from bench.processes import run_floor
 from e2e.servers import Kafka
+from eventplane.api.crd import KINDS
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import DeletionPolicy
-from eventplane.api.schema import Schema
 
 _CRDS: Final = Path(__file__).parent.parent / "crds"
 PREFIX: Final = "eventplane-bench-"
@@ -101,7 +100,10 @@ async def _warm_up(place: Site) -> None:
 
 async def clear(api: ApiServer, namespace: str) -> None:
     """Delete a namespace and what is in it, also where no operator releases it any more."""
-    for path in (topics_path(namespace), kind_path(namespace, Schema.plural)):
+    for kind in KINDS:
+        if kind is EventBus:
+            continue  # it goes last: what lives on it would be told that it has none
+        path = kind_path(namespace, kind.plural)
         left = (await api.read(f"{path}?resourceVersion=0"))["items"]
         await fifty_at_once(_discard(api, f"{path}/{each['metadata']['name']}", each["metadata"]) for each in left)
     await api.send("DELETE", bus_path(namespace), but=(404,))
@@ -145,17 +147,12 @@ async def check_alone(api: ApiServer) -> None:
     Raises:
         BenchError: somebody else's resources or operator are there.
     """
-    found = {
-        each["metadata"]["namespace"]
-        for plural in (EventTopic.plural, Schema.plural, EventBus.plural)
-        for each in await _all(api, plural)
-    }
+    found = {each["metadata"]["namespace"] for kind in KINDS for each in await _all(api, kind.plural)}
     for namespace in sorted(name for name in found if name.startswith(PREFIX)):
         await clear(api, namespace)
     if others := sorted(name for name in found if not name.startswith(PREFIX)):
-        raise BenchError(
-            f"the operator under test would work on the EventTopics, Schemas and EventBuses in {others}: delete them"
-        )
+        kinds = ", ".join(kind.kind for kind in KINDS)
+        raise BenchError(f"the operator under test would work on what there is of {kinds} in {others}: delete it")
     selector = "labelSelector=app.kubernetes.io/name=eventplane"
     deployments = (await api.read(f"/apis/apps/v1/deployments?{selector}"))["items"]
     if running := [each for each in deployments if each["spec"].get("replicas", 1)]:

@@ -8,10 +8,11 @@ import asyncio
 import statistics
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench.api_server import ApiServer
 from bench.changes import create_and_delete, floor_changes, update
+from bench.comparison import Measured, beside, compared
 from bench.creation import cold_creation, floor_creation, operator_creation
 from bench.idle import at_rest, single_topics
 from bench.operator_process import OperatorProcess, operator
@@ -23,9 +24,6 @@ from bench.site import Site, brokers_for, check_alone, install_crds, site
 _CHANGED: Final = 1000
 _PENDING: Final = 50
 _OUTAGE_TOPICS: Final = 1000
-
-
-Measured = dict[str, Any]
 
 
 async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measured) -> None:
@@ -52,7 +50,7 @@ async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measur
             async with operator(kubeconfig) as under_test:
                 created = await _create(place, under_test, count)
                 runs.append(created["seconds"])
-                measured |= _compared(runs, floors) | {"create": created}
+                measured |= compared(runs, floors) | {"create": created}
                 if changes:
                     await _go_on(place, under_test, count, floor_of_changes, measured)
             if last:
@@ -68,17 +66,6 @@ async def _outage(kubeconfig: Path, count: int) -> Measured:
     async with site(kubeconfig, "outage", count) as place, operator(kubeconfig) as under_test:
         await _create(place, under_test, count)
         return await outage(place, min(_PENDING, count), count) | {"n": count}
-
-
-def _compared(runs: list[float], floors: list[float]) -> Measured:
-    seconds, floor_seconds = statistics.median(runs), statistics.median(floors)
-    return {
-        "seconds": seconds,
-        "floor_seconds": floor_seconds,
-        "ratio": seconds / floor_seconds,
-        "seconds_each": list(runs),
-        "floor_seconds_each": list(floors),
-    }
 
 
 async def _create(place: Site, under_test: OperatorProcess, count: int) -> Measured:
@@ -98,24 +85,16 @@ async def _go_on(
     changed = min(count, _CHANGED)
     measured["single"] = await single_topics(place, under_test, max(50, min(200, count // 5)))
     measured["single_delete_policy"] = await single_topics(place, under_test, 50, "Delete")
-    measured["update"] = _beside(await update(place, under_test, changed), floors["update"]) | {"n": changed}
+    measured["update"] = beside(await update(place, under_test, changed), floors["update"]) | {"n": changed}
     of_both = await create_and_delete(place, under_test, changed)
-    measured["create_delete_policy"] = _beside(of_both["create"], floors["create_with_finalizer"])
+    measured["create_delete_policy"] = beside(of_both["create"], floors["create_with_finalizer"])
     same = floors["create_same_requests"]
     measured["create_delete_policy"] |= {
         "floor_of_same_requests_seconds": same,
         "ratio_to_same_requests": of_both["create"]["seconds"] / same,
     }
-    measured["delete"] = _beside(of_both["delete"], floors["delete"]) | {"n": changed}
+    measured["delete"] = beside(of_both["delete"], floors["delete"]) | {"n": changed}
     measured["rss_peak_mib"] = under_test.peak_rss_mib()
-
-
-def _beside(measured: Measured, floor_seconds: float) -> Measured:
-    return {
-        "seconds": measured["seconds"],
-        "floor_seconds": floor_seconds,
-        "ratio": measured["seconds"] / floor_seconds,
-    } | measured
 
 
 def _arguments() -> argparse.Namespace:
