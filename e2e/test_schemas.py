@@ -35,6 +35,11 @@ COMPATIBLE = record(ID | AMOUNT | CURRENCY, currency="EUR")
 BREAKING = record(ID | AMOUNT | CURRENCY)
 
 
+def is_used(found: Resource) -> bool:
+    """Tell whether a Schema's status, if it has one yet, names who uses it."""
+    return bool(found.get("status", {}).get("usedBy"))
+
+
 @pytest.fixture
 def subject() -> str:
     """A subject that no other test uses."""
@@ -119,7 +124,7 @@ def test_what_is_imported_is_registered_first_in_whatever_order_it_is_applied(
     address = record({"city": "string"}, "Address")
     place.apply(schema("address", main_bus, subject=f"{subject}-address", definition=address))
     place.until_ready("order", "Schema")
-    users = place.until("Schema", "address", lambda found: bool(found["status"].get("usedBy")))["status"]["usedBy"]
+    users = place.until("Schema", "address", is_used)["status"]["usedBy"]
     assert users == [f"Schema {place.namespace}/order"]
 
 
@@ -305,7 +310,7 @@ def test_a_subject_is_never_deleted_while_a_topic_names_it(
 ) -> None:
     place.apply(schema("order", main_bus, subject=subject, definition=FIRST, deletionPolicy="Soft"))
     place.apply(topic("orders", main_bus, schemas={"value": {"name": "order"}}))
-    place.until("Schema", "order", lambda found: bool(found["status"].get("usedBy")))
+    place.until("Schema", "order", is_used)
     place.until_ready("order", "Schema")
     place.remove("order", "Schema")
     held = place.until("Schema", "order", lambda found: stalled(found) == "InUse")
