@@ -22,13 +22,14 @@ def access_constraints() -> Iterator[Constrained]:
             "topics",
             ([{"name": "orders"}], many),
             (
-                (ABSENT, "Required value"),
+                *(((ABSENT, "Required value"),) if kind == "Publication" else ()),
                 ([], "should have at least 1 items"),
                 ([*many, {"name": "more"}], "must have at most 100 items"),
                 ([{"name": "orders"}, {"name": "orders"}], "Duplicate value"),
             ),
         )
         yield Constrained(kind, "topics[].name", ("n", "n" * 253), tuple(NAME_REFUSED.items()))
+        yield from _lives(kind)
         yield Constrained(
             kind,
             "secretName",
@@ -38,3 +39,15 @@ def access_constraints() -> Iterator[Constrained]:
                 ("s" * 254, "may not be more than 253 bytes"),
             ),
         )
+
+
+def _lives(kind: str) -> Iterator[Constrained]:
+    """Take how long credentials last, in numbers that a calendar knows."""
+    refused = [(value, "should match") for value in ("", "1", "h", "-1h", "1.5h", "10000h", "1y", "100ms")]
+    yield Constrained(
+        kind,
+        "credentials.rotateEvery",
+        (ABSENT, "1m", "24h", "90d", "9999w"),
+        (*refused, ("0d", "should match"), ("60s", "should match")),
+    )
+    yield Constrained(kind, "credentials.grace", (ABSENT, "0s", "30s", "5m", "1h", "9999w"), tuple(refused))

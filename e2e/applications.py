@@ -102,3 +102,15 @@ def application_of(place: Workspace, secret: str) -> Application:
     data = place.secret(secret)
     assert data is not None, f"there is no Secret {secret}"
     return Application({**json.loads(data["librdkafka.json"]), "log_level": 0})
+
+
+def until_refused(application: Application) -> None:
+    """Wait until Kafka refuses the credentials."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            application.topics()
+        except KafkaException:
+            return
+        time.sleep(0.2)
+    raise AssertionError("Kafka still takes them")

@@ -30,6 +30,7 @@ RESYNC_SECONDS, IDLE_SECONDS = 4, 6
 SETTINGS = {
     "settings.resyncSeconds": str(RESYNC_SECONDS),
     "settings.secretRefreshSeconds": "1",
+    "settings.gaugeSeconds": "1",
     "settings.idleAfterSeconds": str(IDLE_SECONDS),
 }
 """The chart's values under which the tests need not wait long."""

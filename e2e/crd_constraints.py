@@ -22,12 +22,15 @@ LEAST: Final[dict[str, Spec]] = {
     "Schema": {"type": "AVRO", "definition": "{}"},
     "Publication": {"topics": [{"name": "orders"}]},
     "Subscription": {"topics": [{"name": "orders"}]},
+    "DeadLetterPolicy": {},
 }
 NAME_REFUSED: Final = {
     ABSENT: "Required value",
     "": "should be at least 1 chars long",
     "n" * 254: "may not be more than 253 bytes",
 }
+
+SOME_LABELS: Final[Spec] = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]}
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,13 @@ def enumerated(kind: str, path: str, *values: str) -> Constrained:
     return Constrained(kind, path, values, (("Other", f"supported values: {words}"),))
 
 
-def ranged(kind: str, path: str, least: int, most: int | None = None) -> Constrained:
+def ranged(kind: str, path: str, least: int, most: int | None = None, given: Spec | None = None) -> Constrained:
     """Take the least and the most, and nothing beyond them."""
-    below = (least - 1, f"should be greater than or equal to {least}")
+    below, given = (least - 1, f"should be greater than or equal to {least}"), given or {}
     if most is None:
-        return Constrained(kind, path, (least,), (below,))
-    return Constrained(kind, path, (least, most), (below, (most + 1, f"should be less than or equal to {most}")))
+        return Constrained(kind, path, (least,), (below,), given)
+    above = (most + 1, f"should be less than or equal to {most}")
+    return Constrained(kind, path, (least, most), (below, above), given)
 
 
 def configured(kind: str, path: str) -> Iterator[Constrained]:
@@ -97,3 +101,37 @@ def configured(kind: str, path: str) -> Iterator[Constrained]:
     full = {f"key.{number}": "1" for number in range(100)}
     yield Constrained(kind, path, ({}, full), ((full | {"one.more": "1"}, "must have at most 100 items"),))
     yield Constrained(kind, f"{path}.*", ("", "v" * 1024), (("v" * 1025, "may not be more than 1024 bytes"),))
+
+
+def label_selector(kind: str, path: str, given: Spec) -> Iterator[Constrained]:
+    """Take what metav1.LabelSelector takes; `given` holds `SOME_LABELS` in its place."""
+    expression, too_many = {"key": "team", "operator": "Exists"}, "must have at most 100 items"
+    expressions = [expression] * 101
+    yield Constrained(kind, f"{path}.matchExpressions", ([], expressions[:100]), ((expressions, too_many),), given)
+    key_refused = (
+        (ABSENT, "Required value"),
+        ("", "should be at least 1 chars long"),
+        ("k" * 318, "may not be more than 317 bytes"),
+    )
+    yield Constrained(kind, f"{path}.matchExpressions[].key", ("k", "k" * 317), key_refused, given)
+    operator_refused = (
+        (ABSENT, "Required value"),
+        ("Like", 'supported values: "In", "NotIn", "Exists", "DoesNotExist"'),
+    )
+    yield Constrained(kind, f"{path}.matchExpressions[].operator", ("In", "NotIn"), operator_refused, given)
+    some = [f"v{number}" for number in range(101)]
+    yield Constrained(kind, f"{path}.matchExpressions[].values", (some[:100],), ((some, too_many),), given)
+    too_long = (("v" * 64, "may not be more than 63 bytes"),)
+    yield Constrained(kind, f"{path}.matchExpressions[].values[]", ("", "v" * 63), too_long, given)
+    without = "values go with In and NotIn, and only with them"
+    yield Constrained(
+        kind,
+        f"{path}.matchExpressions[]",
+        (expression, {"key": "team", "operator": "DoesNotExist"}),
+        (
+            ({"key": "team", "operator": "In"}, without),
+            ({"key": "team", "operator": "NotIn", "values": []}, without),
+            (expression | {"values": ["a"]}, without),
+        ),
+        given,
+    )

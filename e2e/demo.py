@@ -21,6 +21,7 @@ from e2e.applications import application_of
 from e2e.cluster.commands import CommandError, HarnessError, stop_running
 from e2e.cluster.lifecycle import servers_dir
 from e2e.cluster.steps import step
+from e2e.http_service import http_service
 from e2e.installation import CHART, Installation
 from e2e.kafka_view import KafkaView
 from e2e.servers.polling import poll
@@ -44,7 +45,11 @@ _EXPECTED: Mapping[str, frozenset[str]] = {
 }
 """The reasons of Ready of those samples that are not to become Ready by themselves."""
 _READY = frozenset({"Ready"})
+_PATIENCE_SECONDS = 90
+"""A container has to be started, too."""
 _WIDTH = 180
+_LARGE = 100
+"""What the sample consumer lets through is more."""
 _DRIFT = ("retention.ms", "60000")
 
 
@@ -72,6 +77,8 @@ def run() -> None:
     show("what Kafka says", "\n".join(f"{name:<30} {count:>3} partitions" for name, count in listed.items()))
     with step("an event") as current:
         current.result(exchange_event(place, "orders"))
+    with step("events for a service") as current:
+        current.result(deliver_events(place, "orders", current))
     with step("a breaking change") as current:
         version, refusal = break_schema(place)
         current.result(f"refused, and version {version} is still what counts")
@@ -110,7 +117,7 @@ def settle(place: Workspace, names: list[tuple[str, str]], current: Step) -> dic
     for kind, name in names:
         wanted = _EXPECTED.get(name, _READY)
         current.doing(f"waiting for {name} to be {' or '.join(sorted(wanted))}")
-        found = place.until(kind, name, partial(_is_settled, wanted))
+        found = place.until(kind, name, partial(_is_settled, wanted), seconds=_PATIENCE_SECONDS)
         reasons[name] = ready(found)["reason"]
     current.result(", ".join(f"{name} {reason}" for name, reason in reasons.items()))
     return reasons
@@ -163,6 +170,27 @@ def exchange_event(place: Workspace, topic: str) -> str:
     if refused is None:
         raise ClaimError(f"the Subscription billing may write to {topic}")
     return f"{event['type']} {event['id']} written by web-shop, read by billing, who may not write ({refused.name()})"
+
+
+def deliver_events(place: Workspace, topic: str, current: Step) -> str:
+    """Let the sample consumer deliver to a service what its filter lets through."""
+    service = http_service(place, "loyalty", failing_percent=0)
+    service.until_at_work()
+    web_shop = application_of(place, "web-shop-publication")
+    amounts = {str(uuid.uuid4()): amount for amount in (250, 90, 120)}
+    for event, amount in amounts.items():
+        headers = {"ce_specversion": "1.0", "ce_id": event, "ce_source": "/shop", "ce_type": "order.created"}
+        value = json.dumps({"amount": amount}).encode()
+        failure = web_shop.publish(topic, value, headers=headers | {"content-type": "application/json"})
+        if failure is not None:
+            raise ClaimError(f"the Publication web-shop may not write to {topic}: {failure}")
+    large = {event for event, amount in amounts.items() if amount > _LARGE}
+    current.doing("waiting for the service to take what the filter lets through")
+    if not poll(lambda: large <= set(service.delivered()), _PATIENCE_SECONDS, every=0.5):
+        raise ClaimError(f"the service took only {set(service.delivered()) & set(amounts)} of {large}")
+    if set(service.delivered()) & set(amounts) != large:
+        raise ClaimError("the filter let through what it should not")
+    return f"{len(amounts)} orders written, the {len(large)} of more than {_LARGE} posted to the service loyalty"
 
 
 def break_schema(place: Workspace) -> tuple[int, str]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from e2e.crd_constraints import ABSENT, LEAST, NAME_REFUSED, Constrained, Spec, configured, ranged
+from e2e.crd_constraints import (
+    ABSENT,
+    LEAST,
+    NAME_REFUSED,
+    SOME_LABELS,
+    Constrained,
+    Spec,
+    configured,
+    label_selector,
+    ranged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +34,7 @@ _REGISTRY: Final = {
         "authentication": {"secretRef": {"name": "login"}},
     }
 }
-_SELECTOR: Final = {
-    "allowedNamespaces": {
-        "from": "Selector",
-        "selector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]},
-    }
-}
-_EXPRESSIONS: Final = "allowedNamespaces.selector.matchExpressions"
+_SELECTOR: Final = {"allowedNamespaces": {"from": "Selector", "selector": SOME_LABELS}}
 
 
 def event_bus_constraints() -> Iterator[Constrained]:
@@ -155,39 +159,7 @@ def _namespaces() -> Iterator[Constrained]:
     )
     somewhere = (("Anywhere", 'supported values: "Same", "All", "Selector"'),)
     yield Constrained(bus, "allowedNamespaces.from", ("Same", "All"), somewhere)
-    expression = {"key": "team", "operator": "Exists"}
-    yield Constrained(
-        bus, _EXPRESSIONS, ([], [expression] * 100), (([expression] * 101, "must have at most 100 items"),), _SELECTOR
-    )
-    key_refused = (
-        (ABSENT, "Required value"),
-        ("", "should be at least 1 chars long"),
-        ("k" * 318, "may not be more than 317 bytes"),
-    )
-    yield Constrained(bus, f"{_EXPRESSIONS}[].key", ("k", "k" * 317), key_refused, _SELECTOR)
-    operator_refused = (
-        (ABSENT, "Required value"),
-        ("Like", 'supported values: "In", "NotIn", "Exists", "DoesNotExist"'),
-    )
-    yield Constrained(bus, f"{_EXPRESSIONS}[].operator", ("In", "NotIn"), operator_refused, _SELECTOR)
-    some = [f"v{number}" for number in range(101)]
-    yield Constrained(
-        bus, f"{_EXPRESSIONS}[].values", (some[:100],), ((some, "must have at most 100 items"),), _SELECTOR
-    )
-    too_long = (("v" * 64, "may not be more than 63 bytes"),)
-    yield Constrained(bus, f"{_EXPRESSIONS}[].values[]", ("", "v" * 63), too_long, _SELECTOR)
-    without = "values go with In and NotIn, and only with them"
-    yield Constrained(
-        bus,
-        f"{_EXPRESSIONS}[]",
-        (expression, {"key": "team", "operator": "DoesNotExist"}),
-        (
-            ({"key": "team", "operator": "In"}, without),
-            ({"key": "team", "operator": "NotIn", "values": []}, without),
-            (expression | {"values": ["a"]}, without),
-        ),
-        _SELECTOR,
-    )
+    yield from label_selector(bus, "allowedNamespaces.selector", _SELECTOR)
 
 
 def _bus_rules() -> Iterator[Constrained]:

@@ -99,9 +99,14 @@ class KafkaView:
             future.result(_ANSWER_SECONDS)
 
     def produce(
-        self, topic: str, *values: bytes, key: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        topic: str,
+        *values: bytes,
+        key: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        partition: int = -1,
     ) -> list[tuple[int, int]]:
-        """Write records; return partition and offset of each."""
+        """Write records, to the partition of their key unless one is named; return partition and offset of each."""
         written: list[tuple[int, int]] = []
 
         def took(error: Any, message: Message) -> None:
@@ -111,7 +116,7 @@ class KafkaView:
 
         producer = Producer(self._settings | {"enable.idempotence": True})
         for value in values:
-            producer.produce(topic, value, key, headers=list((headers or {}).items()), on_delivery=took)
+            producer.produce(topic, value, key, partition, headers=list((headers or {}).items()), on_delivery=took)
         if producer.flush(_ANSWER_SECONDS):
             raise TimeoutError(f"topic {topic} took only {len(written)} of {len(values)} records")
         return written

@@ -5,7 +5,6 @@ It uses the cluster that runs, with the operator installed as the end-to-end tes
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import uuid
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from e2e import cluster as harness
 from e2e import servers
 from e2e.cluster.lifecycle import servers_dir
-from e2e.installation import CHART, Installation
+from e2e.guide_shell import GUIDE, guide_shell
+from e2e.installation import Installation
 from e2e.workspace import Workspace, scram_bus
 from hack import console_page
 
 if TYPE_CHECKING:
     from e2e.cluster import Cluster
 
-GUIDE: Final = CHART.parent.parent / "docs/guide"
 PAGE: Final = GUIDE / "schemas.md"
 _SUBJECT: Final = "orders-value"
 
@@ -39,24 +38,11 @@ def rendered(page: str, cluster: Cluster) -> str:
         place.apply(*scram_bus("main", running.kafka, schemaRegistry=registry, naming={"topic": "{{ name }}.shop"}))
         place.until_ready("main", kind="EventBus")
         with tempfile.TemporaryDirectory() as directory:
-            return console_page.rendered(page, _shell(cluster, place, Path(directory), subject))
+            shell = guide_shell(cluster, place, Path(directory), GUIDE / "schemas", {_SUBJECT: subject})
+            return console_page.rendered(page, shell)
     finally:
         place.delete()
         place.close()
-
-
-def _shell(cluster: Cluster, place: Workspace, folder: Path, subject: str) -> console_page.Run:
-    for file in (GUIDE / "schemas").iterdir():
-        text = file.read_text().replace(f"subject: {_SUBJECT}", f"subject: {subject}")
-        (folder / file.name).write_text(text)
-    shutil.copy(cluster.kubeconfig, folder / "kubeconfig")
-    environment = {
-        "KUBECONFIG": str(folder / "kubeconfig"),
-        "PATH": f"{cluster.kubectl_path.parent}:/usr/bin:/bin",
-        "HOME": str(folder),
-    }
-    console_page.printed(f"kubectl config set-context --current --namespace={place.namespace}", folder, environment)
-    return lambda command: console_page.printed(command, folder, environment).replace(subject, _SUBJECT)
 
 
 def main() -> int:

@@ -8,9 +8,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
-from e2e.applications import SECONDS, Application, application_of
+from e2e.applications import application_of, until_refused
 from e2e.installation import NAMESPACE
 from e2e.workspace import application, condition, is_current, ready, topic
 
@@ -40,18 +40,6 @@ def code(error: object) -> str:
     """Name Kafka's error."""
     assert isinstance(error, KafkaError), error
     return str(error.name())
-
-
-def until_refused(application: Application) -> None:
-    """Wait until Kafka refuses the credentials."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        try:
-            application.topics()
-        except KafkaException:
-            return
-        time.sleep(0.2)
-    raise AssertionError("Kafka still takes them")
 
 
 def test_two_resources_are_all_that_an_application_needs(shop: Workspace, main_bus: Resource) -> None:

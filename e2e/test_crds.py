@@ -13,9 +13,11 @@ import pytest
 from e2e.access_constraints import access_constraints
 from e2e.cluster.commands import CommandError
 from e2e.crd_constraints import LEAST, Spec
+from e2e.dead_letter_constraints import dead_letter_constraints
 from e2e.event_bus_constraints import event_bus_constraints
 from e2e.event_topic_constraints import event_topic_constraints
 from e2e.schema_constraints import schema_constraints
+from e2e.subscription_constraints import subscription_constraints
 from eventplane.api import API_VERSION
 from eventplane.api.crd import KINDS, crd
 from hack.generate import ROOT
@@ -95,7 +97,14 @@ def resource(kind: str, name: str, spec: Spec) -> dict[str, Any]:
 
 
 def attempts() -> Iterator[Attempt]:
-    every = (event_bus_constraints, event_topic_constraints, schema_constraints, access_constraints)
+    every = (
+        event_bus_constraints,
+        event_topic_constraints,
+        schema_constraints,
+        access_constraints,
+        subscription_constraints,
+        dead_letter_constraints,
+    )
     for number, constrained in enumerate(each for constraints in every for each in constraints()):
         values = [(value, None) for value in constrained.taken] + list(constrained.refused)
         for index, (value, refusal) in enumerate(values):
@@ -139,7 +148,8 @@ def refusals(cluster: Cluster, namespace: str) -> Mapping[str, str]:
         )
     except CommandError as refused:
         parts = re.split(
-            r"(?:Event\w+|Schema|Publication|Subscription)(?:\.\S+)? \"(try-[\d-]+)\" is invalid:", str(refused)
+            r"(?:Event\w+|Schema|Publication|Subscription|DeadLetterPolicy)(?:\.\S+)? \"(try-[\d-]+)\" is invalid:",
+            str(refused),
         )
         if len(parts) == 1:
             raise  # nothing was looked at

@@ -22,6 +22,10 @@ pytestmark = pytest.mark.cluster
 Rights = set[tuple[str, str, str]]
 
 CLUSTER_WIDE: Rights = {
+    ("events.sindhan.ai/deadletterpolicies", "", "get"),
+    ("events.sindhan.ai/deadletterpolicies", "", "list"),
+    ("events.sindhan.ai/deadletterpolicies", "", "watch"),
+    ("events.sindhan.ai/deadletterpolicies/status", "", "patch"),
     ("events.sindhan.ai/eventbuses", "", "get"),
     ("events.sindhan.ai/eventbuses", "", "list"),
     ("events.sindhan.ai/eventbuses", "", "watch"),
@@ -58,6 +62,16 @@ AT_HOME: Rights = {
 }
 READ_SECRETS: Rights = {("secrets", "", "get")}
 KEEP_SECRETS: Rights = {("secrets", "", verb) for verb in ("create", "get", "patch")}
+KEEP_WORKLOADS: Rights = {
+    *(("apps/deployments", "", verb) for verb in ("create", "delete", "get", "list", "patch", "watch")),
+    *(("configmaps", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    *(("serviceaccounts", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    *(("policy/poddisruptionbudgets", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    *(("events.sindhan.ai/eventtopics", "", verb) for verb in ("create", "delete")),
+    *(("keda.sh/scaledobjects", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    *(("keda.sh/triggerauthentications", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    *(("pods", "", verb) for verb in ("list", "watch")),
+}
 
 
 class Install:
@@ -153,7 +167,7 @@ def test_its_rights_are_exactly_these(install: Install) -> None:
     assert install.rights_in(install.other) == CLUSTER_WIDE
     assert install.rights_in("kube-system") == CLUSTER_WIDE
     assert install.rights_in(install.consenting) == CLUSTER_WIDE | READ_SECRETS
-    assert install.rights_in(install.applications) == CLUSTER_WIDE | KEEP_SECRETS
+    assert install.rights_in(install.applications) == CLUSTER_WIDE | KEEP_SECRETS | KEEP_WORKLOADS
     assert install.rights_in(install.home) == CLUSTER_WIDE | READ_SECRETS | AT_HOME
 
 
@@ -216,9 +230,11 @@ def test_a_consent_by_hand_is_enough(install: Install) -> None:
         (("update", "eventtopics.events.sindhan.ai", "--subresource=status"), False),
         (("patch", "publications.events.sindhan.ai"), False),
         (("patch", "subscriptions.events.sindhan.ai"), False),
+        (("patch", "deadletterpolicies.events.sindhan.ai"), False),
         (("list", "secrets"), False),
         (("create", "secrets"), False),
         (("create", "pods"), False),
+        (("create", "deployments.apps"), False),
         (("create", "serviceaccounts", "--subresource=token"), False),
         (("get", "customresourcedefinitions.apiextensions.k8s.io"), False),
         (("impersonate", "users"), False),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.cluster.commands import CommandError
+from e2e.servers.polling import poll
 from e2e.workspace import Resource, condition, is_current, is_ready, ready, schema, topic
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def test_a_breaking_change_that_no_webhook_saw_leaves_what_works(
     assert violation["version"] == 1
     assert "currency" in violation["message"]
     assert registry.versions(subject) == [1]
-    assert any(reason == "Incompatible" for reason, _ in place.events("order"))
+    assert poll(lambda: any(reason == "Incompatible" for reason, _ in place.events("order")), 10)
     put_config_map(place, "definitions", order=COMPATIBLE)
     found = place.until("Schema", "order", lambda each: each["status"].get("version") == 2)
     assert stalled(found) is None

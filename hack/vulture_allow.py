@@ -35,6 +35,9 @@ used.KINDS
 used.crd
 # what tests do to the doubles
 used.annotate
+used.annotate_secret
+used.commit
+used.delete_records
 used.drop_password
 used.edit_secret
 used.fail_next
@@ -44,9 +47,27 @@ used.put
 used.put_config_map
 used.put_secret
 used.raw
+used.secret_annotations
+used.MemoryGaugeBackend
 used.MemoryPrincipalBackend
 used.show
+# transports without servers, used by tests and by applications' tests
+used.MemorySource
+used.MemoryWriter
+used.MemorySink
+used.append
+used.refused
+used.refuses
+used.records
+used.waiting
+# a dead letter as a document, for the SDK and the command
+used.json_view
+# aiohttp's hook
+used.resolve
 # what users read in status
+used.issued_at
+used.oldest_age
+used.retires_at
 used.used_by
 # ANTLR's error listener
 used.syntaxError

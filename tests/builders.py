@@ -6,8 +6,10 @@ So do those of schemas: `schema()` is shop/orders, its subject is `orders`, its 
 `registered()` shows as version 1; `settled_schema()` is the resource after a quiet pass.
 """
 
+import copy
 import json
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -15,6 +17,7 @@ from pydantic import BaseModel
 from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
 from eventplane.api.access import AccessStatus
 from eventplane.api.conditions import Condition, Reason, Status
+from eventplane.api.dead_letter_policy import DeadLetterPolicy, DeadLetterPolicySpec, DeadLetterPolicyStatus
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
 from eventplane.api.event_topic import EventTopic, EventTopicSpec, EventTopicStatus
 from eventplane.api.metadata import Metadata
@@ -26,9 +29,17 @@ from eventplane.events.majors import Majors
 from eventplane.planning.access import AccessCase, decide_access
 from eventplane.planning.access_desired import DesiredAccess, desire_access, iterations_of
 from eventplane.planning.access_readiness import access_status
-from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
+from eventplane.planning.access_rotation import Issue
+from eventplane.planning.access_state import (
+    Grant,
+    ObservedAccess,
+    ObservedPrincipal,
+    ObservedSecret,
+    other_user,
+)
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.desired import DesiredTopic, desire_topic
+from eventplane.planning.objects import Manifest, ObjectKey, ObservedObject, fingerprint_of, key_of
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import TopicOutcome
@@ -41,11 +52,16 @@ from eventplane.planning.schema_state import (
     Reference,
     RegisteredVersion,
 )
+from eventplane.planning.subscription_readiness import subscription_status
+from eventplane.planning.subscriptions import SubscriptionCase, decide_subscription, keys_to_observe, told_of, turn_now
+from eventplane.planning.subscriptions import subscription_case as planned_case
 from eventplane.planning.topic_changes import TopicChange
 from eventplane.planning.topic_decisions import TopicCase
 from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic, Owner, TopicUsage
+from eventplane.planning.workload_desired import DesiredObjects, desire_workload
 
 CLUSTER: Final = "cluster-1"
+NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 """Identity of the Kubernetes cluster that tests run in."""
 TOPIC: Final = "shop.orders"
 TOPIC_ID: Final = "id-1"
@@ -416,6 +432,8 @@ KAFKA: Final = KafkaConnection(
 )
 """How the operator reaches the Kafka of `event_bus()` where that asks for credentials."""
 PASSWORD: Final = "kept"  # noqa: S105 - of no server
+ISSUED: Final = Issue(NOW)
+"""How the password in a Secret came about."""
 NEW_PASSWORD: Final = "new"  # noqa: S105 - of no server
 
 
@@ -451,11 +469,23 @@ def subscription(
     """Make a Subscription that reads `event_topic()`; `fields` are those of its metadata and of its spec."""
     meta, spec = _split(fields)
     meta["annotations"] = _annotations(paused, approve) | meta.get("annotations", {})
-    spec = {"topics": [{"name": "orders"}], **spec}
+    spec = spec if "topic_selector" in spec else {"topics": [{"name": "orders"}], **spec}
     return Subscription(
         metadata=metadata(name, namespace, **meta),
         spec=_checked(SubscriptionSpec, spec),
         status=status or SubscriptionStatus(),
+    )
+
+
+def dead_letter_policy(
+    name: str = "careful", namespace: str = "shop", *, status: DeadLetterPolicyStatus | None = None, **fields: Any
+) -> DeadLetterPolicy:
+    """Make a DeadLetterPolicy; `fields` are those of its metadata and of its spec."""
+    meta, spec = _split(fields)
+    return DeadLetterPolicy(
+        metadata=metadata(name, namespace, **meta),
+        spec=_checked(DeadLetterPolicySpec, spec),
+        status=status or DeadLetterPolicyStatus(),
     )
 
 
@@ -479,10 +509,12 @@ def access_case(
     *,
     desired: DesiredAccess | None = None,
     bus: EventBus | None = None,
+    now: datetime = NOW,
+    old_clients_gone: bool = False,
 ) -> AccessCase:
     """Make everything that a decision about access hangs on: by default nothing has been made."""
-    desired = desired or wanted_access(resource, bus=bus)
-    return AccessCase(resource, bus or event_bus(), desired, seen or ObservedAccess(), NEW_PASSWORD)
+    desired, bus = desired or wanted_access(resource, bus=bus), bus or event_bus()
+    return AccessCase(resource, bus, desired, seen or ObservedAccess(), NEW_PASSWORD, now, old_clients_gone)
 
 
 def observed_access(
@@ -493,9 +525,10 @@ def observed_access(
     in_kafka: str | None = PASSWORD,
     without: Collection[Grant] = (),
     beside: Collection[Grant] = (),
+    issue: Issue | None = ISSUED,
     **in_secret: str | None,
 ) -> ObservedAccess:
-    """Make what is seen of access that is as desired.
+    """Make what is seen of access that is as desired, and has never been rotated.
 
     Args:
         resource: whose.
@@ -504,15 +537,36 @@ def observed_access(
         in_kafka: the one that Kafka knows; None where it knows no user.
         without: what it lacks.
         beside: what it may do beyond that.
+        issue: how its password came about; None where the Secret does not say so.
         in_secret: entries of the Secret that are different, or absent (None).
     """
     desired = desired or wanted_access(resource)
     data = {key: value for key, value in {**desired.secret_data(password), **in_secret}.items() if value is not None}
-    query, principal = desired.query.principal, None
-    if query is not None:
-        iterations = iterations_of(in_kafka) if in_kafka is not None else None
-        principal = ObservedPrincipal(query.user, iterations, desired.grants - frozenset(without) | frozenset(beside))
-    return ObservedAccess(ObservedSecret(data, (resource.kind, resource.metadata.name)), principal)
+    annotations = issue.annotations() if issue is not None and desired.user is not None else {}
+    secret = ObservedSecret(data, (resource.kind, resource.metadata.name), annotations)
+    if desired.user is None:
+        return ObservedAccess(secret)
+    iterations = iterations_of(in_kafka) if in_kafka is not None else None
+    grants = desired.grants - frozenset(without) | frozenset(beside)
+    return ObservedAccess(
+        secret, ObservedPrincipal(desired.user, iterations, grants), ObservedPrincipal(other_user(desired.user))
+    )
+
+
+def rotated_access(
+    resource: Publication | Subscription, issue: Issue | None = None, first: ObservedPrincipal | None = None
+) -> ObservedAccess:
+    """Make what is seen of access whose second user has the turn; by default the first is let in as well."""
+    desired = wanted_access(resource)
+    assert desired.user is not None
+    user, iterations = other_user(desired.user), iterations_of(PASSWORD)
+    annotations = (issue or Issue(NOW, replaced=desired.user)).annotations()
+    data = desired.secret_data(PASSWORD, user)
+    return ObservedAccess(
+        ObservedSecret(data, (resource.kind, resource.metadata.name), annotations),
+        first or ObservedPrincipal(desired.user, iterations, desired.grants),
+        ObservedPrincipal(user, iterations, desired.grants),
+    )
 
 
 def settled_access(resource: AnyAccess, desired: DesiredAccess | None = None) -> AnyAccess:
@@ -526,3 +580,106 @@ def settled_access(resource: AnyAccess, desired: DesiredAccess | None = None) ->
     )
     seen = access_case(free, observed_access(free, desired=desired), desired=desired)
     return resource.model_copy(update={"status": access_status(seen, decide_access(seen), ())})
+
+
+# --- workloads
+
+RUNTIME_IMAGE: Final = "eventplane/operator:test"
+DEPLOYMENT: Final = ObjectKey("apps/v1", "Deployment", "shop", "billing-subscription")
+"""The Deployment of `consumer()`."""
+
+
+def consumer(name: str = "billing", namespace: str = "shop", **fields: Any) -> Subscription:
+    """Make a Subscription with a container of its own."""
+    return subscription(name, namespace, **{"workload": {"image": "shop/billing:1"}, **fields})
+
+
+def wanted_objects(resource: Subscription, access: DesiredAccess | None = None, **options: Any) -> DesiredObjects:
+    """Resolve what a Subscription becomes inside of the cluster."""
+    return desire_workload(resource, access or wanted_access(resource), RUNTIME_IMAGE, **options)
+
+
+def live(manifest: Manifest, *, pods: int | None = None, **status: Any) -> dict[str, Any]:
+    """Make the object of a manifest as the API server shows it; a Deployment is at work, but for `status`.
+
+    Args:
+        manifest: what was applied.
+        pods: how many are at work; default: as many as are asked for.
+        status: parts of its status that are different.
+    """
+    shown = copy.deepcopy(dict(manifest))
+    shown["metadata"] |= {"uid": f"uid-{manifest['kind']}", "generation": 2, "resourceVersion": "7"}
+    if manifest["kind"] == "Deployment":
+        asked = shown["spec"].setdefault("replicas", 1)
+        at_work = asked if pods is None else pods
+        counts = {"replicas": asked, "updatedReplicas": asked, "availableReplicas": at_work}
+        progress = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+        shown["status"] = {"observedGeneration": 2, **counts, "conditions": [progress], **status}
+    return shown
+
+
+def pod(*, waiting: Mapping[str, str] | None = None, **container: Any) -> dict[str, Any]:
+    """Make a pod of `consumer()` whose container waits, or is as `container` says."""
+    state = {"waiting": dict(waiting)} if waiting is not None else {"running": {}}
+    status = {"name": "consumer", "image": "shop/billing:1", "ready": False, "restartCount": 0, "state": state}
+    return {
+        "metadata": {"name": "billing-1", "namespace": "shop"},
+        "status": {"containerStatuses": [status | container]},
+    }
+
+
+def subscription_case(
+    resource: Subscription | None = None,
+    seen: ObservedAccess | None = None,
+    *,
+    objects: Collection[Manifest] = (),
+    errors: Mapping[ObjectKey, BackendError] | None = None,
+    access: DesiredAccess | None = None,
+    desired: DesiredObjects | None = None,
+    pods: Collection[Manifest] = (),
+) -> SubscriptionCase:
+    """Make everything that a decision about a Subscription hangs on: by default its access stands, and no object.
+
+    Args:
+        resource: the Subscription; default: `consumer()`.
+        seen: its access; default: as asked for.
+        objects: what there is, see `live`.
+        errors: what cannot be looked at, and why.
+        access: what access it asks for.
+        desired: what objects it asks for.
+        pods: those of its Deployment.
+    """
+    resource = resource or consumer()
+    access = access or wanted_access(resource)
+    desired = desired or wanted_objects(resource, access)
+    seen = seen or observed_access(resource, desired=access)
+    found = {key_of(each): ObservedObject(each) for each in objects}
+    found |= {key: ObservedObject(error=error) for key, error in (errors or {}).items()}
+    observed = {key: found.get(key, ObservedObject()) for key in keys_to_observe(resource, desired) | found.keys()}
+    return planned_case(resource, access_case(resource, seen, desired=access), desired, observed, tuple(pods))
+
+
+def told_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[Manifest]:
+    """Make the manifests of a Subscription as they are applied: its pods know whose credentials they have."""
+    turn = turn_now(access_case(resource, observed_access(resource)))
+    return [told_of(manifest, turn) for manifest in (desired or wanted_objects(resource)).manifests]
+
+
+def live_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[dict[str, Any]]:
+    """Show everything that a Subscription asks for, at work."""
+    return [live(manifest) for manifest in told_objects(resource, desired)]
+
+
+def settled_consumer(resource: Subscription | None = None) -> Subscription:
+    """Give a Subscription the status that a quiet pass leaves: what it asks for now has been applied in full."""
+    resource = resource or consumer()
+    manifests = told_objects(resource)
+    applied = [
+        {"api_version": m["apiVersion"], "kind": m["kind"], "name": m["metadata"]["name"], "applied": fingerprint_of(m)}
+        for m in manifests
+    ]
+    known = SubscriptionStatus.model_validate({"objects": applied})
+    before = settled_access(resource).status.model_copy(update={"objects": known.objects})
+    resource = resource.model_copy(update={"status": before})
+    case = subscription_case(resource, objects=live_objects(resource))
+    return resource.model_copy(update={"status": subscription_status(case, decide_subscription(case), ())})

@@ -21,6 +21,8 @@ class OperatorSettings(BaseSettings):
     """How often everything is looked at again, for drift."""
     secret_refresh_seconds: float = Field(default=10, gt=0)
     """How often the Secrets of the buses are read again, for rotation."""
+    gauge_seconds: float = Field(default=15, gt=0)
+    """How often it is measured what waits for consumers and what is in dead-letter topics."""
     idle_after_seconds: float = Field(default=600, ge=0)
     """A topic without writes for this long is idle, for deletionPolicy DeleteIfIdle."""
     batch_size: int = Field(default=500, ge=1, le=2000)
@@ -33,5 +35,7 @@ class OperatorSettings(BaseSettings):
     """Port of the admission webhook."""
     webhook_certificate_dir: str = ""
     """Folder with tls.crt and tls.key of the admission webhook; empty turns the webhook off."""
+    runtime_image: str = "eventplane/operator:dev"
+    """Image of Eventplane's own consumer, for Subscriptions with a sink: the operator's own."""
     log_level: str = "INFO"
     """Lowest level that is logged: DEBUG, INFO, WARNING, ERROR."""

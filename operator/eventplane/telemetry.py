@@ -86,6 +86,24 @@ Gauge = tuple[str, str, tuple[str, ...]]
 """Name, documentation and label names."""
 Samples = Mapping[tuple[str, ...], float]
 """Values by label values."""
+_OF_A_TOPIC: Final = ("namespace", "name", "topic")
+"""Namespace and name of a Subscription, and one of its topics by its name in Kafka."""
+SUBSCRIPTION_LAG: Final[Gauge] = (
+    "eventplane_subscription_lag",
+    "Events of a partition that the group of a Subscription has not read.",
+    (*_OF_A_TOPIC, "partition"),
+)
+DEAD_LETTERS: Final[Gauge] = ("eventplane_dead_letters", "Events in a dead-letter topic.", _OF_A_TOPIC)
+RETRIES: Final[Gauge] = (
+    "eventplane_retries_waiting",
+    "Events in a retry topic that the group of the Subscription has not read.",
+    _OF_A_TOPIC,
+)
+DEAD_LETTER_AGE: Final[Gauge] = (
+    "eventplane_dead_letter_oldest_seconds",
+    "Age of the oldest event in a dead-letter topic.",
+    _OF_A_TOPIC,
+)
 
 
 class GaugesAtScrape(Collector):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from contract.arenas import Arena, KafkaArena, MemoryArena
+from contract.gauge_arenas import GaugeArena, KafkaGaugeArena, MemoryGaugeArena
 from contract.principal_arenas import KafkaPrincipalArena, MemoryPrincipalArena, PrincipalArena
 from contract.registry_arenas import MemoryRegistryArena, RealRegistryArena, RegistryArena
 
@@ -116,6 +117,33 @@ async def mortal_principals() -> AsyncIterator[KafkaPrincipalArena]:
 async def kafka3_principals(kafka3: Kafka) -> AsyncIterator[KafkaPrincipalArena]:
     """The users of three real brokers."""
     arena = KafkaPrincipalArena(kafka3)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def gauge_arena(cluster: Kafka | None) -> AsyncIterator[GaugeArena]:
+    """A cluster of every kind with a foreigner who writes and commits, on which backends can be opened."""
+    if cluster is None:
+        yield MemoryGaugeArena()
+        return
+    arena = KafkaGaugeArena(cluster)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka_gauges(kafka: Kafka) -> AsyncIterator[KafkaGaugeArena]:
+    """The offsets of one real broker."""
+    arena = KafkaGaugeArena(kafka)
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka3_gauges(kafka3: Kafka) -> AsyncIterator[KafkaGaugeArena]:
+    """The offsets of three real brokers."""
+    arena = KafkaGaugeArena(kafka3)
     yield arena
     await arena.close()
 

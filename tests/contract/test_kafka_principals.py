@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,10 +26,20 @@ from kafka.admin import ResourceType as WireResourceType
 from e2e.servers.configuration import Credentials
 from e2e.servers.kafka import Kafka
 from eventplane.api.conditions import Reason
+from eventplane.backends.access import AccessBackend
 from eventplane.backends.kafka import KafkaPrincipalBackend
+from eventplane.backends.memory_kubernetes import MemoryKubernetes
 from eventplane.backends.memory_principals import Acl
-from eventplane.planning.access_changes import GrantAccess, PrincipalChange, RemoveUser, RevokeAccess
-from eventplane.planning.access_state import Grant, ObservedPrincipal, PrincipalQuery
+from eventplane.planning.access_changes import (
+    AccessChange,
+    GrantAccess,
+    PrincipalChange,
+    RemovePassword,
+    RemoveUser,
+    RevokeAccess,
+    WriteSecret,
+)
+from eventplane.planning.access_state import AccessQuery, Grant, ObservedPrincipal, PrincipalQuery
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import Rejected, Unavailable
 
@@ -245,6 +257,55 @@ async def test_a_thousand_users_cost_as_many_requests_as_one(kafka_principals: K
     assert await backend.users(f"{user}.") == frozenset()
     seen = await backend.observe(queries)
     assert all(seen[query] == ObservedPrincipal(query.user) for query in queries)
+
+
+async def test_five_hundred_applications_rotate_in_as_many_requests_as_one(
+    kafka_principals: KafkaPrincipalArena, user: str
+) -> None:
+    kubernetes, requests = MemoryKubernetes(lambda: datetime(2026, 1, 1, tzinfo=UTC)), kafka_principals.requests
+    backend = AccessBackend(
+        kafka_principals.login("operator", "p"),
+        kafka_principals.backend(),
+        kubernetes.look_at_secret,
+        kubernetes.write_secret,
+    )
+    names = [f"{user}.{number}" for number in range(500)]
+    queries = [AccessQuery("shop", name, PrincipalQuery(name, SHA512)) for name in names]
+
+    async def asked_for(*changes: AccessChange) -> list[str]:
+        requests.clear()
+        assert {outcome.error for outcome in await backend.apply(changes)} == {None}
+        return requests.copy()
+
+    def secret(name: str, of: str) -> WriteSecret:
+        return WriteSecret(of, "shop", name, ("Publication", name, "uid"), {"username": of})
+
+    first = [(secret(name, name), password(name), GrantAccess(name, (READ,))) for name in names]
+    assert await asked_for(*(change for those in first for change in those)) == [
+        "AlterUserScramCredentials",
+        "CreateAcls",
+    ]
+    await backend.observe(queries)  # until the broker shows it
+    seconds = [(password(f"{name}_2"), GrantAccess(f"{name}_2", (READ,)), secret(name, f"{name}_2")) for name in names]
+    asked = await asked_for(*(change for those in seconds for change in those))
+    assert asked[:2] == ["AlterUserScramCredentials", "CreateAcls"]
+    looks = Counter(asked[2:])  # once more while the broker is behind, and before any Secret is written
+    assert looks.keys() == {"DescribeAcls", "DescribeUserScramCredentials"}
+    assert max(looks.values()) <= 5
+    requests.clear()
+    seen = await backend.observe(queries)
+    assert sorted(requests) == ["DescribeAcls", "DescribeUserScramCredentials"]
+    may = frozenset({READ})
+    assert {(each.principal, each.second) for each in seen.values()} == {
+        (ObservedPrincipal(name, 4096, may), ObservedPrincipal(f"{name}_2", 4096, may)) for name in names
+    }
+    requests.clear()
+    await backend.observe(queries[:1])
+    assert sorted(requests) == ["DescribeAcls"] * 2 + ["DescribeUserScramCredentials"], "not the ACLs of everybody"
+    retired = [(RemovePassword(name), RevokeAccess(name, (READ,))) for name in names]
+    asked = await asked_for(*(change for those in retired for change in those))
+    assert asked == ["AlterUserScramCredentials"] * 2 + ["DeleteAcls"]
+    assert await backend.users(f"{user}.") == {f"{name}_2" for name in names}
 
 
 async def test_more_than_kafka_takes_at_once_is_cut(kafka_principals: KafkaPrincipalArena, user: str) -> None:

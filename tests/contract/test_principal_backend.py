@@ -9,7 +9,14 @@ import pytest
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.memory_principals import Acl, MemoryPrincipalBackend, MemoryPrincipals
-from eventplane.planning.access_changes import GrantAccess, PrincipalChange, RemoveUser, RevokeAccess, SetPassword
+from eventplane.planning.access_changes import (
+    GrantAccess,
+    PrincipalChange,
+    RemovePassword,
+    RemoveUser,
+    RevokeAccess,
+    SetPassword,
+)
 from eventplane.planning.access_state import Grant, ObservedPrincipal, PrincipalQuery, ScramMechanism
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 
@@ -191,6 +198,34 @@ async def test_the_two_mechanisms_have_a_password_each_and_go_together(
         assert await look(backend, user, mechanism) == ObservedPrincipal(user)
     assert await errors(backend, both[1], RemoveUser(user)) == [None, None]
     assert await look(backend, user, SHA256) == ObservedPrincipal(user)
+
+
+async def test_a_password_that_is_removed_lets_in_no_more_and_every_acl_stays(
+    principal_arena: PrincipalArena, user: str
+) -> None:
+    backend, others = principal_arena.backend(), (f"{user}-2", f"{user}_2")
+    await principal_arena.add_acl(deny(user, READ))
+    for each in (user, *others):
+        changes = SetPassword(each, SHA512, "secret-1", 5000), SetPassword(each, SHA256, "secret-1", 6000)
+        assert await errors(backend, *changes, GrantAccess(each, (WRITE,))) == [None] * 3
+    await until_logs_in(principal_arena, user, "secret-1")
+    for _ in range(2):
+        assert await errors(backend, RemovePassword(user)) == [None]
+        for mechanism in (SHA512, SHA256):
+            assert await look(backend, user, mechanism) == ObservedPrincipal(user, None, frozenset({WRITE}))
+    assert not await principal_arena.logs_in(user, "secret-1")
+    assert await principal_arena.acls(user) == {deny(user, READ), Acl(user, WRITE)}
+    for each in others:
+        assert await look(backend, each) == ObservedPrincipal(each, 5000, frozenset({WRITE}))
+    assert await errors(backend, RemovePassword(user), password(user, "secret-3")) == [None, None]
+    assert (await look(backend, user)).iterations == 4096
+    await until_logs_in(principal_arena, user, "secret-3")
+
+
+async def test_who_never_had_a_password_loses_none(principal_arena: PrincipalArena, user: str) -> None:
+    backend = principal_arena.backend()
+    assert await errors(backend, RemovePassword(user), GrantAccess(user, (READ,)), RemovePassword(user)) == [None] * 3
+    assert await look(backend, user) == ObservedPrincipal(user, None, frozenset({READ}))
 
 
 @pytest.mark.parametrize(("secret", "iterations"), [("", 4096), ("secret-1", 4095), ("secret-1", 16385)])

@@ -213,6 +213,18 @@ def test_secrets_are_written_only_where_the_values_say(
     assert writers == {"eventplane-application", "eventplane-secret-reader"}
 
 
+def test_the_consumers_of_sinks_run_the_operators_own_image(rendered: Render) -> None:
+    manifests = rendered('image.repository="registry/eventplane"', 'image.tag="1.2.3"')
+    assert environment_of(manifests)["EVENTPLANE_RUNTIME_IMAGE"] == "registry/eventplane:1.2.3"
+    assert pod_of(manifests)["containers"][0]["image"] == "registry/eventplane:1.2.3"
+
+
+def test_workloads_are_kept_only_by_the_role_for_applications(rendered: Render) -> None:
+    roles = {name: each["rules"] for (kind, name), each in rendered().items() if kind == "ClusterRole"}
+    assert {name for name, rules in roles.items() if "deployments" in str(rules)} == {"eventplane-application"}
+    assert "*" not in str(roles["eventplane-application"])
+
+
 def test_the_webhooks_own_certificate_is_one_that_the_api_server_trusts(rendered: Render) -> None:
     manifests = rendered()
     secret = {
@@ -285,7 +297,7 @@ def test_people_get_topics_by_the_built_in_roles_and_buses_by_none(rendered: Ren
     assert aggregated["eventplane-view"] == {"view", "edit", "admin"}
     assert aggregated["eventplane-edit"] == {"edit", "admin"}
     assert [rule["resources"] for rule in roles["eventplane-edit"]["rules"]] == [
-        ["eventtopics", "publications", "schemas", "subscriptions"]
+        ["deadletterpolicies", "eventtopics", "publications", "schemas", "subscriptions"]
     ]
     assert not any(aggregated[name] for name in ("eventplane", "eventplane-secret-reader", "eventplane-bus-edit"))
 

@@ -17,6 +17,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     MESSAGE,
     AGE,
 )
+Period = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(m|h|d|w)$")]
+Grace = Annotated[str, Field(pattern=r"^[0-9]{1,4}(s|m|h|d|w)$")]
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]+([-.]+[a-z0-9]+)*$", max_length=253)]
 
 
@@ -27,6 +29,18 @@ class TopicRef(ApiModel):
     """Name of the EventTopic."""
 
 
+class Credentials(ApiModel):
+    """How long credentials last."""
+
+    rotate_every: Period | None = None
+    """How old a password gets, such as 90d, before another user with another password takes its user's place in the
+    Secret; default: as old as it likes. The annotation events.sindhan.ai/rotate asks for the same at once, each time
+    that it gets another text."""
+    grace: Grace = "1h"
+    """For how long the user that was replaced is let in, so that clients can move over; with 0s it is not. The next
+    rotation waits until it is over."""
+
+
 class AccessSpec(ManagedSpec):
     """What an application asks for, whichever way its events go."""
 
@@ -35,6 +49,21 @@ class AccessSpec(ManagedSpec):
     secret_name: SecretName | None = None
     """The Secret with the credentials, which must not exist; default: the name of this resource, a hyphen, and its
     kind in lower case. Immutable."""
+    credentials: Credentials = Credentials()
+    """How long the credentials last; rotating them disturbs no client."""
+
+
+class CredentialsStatus(ApiModel):
+    """The life of the credentials; these times change only when something happens."""
+
+    issued_at: str = Field(json_schema_extra={"format": "date-time"})
+    """When the password in the Secret was issued, RFC 3339."""
+    rotates_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+    """When it will have the age of rotateEvery, RFC 3339."""
+    retiring: str | None = None
+    """The user that was replaced and is still let in."""
+    retires_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
+    """When that user is let in no more, at the latest, RFC 3339."""
 
 
 class Binding(ApiModel):
@@ -48,9 +77,12 @@ class AccessStatus(ManagedStatus):
     """What is the case."""
 
     principal: str | None = None
-    """The user in Kafka, without the `User:` that principals begin with; none where the bus asks for no credentials."""
+    """The user in the Secret, by its name in Kafka, without the `User:` that principals begin with; none where the bus
+    asks for no credentials."""
     binding: Binding | None = None
     """The Secret with everything that a client needs."""
+    credentials: CredentialsStatus | None = None
+    """Since when they hold, and what becomes of those before; none where the bus asks for none."""
     grants: tuple[str, ...] = ()
     """What the user may do, one line each."""
 

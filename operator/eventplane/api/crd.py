@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Protocol
 
 from eventplane.api import GROUP, VERSION
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.publication import Publication
@@ -42,7 +43,7 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic, Schema, Publication, Subscription)
+KINDS: Final[tuple[type[Kind], ...]] = (EventBus, EventTopic, Schema, Publication, Subscription, DeadLetterPolicy)
 
 
 class NotStructural(ValueError):  # noqa: N818 - names the fact

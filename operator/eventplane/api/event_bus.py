@@ -100,7 +100,7 @@ class LabelSelectorRequirement(ApiModel):
 
 
 class LabelSelector(ApiModel):
-    """Labels that a namespace must carry, as in metav1.LabelSelector; an empty one selects every namespace."""
+    """Labels that something must carry to be selected, as in metav1.LabelSelector; an empty one selects everything."""
 
     match_labels: Mapping[str, str] = Field(default_factory=dict)
     """Labels with exact values."""

@@ -1,16 +1,74 @@
-"""Subscription: the right to read events from topics, for an application that gets its own credentials and group."""
+"""Subscription: the right to read events from topics, and where they go."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from eventplane.api.access import COLUMNS, Access, AccessSpec, AccessStatus
-from eventplane.api.model import immutable, rules
+from pydantic import Field
+
+from eventplane.api.access import COLUMNS, Access, AccessSpec, AccessStatus, TopicRef
+from eventplane.api.delivery import Delivery, Expression, Sink
+from eventplane.api.event_bus import LabelSelector
+from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import Column
+from eventplane.api.workload import OwnedObject, Scaling, Workload, WorkloadStatus
+
+START_PATTERN = (
+    r"^(Earliest|Latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$"
+)
+
+
+class DeadLetterPolicyRef(ApiModel):
+    """A DeadLetterPolicy of the same namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    """Name of the DeadLetterPolicy."""
+
+
+class SubscribedTopic(TopicRef):
+    """An EventTopic of the same namespace that is read."""
+
+    major: int | None = Field(default=None, ge=1)
+    """In which major version of the topic's Schema the sink gets events, whichever they were written in; default: as
+    they were written."""
 
 
 class SubscriptionSpec(AccessSpec):
     """What a consuming application asks for."""
 
-    model_config = rules(immutable("busRef", "Subscription"), immutable("secretName", "Subscription"))
+    model_config = rules(
+        immutable("busRef", "Subscription"),
+        immutable("secretName", "Subscription"),
+        ("has(self.topics) != has(self.topicSelector)", "name the topics either by topics or by topicSelector"),
+        ("!has(self.sink) || !has(self.workload)", "name one of sink and workload, or none of them"),
+        ("!has(self.filter) || has(self.sink)", "filter is for sink: a container of your own filters by itself"),
+        (
+            "!has(self.transform) || has(self.sink)",
+            "transform is for sink: a container of your own transforms by itself",
+        ),
+        ("!has(self.scaling) || has(self.sink) || has(self.workload)", "scaling is for sink and workload"),
+    )
+
+    topics: tuple[SubscribedTopic, ...] = Field(
+        default=(), min_length=1, max_length=100, json_schema_extra={"x-list-map-keys": ["name"]}
+    )
+    """The topics; each is granted as soon as its EventTopic has been made, and as long as it exists."""
+    topic_selector: LabelSelector | None = None
+    """Instead of naming topics: those whose EventTopics in this namespace have these labels, as they come and go."""
+    filter: Expression | None = None
+    """Which events to deliver, CEL: `event.type == "order.created" && event.data.amount > 100`."""
+    transform: Expression | None = None
+    """What becomes the data of the delivered event, CEL: `{"id": event.data.id}`."""
+    delivery: Delivery = Delivery()
+    """How surely and in what order the sink gets events."""
+    dead_letter_policy_ref: DeadLetterPolicyRef | None = None
+    """What is done about events that cannot be processed; default: they are tried for ever, in place."""
+    sink: Sink | None = None
+    """Where Eventplane's own consumer delivers to."""
+    workload: Workload | None = None
+    """A container of your own that consumes."""
+    start_from: Annotated[str, Field(pattern=START_PATTERN)] = "Latest"
+    """Where a group begins that has not read yet: Earliest, Latest, or a time, RFC 3339."""
+    scaling: Scaling | None = None
+    """How many pods consume; default: one."""
 
 
 class SubscriptionStatus(AccessStatus):
@@ -18,6 +76,12 @@ class SubscriptionStatus(AccessStatus):
 
     group: str | None = None
     """The consumer group, which no other user may join."""
+    workload: WorkloadStatus | None = None
+    """The Deployment."""
+    objects: tuple[OwnedObject, ...] = ()
+    """What the Subscription has become in its namespace, beside its Secret."""
+    lag: int | None = None
+    """Events that wait, in all partitions, rounded up to 1, 2 or 5 times a power of ten; metrics are exact."""
 
 
 class Subscription(Access):
@@ -28,6 +92,8 @@ class Subscription(Access):
     short_names: ClassVar[tuple[str, ...]] = ("esub",)
     printer_columns: ClassVar[tuple[Column, ...]] = (
         {"name": "Group", "type": "string", "jsonPath": ".status.group"},
+        {"name": "Lag", "type": "integer", "jsonPath": ".status.lag"},
+        {"name": "Pods", "type": "integer", "jsonPath": ".status.workload.available"},
         *COLUMNS,
     )
 

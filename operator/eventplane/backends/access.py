@@ -1,14 +1,23 @@
 """The access of applications: the Secrets in the cluster and the users in Kafka, as one backend."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.kubernetes import Conflict, Gone
 from eventplane.backends.principals import PrincipalBackend
 from eventplane.backends.topics import ClusterState
-from eventplane.planning.access_changes import AccessChange, WriteSecret
+from eventplane.backends.waves import Make, apply_in_waves
+from eventplane.planning.access_changes import (
+    AccessChange,
+    PrincipalChange,
+    SetPassword,
+    WriteSecret,
+    application_of,
+)
+from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_state import (
     AccessQuery,
     ObservedAccess,
@@ -27,7 +36,11 @@ AccessOutcome: TypeAlias = Outcome[AccessChange, ObservedAccess]
 
 
 class AccessBackend:
-    """What applications have: see `Backend`. Of one application's changes, the Secret comes first."""
+    """What applications have: see `Backend`.
+
+    An application, with its Secret and both of its users, is one thing. A Secret is written after changes of the user
+    that it names only when Kafka shows them.
+    """
 
     def __init__(
         self, connection: KafkaConnection, principals: PrincipalBackend, look_at_secret: LookAtSecret, write: Write
@@ -52,11 +65,11 @@ class AccessBackend:
 
     async def observe(self, keys: Collection[AccessQuery]) -> Mapping[AccessQuery, ObservedAccess]:
         """Look at users in few requests, and at Secrets in one each."""
-        asked = {key.principal for key in keys if key.principal is not None}
+        asked = {principal for key in keys for principal in key.principals()}
         principals: Mapping[PrincipalQuery, ObservedPrincipal] = await self._principals.observe(asked) if asked else {}
         secrets = await asyncio.gather(*(self._secret(key) for key in keys))
         return {
-            key: _seen(secret, principals[key.principal] if key.principal is not None else None)
+            key: _seen(secret, [principals[each] for each in key.principals()])
             for key, secret in zip(keys, secrets, strict=True)
         }
 
@@ -67,21 +80,41 @@ class AccessBackend:
             return error
 
     async def apply(self, changes: Sequence[AccessChange]) -> Sequence[AccessOutcome]:
-        """Write the Secrets, then change the users whose Secrets did not fail."""
-        writes = [change for change in changes if isinstance(change, WriteSecret)]
-        errors = await asyncio.gather(*(self._written(each) for each in writes))
-        written = {(each.namespace, each.name): error for each, error in zip(writes, errors, strict=True)}
-        failed = {each.user: error for each, error in zip(writes, errors, strict=True) if error is not None}
-        rest = [change for change in changes if not isinstance(change, WriteSecret) and change.user not in failed]
-        changed = iter(await self._principals.apply(rest) if rest else ())
-        outcomes: list[AccessOutcome] = []
-        for change in changes:
-            if isinstance(change, WriteSecret):
-                error = written[change.namespace, change.name]
-            else:
-                error = failed[change.user] if change.user in failed else next(changed).error
-            outcomes.append(Outcome(change, error))
-        return outcomes
+        """Make the changes of each application in their order; see Backend."""
+        made_before = _made_before_secrets(changes)
+
+        async def write(secrets: Sequence[WriteSecret]) -> Sequence[AccessOutcome]:
+            unknown = await self._unknown([made_before[user] for each in secrets if (user := each.user) in made_before])
+            return await asyncio.gather(*(self._write_known(each, unknown) for each in secrets))
+
+        makes: dict[type[AccessChange], Make[AccessChange, ObservedAccess]] = {WriteSecret: write}
+        makes |= dict.fromkeys(get_args(PrincipalChange), self._change_principals)
+        return await apply_in_waves(changes, makes, application_of)
+
+    async def _change_principals(self, changes: Sequence[PrincipalChange]) -> Sequence[AccessOutcome]:
+        return [Outcome(each.change, each.error) for each in await self._principals.apply(changes)]
+
+    async def _unknown(self, made: Sequence[Sequence[PrincipalChange]]) -> Mapping[str | None, BackendError]:
+        """Tell of which users Kafka does not show what was just made, and why: no Secret may send clients there yet."""
+        wanted = {
+            PrincipalQuery(change.user, change.mechanism): observed_after(ObservedAccess(), those).user(change.user)
+            for those in made
+            for change in those
+            if isinstance(change, SetPassword)
+        }
+        try:
+            seen = await self._principals.observe(wanted.keys()) if wanted else {}
+        except (Unavailable, Rejected) as error:
+            return {query.user: error for query in wanted}
+        return {
+            query.user: seen[query].error or Unavailable(f"Kafka does not show yet what was made of user {query.user}")
+            for query, user in wanted.items()
+            if not _shows(seen[query], user)
+        }
+
+    async def _write_known(self, change: WriteSecret, unknown: Mapping[str | None, BackendError]) -> AccessOutcome:
+        error = unknown.get(change.user)
+        return Outcome(change, error if error is not None else await self._written(change))
 
     async def _written(self, change: WriteSecret) -> BackendError | None:
         try:
@@ -93,9 +126,27 @@ class AccessBackend:
         return None
 
 
-def _seen(secret: ObservedSecret | BackendError, principal: ObservedPrincipal | None) -> ObservedAccess:
+def _made_before_secrets(changes: Sequence[AccessChange]) -> Mapping[str | None, Sequence[PrincipalChange]]:
+    """List what is made of those users whose Secret is written only then."""
+    made: defaultdict[str | None, list[PrincipalChange]] = defaultdict(list)
+    before: dict[str | None, Sequence[PrincipalChange]] = {}
+    for change in changes:
+        if not isinstance(change, WriteSecret):
+            made[change.user].append(change)
+        elif change.user in made:
+            before[change.user] = tuple(made[change.user])
+    return before
+
+
+def _shows(seen: ObservedPrincipal, wanted: ObservedPrincipal) -> bool:
+    return seen.iterations == wanted.iterations and seen.grants >= wanted.grants
+
+
+def _seen(secret: ObservedSecret | BackendError, principals: Sequence[ObservedPrincipal]) -> ObservedAccess:
     if isinstance(secret, BackendError):
         return ObservedAccess(error=secret)
-    if principal is not None and principal.error is not None:
-        return ObservedAccess(error=principal.error)
-    return ObservedAccess(secret, principal)
+    error = next((each.error for each in principals if each.error is not None), None)
+    if error is not None:
+        return ObservedAccess(error=error)
+    first, second = principals or (None, None)
+    return ObservedAccess(secret, first, second)

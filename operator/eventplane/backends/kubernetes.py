@@ -16,6 +16,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Metadata
 from eventplane.planning.access_changes import WriteSecret
 from eventplane.planning.access_state import ObservedSecret
+from eventplane.planning.objects import FIELD_MANAGER
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
@@ -24,10 +25,11 @@ CONNECTIONS: Final = 100
 PAGE: Final = 1000
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MERGE_PATCH: Final = "application/merge-patch+json"
-_APPLY: Final = "application/apply-patch+yaml"
 _BINDING_TYPE: Final = "servicebinding.io/kafka"
-FIELD_MANAGER: Final = "eventplane"
-"""By what name server-side apply knows us."""
+APPLY: Final = "application/apply-patch+yaml"
+"""The content of a server-side apply."""
+_MESSAGE: Final = 1000
+"""Characters of an answer that an error shows."""
 
 
 class Gone(Exception):  # noqa: N818 - a state of the resource
@@ -170,10 +172,13 @@ class KubernetesApi:
         owners = secret["metadata"].get("ownerReferences") or ()
         ours = [each for each in owners if each["apiVersion"].partition("/")[0] == GROUP and each.get("controller")]
         owner = (ours[0]["kind"], ours[0]["name"]) if ours else None
-        return ObservedSecret(_decoded(secret), owner)
+        annotations: Mapping[str, str] = secret["metadata"].get("annotations") or {}
+        return ObservedSecret(
+            _decoded(secret), owner, {key: text for key, text in annotations.items() if key.startswith(f"{GROUP}/")}
+        )
 
     async def write_secret(self, change: WriteSecret) -> None:
-        """Create a Secret that goes with its owner, or make its contents what they should be, by server-side apply.
+        """Create a Secret that goes with its owner, or make of it what it should be, by server-side apply.
 
         Raises:
             Unavailable: no answer.
@@ -189,6 +194,7 @@ class KubernetesApi:
                 "name": change.name,
                 "namespace": change.namespace,
                 "labels": {"app.kubernetes.io/managed-by": FIELD_MANAGER},
+                "annotations": dict(change.annotations),
                 "ownerReferences": [
                     {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
                 ],
@@ -197,7 +203,7 @@ class KubernetesApi:
         }
         path = f"/api/v1/namespaces/{change.namespace}/secrets/{change.name}"
         try:
-            await self._request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", secret, content=_APPLY)
+            await self._request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", secret, content=APPLY)
         except Rejected as error:
             answer = error.message.partition(":")[0]  # the rest might quote what is secret
             if str(HTTPStatus.FORBIDDEN.value) in answer:
@@ -229,6 +235,16 @@ class KubernetesApi:
             if not token:
                 return keys
 
+    async def request(
+        self, verb: str, path: str, body: Mapping[str, Any] | None = None, *, content: str | None = None
+    ) -> dict[str, Any]:
+        """Send a request for which there is no method here: about objects of any kind; return the answer.
+
+        Raises:
+            Gone, Conflict, Rejected, Unavailable: the API server answered so, or did not.
+        """
+        return await self._request(verb, path, body, content=content)
+
     async def _request(
         self,
         verb: str,
@@ -254,7 +270,7 @@ class KubernetesApi:
                 f"the API server did not answer: {type(error).__name__}", Reason.INTERNAL_ERROR
             ) from error
         self._on_call(verb, response.status)
-        _raise_for(response.status, answered)
+        raise_for(response.status, answered)
         answer: dict[str, Any] = orjson.loads(answered)
         return answer
 
@@ -272,12 +288,23 @@ def _no_right_to_secrets(namespace: str) -> Rejected:
     )
 
 
-def _raise_for(status: int, content: bytes) -> None:
+def _words(content: bytes) -> str:
+    """Take the message out of a Status, which is what the API server answers when it refuses."""
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        answer = None
+    message = answer.get("message") if isinstance(answer, dict) else None
+    return message if isinstance(message, str) else content.decode("utf-8", "replace")
+
+
+def raise_for(status: int, content: bytes) -> None:
+    """Translate an answer that is a refusal; raises Gone, Conflict, Unavailable or Rejected."""
     if status < HTTPStatus.BAD_REQUEST:
         return
-    message = f"the API server answered {status}: {content[:300].decode('utf-8', 'replace')}"
+    message = f"the API server answered {status}: {_words(content)[:_MESSAGE]}"
     match status:
-        case HTTPStatus.NOT_FOUND:
+        case HTTPStatus.NOT_FOUND | HTTPStatus.GONE:
             raise Gone(message)
         case HTTPStatus.CONFLICT:
             raise Conflict(message)

@@ -9,23 +9,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from eventplane.api import GROUP, VERSION
+from eventplane.api import API_VERSION, GROUP, VERSION
 from eventplane.api.conditions import Reason
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
+from eventplane.backends.memory_objects import MemoryObjects
 from eventplane.planning.outcome import Rejected, Unavailable
 
 __all__ = ["MemoryKubernetes", "Write"]
 
 Key: TypeAlias = tuple[str, str]
-Resource: TypeAlias = EventTopic | EventBus | Schema | Publication | Subscription
-R = TypeVar("R", EventTopic, EventBus, Schema, Publication, Subscription)
+Resource: TypeAlias = EventTopic | EventBus | Schema | Publication | Subscription | DeadLetterPolicy
+R = TypeVar("R", EventTopic, EventBus, Schema, Publication, Subscription, DeadLetterPolicy)
 Watcher: TypeAlias = Callable[[str | None, str, Mapping[str, Any]], None]
 """Takes the type of an event (None for a listing), the plural of its kind, and the object."""
+_TOPICS = f"/{EventTopic.plural}/"
+_HEAD_OF_TOPICS = {"apiVersion": API_VERSION, "kind": EventTopic.kind}
+_SLASHES_OF_A_GROUP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,13 @@ class Write:
 
     @property
     def what(self) -> str:
-        """Name what was written: status, finalizers, event, or secret."""
+        """Name what was written: status, finalizers, event, secret, or object."""
         if self.verb == "POST":
             return "event"
         if "/secrets/" in self.path:
             return "secret"
+        if f"/{GROUP}/" not in self.path or "fieldManager=" in self.path or self.verb == "DELETE":
+            return "object"
         return "status" if self.path.endswith("/status") else "finalizers"
 
 
@@ -64,10 +71,15 @@ class MemoryKubernetes(KubernetesApi):
         """Paths of what was read."""
         self.gates: dict[str, asyncio.Event] = {}
         """Requests whose `VERB path` contains a text arrive and are answered only when its gate opens."""
+        self.objects = MemoryObjects()
+        """What resources have become inside of the cluster."""
+        self.groups: set[str] = set()
+        """API groups and versions of others that are served."""
         self._now = now
         self._objects: dict[tuple[str, Key], dict[str, Any]] = {}
         self._secrets: dict[Key, dict[str, str] | Exception] = {}
         self._secret_owners: dict[Key, list[dict[str, Any]]] = {}
+        self._secret_annotations: dict[Key, dict[str, str]] = {}
         self._applied: dict[Key, frozenset[str]] = {}
         self._config_maps: dict[Key, dict[str, str] | Exception] = {}
         self._version = 100
@@ -115,6 +127,7 @@ class MemoryKubernetes(KubernetesApi):
         if data is None:
             self._secrets.pop((namespace, name), None)
             self._secret_owners.pop((namespace, name), None)
+            self._secret_annotations.pop((namespace, name), None)
             self._applied.pop((namespace, name), None)
         else:
             self._secrets[namespace, name] = data if isinstance(data, Exception) else dict(data)
@@ -124,6 +137,14 @@ class MemoryKubernetes(KubernetesApi):
         known = self._secrets.get((namespace, name))
         if isinstance(known, dict):
             self._secrets[namespace, name] = known | dict(changes)
+
+    def annotate_secret(self, namespace: str, name: str, annotations: Mapping[str, str]) -> None:
+        """Give a Secret annotations instead of those it had."""
+        self._secret_annotations[namespace, name] = dict(annotations)
+
+    def secret_annotations(self, namespace: str, name: str) -> dict[str, str]:
+        """Read the annotations of a Secret as kubectl does."""
+        return dict(self._secret_annotations.get((namespace, name), {}))
 
     def put_config_map(self, namespace: str, name: str, data: Mapping[str, str] | Exception | None) -> None:
         """Set a ConfigMap, take it away (None), or let reading it fail."""
@@ -214,10 +235,47 @@ class MemoryKubernetes(KubernetesApi):
         if "/secrets/" in path:
             secret = _held(self._secrets, path)
             data = {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}
-            return {"metadata": {"ownerReferences": self._secret_owners.get(_key_of(path), [])}, "data": data}
-        if "/configmaps/" in path:
+            key = _key_of(path)
+            owners, annotations = self._secret_owners.get(key, []), self._secret_annotations.get(key, {})
+            return {"metadata": {"ownerReferences": owners, "annotations": dict(annotations)}, "data": data}
+        if "/configmaps/" in path and _key_of(path) in self._config_maps:
             return {"data": _held(self._config_maps, path)}
+        if self.objects.knows(path):
+            return self.objects.answer("GET", path, None)
+        if _TOPICS in path:
+            return _HEAD_OF_TOPICS | copy.deepcopy(self._topic(path)[1])
+        if path.count("/") == _SLASHES_OF_A_GROUP:
+            return self._group(path)
         return self._list(path)
+
+    def _group(self, path: str) -> dict[str, Any]:
+        if path.removeprefix("/apis/") not in self.groups:
+            raise Gone(f"the API server answered 404: {path}")
+        return {}
+
+    def _topic(self, path: str) -> tuple[tuple[str, Key], dict[str, Any]]:
+        namespace, name = _key_of(path.replace(f"/apis/{GROUP}", "/api"))
+        place = (EventTopic.plural, (namespace, name))
+        if place not in self._objects:
+            raise Gone(f"the API server answered 404: {path}")
+        return place, self._objects[place]
+
+    def _delete_topic(self, path: str) -> dict[str, Any]:
+        self.delete(EventTopic, self._topic(path)[0][1])
+        return {}
+
+    def _apply_topic(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Apply an EventTopic server-side; nobody else has a say in it here."""
+        given = body["metadata"]
+        place = (EventTopic.plural, (given["namespace"], given["name"]))
+        known = self._objects.get(place)
+        if known is None:
+            fresh = {"uid": f"uid-{self._version + 1}", "generation": 1, "creationTimestamp": _stamp(self._now())}
+            metadata = fresh | {"finalizers": [], "annotations": {}} | given
+            return _HEAD_OF_TOPICS | self._store("ADDED", place, {"metadata": metadata, "spec": body["spec"]})
+        generation = known["metadata"]["generation"] + (known["spec"] != body["spec"])
+        changed = known | {"spec": body["spec"], "metadata": known["metadata"] | given | {"generation": generation}}
+        return _HEAD_OF_TOPICS | (known if changed == known else self._store("MODIFIED", place, changed))
 
     def _list(self, path: str) -> dict[str, Any]:
         asked = path.removeprefix(f"/apis/{GROUP}/{VERSION}/").partition("?")[0]
@@ -229,6 +287,16 @@ class MemoryKubernetes(KubernetesApi):
             return dict(body)
         if "/secrets/" in path:
             return self._apply_secret(path, body)
+        if self.objects.knows(path):
+            return self.objects.answer(verb, path, body)
+        if "fieldManager=" in path:
+            return self._apply_topic(body)
+        if verb == "DELETE":
+            return self._delete_topic(path)
+        return self._patch(path, body)
+
+    def _patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the status or the finalizers of a resource."""
         prefix = f"/apis/{GROUP}/{VERSION}/namespaces/"
         namespace, plural, name, *subresource = path.removeprefix(prefix).split("/")
         place = (plural, (namespace, name))
@@ -255,6 +323,7 @@ class MemoryKubernetes(KubernetesApi):
         self._secrets[key] = theirs | asked
         self._applied[key] = frozenset(asked)
         self._secret_owners[key] = body["metadata"]["ownerReferences"]
+        self._secret_annotations[key] = dict(body["metadata"]["annotations"])
         return dict(body)
 
     def _store(self, event: str, place: tuple[str, Key], changed: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from eventplane.api.conditions import Reason
 from eventplane.backends.access_refusals import EVERYBODY, refusal, refusal_of_user
 from eventplane.backends.memory_backend import MemoryBackend
 from eventplane.backends.topics import ClusterState
-from eventplane.planning.access_changes import GrantAccess, PrincipalChange, RemoveUser, RevokeAccess, SetPassword
+from eventplane.planning.access_changes import (
+    GrantAccess,
+    PrincipalChange,
+    RemovePassword,
+    RemoveUser,
+    RevokeAccess,
+    SetPassword,
+)
 from eventplane.planning.access_state import Grant, ObservedPrincipal, PrincipalQuery, ScramMechanism
 from eventplane.planning.outcome import Rejected, Unavailable
 
@@ -59,6 +66,10 @@ class MemoryPrincipals:
         known.pop(mechanism, None)
         if not known:
             self._passwords.pop(user, None)
+
+    def drop_passwords(self, user: str) -> None:
+        """Take all passwords from a user; that it has none is no error."""
+        self._passwords.pop(user, None)
 
     def logs_in(self, user: str, mechanism: ScramMechanism, password: str) -> bool:
         """Tell whether a client could log in."""
@@ -155,5 +166,7 @@ def _make(principals: MemoryPrincipals, change: PrincipalChange) -> None:
         case RevokeAccess():
             for grant in change.grants:
                 principals.drop_acl(Acl(change.user, grant))
+        case RemovePassword():
+            principals.drop_passwords(change.user)
         case RemoveUser():
             principals.remove(change.user)

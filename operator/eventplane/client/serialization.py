@@ -119,7 +119,7 @@ class EventDeserializer(Deserializer):
 
     Args:
         registry_conf: configuration of Confluent's SchemaRegistryClient.
-        major: the major version that the application was written for.
+        major: the major version that the application was written for; None: events stay as they were written.
         subject: default: `<topic>-value`, or `<topic>-key`.
         ttl_seconds: for how long it is believed what the newest version of a major version is.
         clock: seconds that never go back.
@@ -129,7 +129,7 @@ class EventDeserializer(Deserializer):
         self,
         registry_conf: Mapping[str, Any],
         *,
-        major: int = 1,
+        major: int | None = 1,
         subject: str | None = None,
         ttl_seconds: float = _TTL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -154,11 +154,13 @@ class EventDeserializer(Deserializer):
         schema_id, body = unframe(value)
         try:
             schema = self._reader.by_id(schema_id)
+            if self._major is None:
+                return self._decoded(schema, body)[1]
             major = self._reader.major_of_id(subject, schema_id)
             index, data = self._decoded(schema, body)
             if major == self._major:
                 return data
-            return self._migrated(subject, {**_attributes(ctx), "data": data}, major, index)
+            return self._migrated(subject, {**_attributes(ctx), "data": data}, major, self._major, index)
         except AbsentError as error:
             raise DeserializationError(f"schema {schema_id}: {error}") from error
         except (DataError, SchemaTextError, MigrationError) as error:
@@ -174,18 +176,18 @@ class EventDeserializer(Deserializer):
         index, body = unframe_index(body)
         return index, self._codecs.file(schema).codec(index).decode(body)
 
-    def _migrated(self, subject: str, event: Mapping[str, Any], major: int, index: tuple[int, ...]) -> Any:
+    def _migrated(self, subject: str, event: Mapping[str, Any], major: int, wanted: int, index: tuple[int, ...]) -> Any:
         """Migrate, and return the data as somebody would read them who had written them by the other major version."""
         steps = self._reader.majors(subject).record.steps
         if steps not in self._paths:
             self._paths[steps] = compile_steps(steps)
-        data = self._paths[steps].migrate(event, major, self._major)
-        schema = self._reader.latest(subject, self._major).schema
+        data = self._paths[steps].migrate(event, major, wanted)
+        schema = self._reader.latest(subject, wanted).schema
         codec = self._codecs.file(schema).codec(index) if schema.type == "PROTOBUF" else self._codecs.of(schema)
         try:
             return codec.decode(codec.encode(data))
         except DataError as error:
-            raise MigrationError(f"migrated from major version {major} to {self._major}: {error}") from error
+            raise MigrationError(f"migrated from major version {major} to {wanted}: {error}") from error
 
 
 def _subject(

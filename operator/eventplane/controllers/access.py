@@ -36,7 +36,7 @@ class AccessReconciler(Reconciler[A, AccessBackend, AccessCase]):
         observed = await backend.observe({desired.query for _, desired in wanted})
         for resource, desired in wanted:
             new_password = secrets.token_urlsafe(PASSWORD_BYTES)
-            flight = Flight(AccessCase(resource, bus, desired, observed[desired.query], new_password))
+            flight = Flight(AccessCase(resource, bus, desired, observed[desired.query], new_password, self.now()))
             flight.decision = self.decided(flight.case, decide_access)
             batch.flights.append(flight)
 

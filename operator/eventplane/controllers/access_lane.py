@@ -1,13 +1,13 @@
 """The lane of a bus's Publications, or of its Subscriptions: its Kafka, and the users that are left in it."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from eventplane.api.event_bus import EventBusStatus
 from eventplane.backends.access import AccessBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.controllers.access import A
-from eventplane.controllers.lane_on_kafka import LaneOnKafka
+from eventplane.controllers.lane_on_kafka import Answering, LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.planning.access_changes import RemoveUser
 from eventplane.planning.access_desired import user_prefix
@@ -19,7 +19,27 @@ from eventplane.planning.plan import Refusal
 ConnectAccess: TypeAlias = Callable[[KafkaConnection, Key], AccessBackend]
 
 
-class AccessLane(LaneOnKafka[A, AccessBackend]):
+class KeepsUsers(Answering, Protocol):
+    """A backend that knows the users of a Kafka."""
+
+    @property
+    def connection(self) -> KafkaConnection:
+        """How the operator reaches this Kafka."""
+        ...
+
+    async def users(self, prefix: str) -> frozenset[str]:
+        """Name the users whose name begins with a prefix."""
+        ...
+
+    async def apply(self, changes: Sequence[Any]) -> Sequence[Any]:
+        """Make changes."""
+        ...
+
+
+B = TypeVar("B", bound=KeepsUsers)
+
+
+class AccessLane(LaneOnKafka[A, B], Generic[A, B]):
     """Everything that happens to the Publications, or to the Subscriptions, of one bus."""
 
     def bus_status(self, before: EventBusStatus, found: ClusterState | BackendError | Refusal) -> EventBusStatus:
@@ -27,7 +47,7 @@ class AccessLane(LaneOnKafka[A, AccessBackend]):
         del found
         return before
 
-    async def sweep(self, backend: AccessBackend) -> None:
+    async def sweep(self, backend: B) -> None:
         """Remove the users of resources that are gone, or that this Kafka is not for any more."""
         if backend.connection.mechanism is None:
             return

@@ -9,10 +9,11 @@ import kopf
 from eventplane.api import GROUP, VERSION
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.controllers.parsing import parse
 from eventplane.controllers.shelf import R
 from eventplane.controllers.store import Store
-from eventplane.planning.admission import review_topic
+from eventplane.planning.admission import review_subscription, review_topic
 from eventplane.planning.plan import Refusal
 from eventplane.settings import OperatorSettings
 
@@ -30,6 +31,10 @@ def register_admission(registry: kopf.OperatorRegistry, store: Store, review: Re
     async def validate_topic(body: kopf.Body, **kwargs: Any) -> None:
         admit_topic(store, *versions(EventTopic, body, kwargs.get("old")))
 
+    @kopf.on.validate(GROUP, VERSION, Subscription.plural, id="validate-subscription", registry=registry)
+    async def validate_subscription(body: kopf.Body, **kwargs: Any) -> None:
+        admit_subscription(*versions(Subscription, body, kwargs.get("old")))
+
     @kopf.on.validate(GROUP, VERSION, Schema.plural, id="validate-schema", registry=registry)
     async def validate_schema(body: kopf.Body, **kwargs: Any) -> None:
         await admit_schema(review, *versions(Schema, body, kwargs.get("old")))
@@ -46,6 +51,15 @@ def admit_topic(store: Store, topic: EventTopic, before: EventTopic | None) -> N
         return  # so new that the watch has not shown its labels: the status will tell
     rivals, elders = store.topics.rivals_named_by(topic), store.topics.elders_in_namespace(topic)
     _refuse(review_topic(topic, before, bus, rivals, elders))
+
+
+def admit_subscription(subscription: Subscription, before: Subscription | None) -> None:
+    """Turn a Subscription away with the reason and what to do about it.
+
+    Raises:
+        kopf.AdmissionError: it is refused.
+    """
+    _refuse(review_subscription(subscription, before))
 
 
 async def admit_schema(review: ReviewSchema, schema: Schema, before: Schema | None) -> None:

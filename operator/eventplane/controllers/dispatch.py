@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
@@ -15,6 +16,7 @@ from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Gone
 from eventplane.controllers.parsing import identity, problems_of
+from eventplane.controllers.policies import PolicyTrack
 from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.shelf import Key
@@ -48,6 +50,7 @@ class Dispatcher:
         self.schemas = Track(store, store.schemas, metrics)
         self.publications = Track(store, store.publications, metrics)
         self.subscriptions = Track(store, store.subscriptions, metrics)
+        self.policies = PolicyTrack(store)
         self.synced = asyncio.Event()
         """Everything that existed at the start has been seen."""
         self.cluster = ""
@@ -67,6 +70,11 @@ class Dispatcher:
         }
 
     @property
+    def watched(self) -> Mapping[str, Track[Any] | PolicyTrack]:
+        """The kinds that are watched beside EventBus, by their plural."""
+        return {**self.tracks, DeadLetterPolicy.plural: self.policies}
+
+    @property
     def leading(self) -> bool:
         """Whether this replica acts."""
         return all(track.unbound is not None for track in self.tracks.values())
@@ -78,7 +86,7 @@ class Dispatcher:
         missing = True
         while missing:
             buses = await list_keys(EventBus.plural)
-            resources = {plural: await list_keys(plural) for plural in self.tracks}
+            resources = {plural: await list_keys(plural) for plural in self.watched}
             for _ in range(LISTING_LOOKS):
                 missing = self._is_missing(buses, resources)
                 if not missing:
@@ -87,7 +95,7 @@ class Dispatcher:
         self.synced.set()
 
     def _is_missing(self, buses: set[Key], resources: Mapping[str, set[Key]]) -> bool:
-        unseen = (keys - self.tracks[plural].shelf.keys() for plural, keys in resources.items())
+        unseen = (keys - self.watched[plural].shelf.keys() for plural, keys in resources.items())
         # without its labels, a namespace would seem not to be let in
         namespaces = {namespace for keys in resources.values() for namespace, _ in keys}
         return bool(
@@ -99,6 +107,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Stop to act: end the lanes and close their connections."""
+        self.policies.stop()
         await asyncio.gather(*(track.stop() for track in self.tracks.values()))
 
     def stuck(self) -> list[Key]:
@@ -108,17 +117,17 @@ class Dispatcher:
     # --- what the watch shows
 
     def seen(self, plural: str, body: Mapping[str, Any], *, listed: bool = False) -> None:
-        """Take note of a bus or of a resource that lives on one."""
+        """Take note of a bus or of another resource."""
         self._note_listing(listed=listed)
-        track = self.tracks.get(plural)
+        track = self.watched.get(plural)
         if track is not None:
             track.seen(body)
         else:
             self._bus_seen(body)
 
     def deleted(self, plural: str, body: Mapping[str, Any]) -> None:
-        """Forget a bus or a resource that lives on one."""
-        track = self.tracks.get(plural)
+        """Forget a bus or another resource."""
+        track = self.watched.get(plural)
         if track is not None:
             track.deleted(body)
         else:
@@ -168,7 +177,8 @@ class Dispatcher:
 
     def _mark_places(self, places: Iterable[Place]) -> None:
         """Look again at resources of which one that they refer to, or that refers to them, has changed."""
-        by_kind = {track.shelf.kind.kind: track for track in self.tracks.values()}
+        by_kind: dict[str, Track[Any] | PolicyTrack] = {DeadLetterPolicy.kind: self.policies}
+        by_kind |= {track.shelf.kind.kind: track for track in self.tracks.values()}
         for kind, key in places:
             by_kind[kind].mark(key, Urgency.CHANGE)
 
@@ -193,7 +203,7 @@ class Dispatcher:
 
     async def _forget_vanished(self, list_keys: ListKeys) -> None:
         # known before the listing and not in it: gone, whatever the watch has shown since
-        known = {plural: dict(track.shelf) for plural, track in self.tracks.items()}
+        known = {plural: dict(track.shelf) for plural, track in self.watched.items()}
         buses = dict(self.store.buses)
         for plural, resources in known.items():
             for key in resources.keys() - await list_keys(plural):

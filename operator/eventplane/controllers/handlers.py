@@ -19,7 +19,7 @@ def register(dispatcher: Dispatcher) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     _register_login(registry)
     _register_namespaces(registry, dispatcher)
-    for plural in (EventBus.plural, *dispatcher.tracks):
+    for plural in (EventBus.plural, *dispatcher.watched):
         _register_kind(registry, dispatcher, plural)
     return registry
 

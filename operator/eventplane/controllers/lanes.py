@@ -32,6 +32,9 @@ LEAST_PAUSE_SHARE: Final = 0.1
 """How much of the pause is kept, at least, after a look that took its time."""
 LINGER_SECONDS: Final = 0.02
 """How long the first dirty key waits for company: what arrives together shares its requests."""
+SHORTEST_RESYNC: Final = 0.9
+LONGEST_RESYNC: Final = 1.1
+"""Between which shares of its period the next resync comes."""
 SWEEP_DELAY_SECONDS: Final = 0.5
 REPORTS_AT_ONCE: Final = 3
 """Batches whose statuses are being written while the next one is under way."""
@@ -296,7 +299,8 @@ class Lane(ABC, Generic[R, B, S]):
 
     async def _resync(self) -> None:
         while True:
-            await asyncio.sleep(self._timing.resync_seconds * (0.9 + 0.2 * random.random()))  # noqa: S311 - jitter
+            share = random.uniform(SHORTEST_RESYNC, LONGEST_RESYNC)  # noqa: S311 - jitter
+            await asyncio.sleep(self._timing.resync_seconds * share)
             self.mark_all(Urgency.RESYNC)
             self.leftovers.sweep_due = True
             self._attention.set()
@@ -349,7 +353,7 @@ class Lane(ABC, Generic[R, B, S]):
             results = {item.key: Next.RETRY for item in items}
         finally:
             self._report_slots.release()
-        outcomes = batch.outcomes() if batch is not None else {}
+        outcomes, later = (batch.outcomes(), batch.again()) if batch is not None else ({}, {})
         for item in items:
             again = results.get(item.key) is Next.RETRY
             self.queue.done(item.key, ok=not again)
@@ -357,10 +361,16 @@ class Lane(ABC, Generic[R, B, S]):
                 self._parked.add(item.key)  # an outage that ends ends the wait as well
                 self.queue.retry(item.key)
             else:
+                self._look_later(item.key, later.get(item.key))
                 outcome = outcomes.get(item.key, Reason.BUS_UNAVAILABLE)
                 self.reconciler.metrics.seconds.labels(self.reconciler.kind, outcome).observe(
                     self._clock() - item.since
                 )
+
+    def _look_later(self, key: Key, seconds: float | None) -> None:
+        """Look at a resource again when its time comes; where that is far off, a resync finds out anew before."""
+        if seconds is not None and seconds < LONGEST_RESYNC * self._timing.resync_seconds:
+            self.queue.add_later(key, seconds)
 
     async def _hold(self, items: Sequence[Item[Key]], error: BackendError | None) -> dict[Key, Next]:
         """Say that the bus is unusable, and keep the keys until it is usable again."""

@@ -16,22 +16,31 @@ from prometheus_client import Counter, Histogram
 
 from eventplane.api.crd import KINDS
 from eventplane.api.event_bus import EventBus
+from eventplane.api.publication import Publication
+from eventplane.api.subscription import Subscription
 from eventplane.backends.access import AccessBackend
-from eventplane.backends.kafka import KafkaPrincipalBackend, KafkaTopicBackend
+from eventplane.backends.gauges import GaugeBackend
+from eventplane.backends.kafka import KafkaGaugeBackend, KafkaPrincipalBackend, KafkaTopicBackend
 from eventplane.backends.kubernetes import Gone, KubernetesApi, configure
+from eventplane.backends.kubernetes_objects import KubernetesObjectBackend
+from eventplane.backends.kubernetes_watch import KubernetesWatch
 from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.backends.schemas import SchemaBackend
+from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
-from eventplane.controllers.access import A, AccessReconciler
+from eventplane.controllers.access import AccessReconciler
 from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.gauges import ConnectGauges, GaugeLoops
 from eventplane.controllers.handlers import register
 from eventplane.controllers.handlers import settings as kopf_settings
 from eventplane.controllers.kafka_lane import Connect, KafkaLane
 from eventplane.controllers.lanes import LaneTiming
 from eventplane.controllers.leadership import lead_by_lease
+from eventplane.controllers.policies import PolicyLane
 from eventplane.controllers.probes import ProbeServer
+from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import ConnectRegistry, RegistryLane
 from eventplane.controllers.reporting import Reporter
@@ -39,12 +48,14 @@ from eventplane.controllers.schema_gate import SchemaGate
 from eventplane.controllers.schemas import SchemaReconciler
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.store import Store
+from eventplane.controllers.subscriptions import SubscriptionReconciler
 from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
+from eventplane.controllers.workload_watch import WorkloadWatch
 from eventplane.planning.connection import KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.settings import OperatorSettings
-from eventplane.telemetry import Metrics, configure_logging
+from eventplane.telemetry import GaugesAtScrape, Metrics, configure_logging
 
 logger = logging.getLogger(__name__)
 
@@ -134,9 +145,13 @@ async def _act(
     schemas = SchemaReconciler(surroundings, api.read_config_map)
     timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
     publications = AccessReconciler(surroundings, dispatcher.store.publications)
-    subscriptions = AccessReconciler(surroundings, dispatcher.store.subscriptions)
+    subscriptions = SubscriptionReconciler(surroundings, dispatcher.store.subscriptions, settings.runtime_image)
     connect_kafka, connect_registry = _connectors(settings, metrics)
     connect_access = _access_connector(settings, api, metrics)
+    objects = KubernetesObjectBackend(api.request)
+
+    def connect_subscriptions(connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
+        return SubscriptionBackend(connect_access(connection, bus), objects)
 
     def open_kafka_lane(bus: EventBus) -> KafkaLane:
         return KafkaLane(bus, topics, api, connect_kafka, timing, settings.batch_size)
@@ -146,21 +161,32 @@ async def _act(
             return None
         return RegistryLane(bus, schemas, api, connect_registry, timing, settings.batch_size)
 
-    def open_access_lane(reconciler: AccessReconciler[A], bus: EventBus) -> AccessLane[A]:
-        return AccessLane(bus, reconciler, api, connect_access, timing, settings.batch_size)
+    def open_publication_lane(bus: EventBus) -> AccessLane[Publication, AccessBackend]:
+        return AccessLane(bus, publications, api, connect_access, timing, settings.batch_size)
+
+    def open_subscription_lane(bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
+        return AccessLane(bus, subscriptions, api, connect_subscriptions, timing, settings.batch_size)
 
     unbound = UnboundLane(topics), UnboundLane(schemas), UnboundLane(publications), UnboundLane(subscriptions)
-    unbound_work = [asyncio.create_task(work) for work in (lane.run() for lane in unbound)]
+    policies = PolicyLane(surroundings, settings.resync_seconds)
+    connect_gauges = _gauge_connector(settings, metrics)
+    gauges = GaugeLoops(dispatcher, surroundings.gauges, connect_gauges, settings.gauge_seconds, now)
+    scraped = GaugesAtScrape(surroundings.gauges.samples)
+    metrics.registry.register(scraped)
+    beside = [asyncio.create_task(each.run()) for each in (*unbound, policies, gauges)]
+    beside.append(asyncio.create_task(_watch_workloads(dispatcher, metrics)))
     dispatcher.topics.lead(open_kafka_lane, unbound[0])
     dispatcher.schemas.lead(open_registry_lane, unbound[1])
-    dispatcher.publications.lead(partial(open_access_lane, publications), unbound[2])
-    dispatcher.subscriptions.lead(partial(open_access_lane, subscriptions), unbound[3])
+    dispatcher.publications.lead(open_publication_lane, unbound[2])
+    dispatcher.subscriptions.lead(open_subscription_lane, unbound[3])
+    dispatcher.policies.lead(policies)
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
     try:
         yield
     finally:
-        for work in unbound_work:
+        for work in beside:
             await _end(work)
+        metrics.registry.unregister(scraped)
         await dispatcher.stop()
 
 
@@ -210,6 +236,26 @@ def _access_connector(settings: OperatorSettings, api: KubernetesApi, metrics: M
         return AccessBackend(connection, principals, api.look_at_secret, api.write_secret)
 
     return connect_access
+
+
+async def _watch_workloads(dispatcher: Dispatcher, metrics: Metrics) -> None:
+    """Watch what becomes of the Deployments of Subscriptions, until cancelled."""
+    configuration = await configure()
+    configuration.connection_pool_maxsize = 0  # no limit: each watch holds a connection
+    async with ApiClient(configuration) as client:
+        watch = KubernetesWatch(client, lambda verb, status: metrics.api_calls.labels(verb, str(status)).inc())
+        mark = partial(dispatcher.subscriptions.mark, urgency=Urgency.CHANGE)
+        await WorkloadWatch(watch, dispatcher.store.subscriptions, mark).run()
+
+
+def _gauge_connector(settings: OperatorSettings, metrics: Metrics) -> ConnectGauges:
+    """Make what opens the backends for offsets."""
+
+    def connect_gauges(connection: KafkaConnection, bus: Key) -> GaugeBackend:
+        on_call = _counted(metrics.admin_calls, metrics.admin_seconds, bus)
+        return KafkaGaugeBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+
+    return connect_gauges
 
 
 async def _end(task: asyncio.Task[None]) -> bool:

@@ -1,16 +1,18 @@
 """Objects of the watch to models: what is not understood is read as far as it can be, with a refusal that says why."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from eventplane.api.conditions import Reason
+from eventplane.api.model import ApiModel
 from eventplane.api.schema import Schema
-from eventplane.controllers.shelf import R
 from eventplane.planning.plan import Refusal
 
-_BARE_SPECS: Final[Mapping[str, Mapping[str, Any]]] = {Schema.kind: {"type": "AVRO"}}
+W = TypeVar("W", bound=ApiModel)
+
+_BARE_SPECS: Final[Mapping[type[ApiModel], Mapping[str, Any]]] = {Schema: {"type": "AVRO"}}
 """What a kind cannot do without; it asks for nothing by itself."""
 
 
@@ -20,7 +22,7 @@ def identity(body: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(metadata.get("namespace", "")), str(metadata.get("name", "")), str(metadata.get("uid", ""))
 
 
-def parse(kind: type[R], body: Mapping[str, Any]) -> tuple[R, Refusal | None]:
+def parse(kind: type[W], body: Mapping[str, Any]) -> tuple[W, Refusal | None]:
     """Read a resource; one that this version does not understand is read as one that asks for nothing."""
     try:
         return kind.model_validate(body), None
@@ -29,9 +31,9 @@ def parse(kind: type[R], body: Mapping[str, Any]) -> tuple[R, Refusal | None]:
         return _understood(kind, body), Refusal(Reason.INVALID_SPEC, message)
 
 
-def _understood(kind: type[R], body: Mapping[str, Any]) -> R:
+def _understood(kind: type[W], body: Mapping[str, Any]) -> W:
     """Read what can be read without the spec: what is known of the thing stays known, its deletion keeps it."""
-    bare = {"metadata": body["metadata"], "spec": _BARE_SPECS.get(kind.kind, {})}
+    bare = {"metadata": body["metadata"], "spec": _BARE_SPECS.get(kind, {})}
     try:
         return kind.model_validate(bare | {"status": body.get("status", {})})
     except ValidationError:

@@ -58,6 +58,7 @@ def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
     tracks = dispatcher.tracks.values()
     lanes = {("/".join(key), track.shelf.kind.kind): lane for track in tracks for key, lane in track.lanes.items()}
     resources = [(track.shelf.kind.kind, each.status.conditions) for track in tracks for each in track.shelf.values()]
+    resources += [(each.kind, each.status.conditions) for each in dispatcher.store.policies.values()]
     resources += [(EventBus.kind, bus.status.conditions) for bus in dispatcher.store.buses.values()]
     ready: Counter[tuple[str, ...]] = Counter()
     drifted: Counter[tuple[str, ...]] = Counter({(track.shelf.kind.kind,): 0 for track in tracks})

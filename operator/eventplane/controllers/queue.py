@@ -13,6 +13,8 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
+SAME_TIME_SECONDS = 1.0
+"""What two clocks may differ by that tell of one appointment: it is told anew by each pass, and kept once."""
 RESYNCS_AT_ONCE = 200
 """A change that arrives meanwhile waits for the pass over them, some tenths of a second, mostly for their settings."""
 RESYNCS_BESIDE = 20
@@ -49,6 +51,7 @@ class WorkQueue(Generic[K]):
         self._again: dict[K, tuple[Urgency, float]] = {}
         self._retries: dict[K, int] = {}
         self._later: list[tuple[float, int, K]] = []
+        self._appointments: dict[K, float] = {}
         self._order = itertools.count()
         self._news = asyncio.Event()
 
@@ -70,6 +73,16 @@ class WorkQueue(Generic[K]):
         heapq.heappush(self._later, (self._clock() + delay, next(self._order), key))
         self._news.set()
         return delay
+
+    def add_later(self, key: K, seconds: float) -> None:
+        """Mark a key dirty after a delay, and once where this is said often: what is due before that stays."""
+        due = self._clock() + seconds
+        known = self._appointments.get(key)
+        if known is not None and known <= due + SAME_TIME_SECONDS:
+            return
+        self._appointments[key] = due
+        heapq.heappush(self._later, (due, next(self._order), key))
+        self._news.set()
 
     def done(self, key: K, *, ok: bool = True) -> None:
         """Give a key back; what made it dirty meanwhile takes effect now. Success ends its row of retries."""
@@ -123,7 +136,10 @@ class WorkQueue(Generic[K]):
     def _wake_up(self) -> None:
         """Move what is due from later to now."""
         while self._later and self._later[0][0] <= self._clock():
-            self.add(heapq.heappop(self._later)[2])
+            due, _, key = heapq.heappop(self._later)
+            if self._appointments.get(key) == due:
+                del self._appointments[key]
+            self.add(key)
 
     async def _wait(self) -> None:
         due = self._later[0][0] - self._clock() if self._later else None

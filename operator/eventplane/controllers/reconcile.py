@@ -15,6 +15,7 @@ from eventplane.api.event_bus import EventBus
 from eventplane.api.resource import Managed, ManagedStatus
 from eventplane.backends import Backend
 from eventplane.backends.kubernetes import Conflict
+from eventplane.controllers.gauge_book import GaugeBook
 from eventplane.controllers.reporting import Reporter, key_fields
 from eventplane.controllers.shelf import Key, Shelf
 from eventplane.controllers.store import Store
@@ -81,6 +82,17 @@ class Batch(Generic[R, C]):
         told = {flight.resource.metadata.key: flight.outcome for flight in self.flights}
         return told | {resource.metadata.key: problem.reason for resource, problem in self.refused}
 
+    def again(self) -> Mapping[Key, float]:
+        """Tell of which resources the passing of time will ask something, and when, seconds.
+
+        Where a change was rejected, time alone does not help: that waits for the next resync, at the longest.
+        """
+        return {
+            flight.resource.metadata.key: flight.decision.again_in_seconds
+            for flight in self.flights
+            if flight.decision.again_in_seconds is not None and first_error(flight.outcomes) is None
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -92,6 +104,8 @@ class Surroundings:
     cluster: str
     """Identity of the Kubernetes cluster, see `Owner.cluster`."""
     now: Callable[[], datetime]
+    gauges: GaugeBook = field(default_factory=GaugeBook)
+    """What the last looks at offsets showed."""
 
 
 class Reconciler(ABC, Generic[R, B, C]):
@@ -106,6 +120,7 @@ class Reconciler(ABC, Generic[R, B, C]):
         self.metrics = surroundings.metrics
         self.cluster = surroundings.cluster
         self.now = surroundings.now
+        self.gauges = surroundings.gauges
         self.shelf = shelf
         self.kind = shelf.kind.kind
 

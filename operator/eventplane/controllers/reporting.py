@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Condition
+from eventplane.api.dead_letter_policy import DeadLetterPolicy, DeadLetterPolicyStatus
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.metadata import Metadata
 from eventplane.api.resource import ManagedStatus
@@ -51,6 +52,20 @@ class Reporter:
         version = await self._write(resource.plural, resource.metadata, before.to_wire(), status.to_wire())
         if version is not None:
             shelf.wrote_status(resource, status, version)
+
+    async def policy_status(self, policy: DeadLetterPolicy, status: DeadLetterPolicyStatus) -> None:
+        """Write the status of a policy if it differs from what it shows.
+
+        Raises:
+            Unavailable: the API server did not answer.
+        """
+        before = policy.status
+        status = status.model_copy(update={"conditions": self._dated(status.conditions, before.conditions)})
+        if status == before:
+            return
+        version = await self._write(policy.plural, policy.metadata, before.to_wire(), status.to_wire())
+        if version is not None:
+            self._store.policies.wrote_status(policy, status, version)
 
     async def bus_status(self, bus: EventBus, update: Callable[[EventBusStatus], EventBusStatus]) -> None:
         """Write what an update makes of the status of a bus, if it differs from what it shows.
@@ -124,13 +139,20 @@ class Reporter:
     async def _write(
         self, plural: str, metadata: Metadata, before: dict[str, object], status: dict[str, object]
     ) -> str | None:
-        """Patch a status; what was shown and is not any more is taken out by null (RFC 7386)."""
-        patch = {**dict.fromkeys(before.keys() - status.keys()), **status}
         try:
             async with self._slots:
-                return await self._api.patch_status(plural, metadata, patch)
+                return await self._api.patch_status(plural, metadata, _merge_patch(before, status))
         except (Gone, Conflict):
             return None  # it is gone or has a successor; its deletion is on the way to us
+
+
+def _merge_patch(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
+    """Say what is there now; what was shown and is not any more is taken out by null, at every depth (RFC 7386)."""
+    patch: dict[str, object] = dict.fromkeys(before.keys() - after.keys())
+    for key, value in after.items():
+        known = before.get(key)
+        patch[key] = _merge_patch(known, value) if isinstance(value, dict) and isinstance(known, dict) else value
+    return patch
 
 
 def key_fields(kind: str, key: Key) -> dict[str, str]:

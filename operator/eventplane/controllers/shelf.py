@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.metadata import Metadata
 from eventplane.api.resource import Managed, ManagedStatus
@@ -195,7 +196,7 @@ class _Place:
         self.metadata = metadata
 
 
-def cause(resource: Managed | EventBus) -> tuple[object, ...]:
+def cause(resource: Managed | EventBus | DeadLetterPolicy) -> tuple[object, ...]:
     """Reduce a resource to what makes a pass necessary: not its status, which is our own."""
     metadata = resource.metadata
     return (metadata.uid, metadata.generation, metadata.deletion_timestamp, tuple(sorted(metadata.annotations.items())))

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from eventplane.api.access import Access
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
@@ -11,9 +12,13 @@ from eventplane.api.publication import Publication
 from eventplane.api.resource import Managed
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
+from eventplane.controllers.children import Children
+from eventplane.controllers.policy_shelf import PolicyShelf
 from eventplane.controllers.shelf import Key, Shelf, cause
 from eventplane.planning.buses import BusDirectory
-from eventplane.planning.dependencies import Place, needs_of, outward
+from eventplane.planning.dead_letter_topics import child_names
+from eventplane.planning.dead_letters import Policy
+from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, selects_topic
 from eventplane.planning.desired import topic_name
 from eventplane.planning.schema_desired import subject_name
 
@@ -28,13 +33,16 @@ class Store:
         self.schemas = Shelf(Schema, self._subject_of, lambda: self.directory, self._moved)
         self.publications = Shelf(Publication, _nothing_contended, lambda: self.directory, self._moved)
         self.subscriptions = Shelf(Subscription, _nothing_contended, lambda: self.directory, self._moved)
+        self.policies = PolicyShelf(self._moved)
         self.buses: dict[Key, EventBus] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.on_outward_change: Callable[[Iterable[Place]], None] = lambda _places: None
         """Told which resources may have to be looked at again, because one that they refer to, or that refers to
         them, has changed."""
         self._directory: BusDirectory | None = None
+        self._children = Children()
         self._needed_by: defaultdict[Place, set[Place]] = defaultdict(set)
+        self._topics_in: defaultdict[str, set[Key]] = defaultdict(set)
 
     @property
     def shelves(self) -> tuple[Shelf[EventTopic], Shelf[Schema], Shelf[Publication], Shelf[Subscription]]:
@@ -104,11 +112,15 @@ class Store:
         """List the resources that refer to one, in order."""
         return tuple(sorted(self._needed_by.get(place, ())))
 
-    def _moved(self, before: Managed | None, after: Managed | None) -> None:
+    def _moved(self, before: Managed | DeadLetterPolicy | None, after: Managed | DeadLetterPolicy | None) -> None:
         """Keep the references up to date, and tell of those who have to be looked at again."""
         resource = after or before
         assert resource is not None  # noqa: S101 - one of them is given
         place = (resource.kind, resource.metadata.key)
+        if isinstance(resource, EventTopic):
+            topics = self._topics_in[resource.metadata.namespace]
+            (topics.discard if after is None else topics.add)(resource.metadata.key)
+        self._children.moved(before, after)
         old = needs_of(before) if before is not None else frozenset()
         new = needs_of(after) if after is not None else frozenset()
         for needed in old - new:
@@ -117,12 +129,20 @@ class Store:
                 del self._needed_by[needed]
         for needed in new - old:
             self._needed_by[needed].add(place)
-        again = set(old ^ new)
+        again = {each for needed in old ^ new for each in self._those(needed)}
         again |= {schema for kind, key in again if kind == EventTopic.kind for schema in self._schemas_behind(key)}
         if (outward(before) if before else None) != (outward(after) if after else None):
-            again |= self._needed_by.get(place, set())
+            everyone = (place[0], (place[1][0], EVERY))
+            again |= self._needed_by.get(place, set()) | self._needed_by.get(everyone, set())
+            again |= {(Subscription.kind, key) for key in self._children.parents(before, after)}
+            again |= new if self._needed_by.get(everyone) else set()  # other applications may use its Schemas now
         if again:
             self.on_outward_change(again)
+
+    def _those(self, needed: Place) -> Iterable[Place]:
+        """Resolve what stands for every topic of a namespace."""
+        kind, (namespace, name) = needed
+        return [(kind, key) for key in self._topics_in[namespace]] if name == EVERY else [needed]
 
     def _schemas_behind(self, topic: Key) -> Iterable[Place]:
         """Name the Schemas of a topic's records, if the topic exists: who uses it uses them."""
@@ -155,14 +175,44 @@ class Store:
         return found
 
     def applications_of(self, topic: EventTopic) -> tuple[Place, ...]:
-        """List the Publications and Subscriptions that name a topic, in order."""
+        """List the Publications and Subscriptions that name or select a topic, in order."""
         users = self.users_of((EventTopic.kind, topic.metadata.key))
-        return tuple(place for place in users if place[0] in {Publication.kind, Subscription.kind})
+        named = {place for place in users if place[0] in {Publication.kind, Subscription.kind}}
+        selecting = self.users_of((EventTopic.kind, (topic.metadata.namespace, EVERY)))
+        selected = {place for place in selecting if topic.metadata.name in self.topics_of(self.subscriptions[place[1]])}
+        return tuple(sorted(named | selected))
 
     def topics_of(self, resource: Access) -> Mapping[str, EventTopic | None]:
-        """Find the EventTopics that a Publication or Subscription names; None where one does not exist."""
+        """Find the EventTopics that a Publication or Subscription names or selects; None where one does not exist."""
         namespace = resource.metadata.namespace
+        if isinstance(resource, Subscription) and resource.spec.topic_selector is not None:
+            selector = resource.spec.topic_selector
+            topics = (self.topics[key] for key in sorted(self._topics_in[namespace]))
+            return {each.metadata.name: each for each in topics if selects_topic(selector, each)}
         return {each.name: self.topics.get((namespace, each.name)) for each in resource.spec.topics}
+
+    def children_of(self, subscription: Subscription) -> tuple[EventTopic, ...]:
+        """Find the EventTopics that were made for a Subscription, in order."""
+        return tuple(self.topics[key] for key in self._children.of(subscription) if key in self.topics)
+
+    def siblings_of(self, subscription: Subscription) -> tuple[EventTopic, ...]:
+        """Find the EventTopics that were made for a Subscription, and those that have the names its policy gives."""
+        namespace, name = subscription.metadata.key
+        policy = self.policy_of(subscription)
+        names = child_names(name, policy.spec.retry) if isinstance(policy, DeadLetterPolicy) else ()
+        keys = dict.fromkeys([*self._children.of(subscription), *((namespace, each) for each in names)])
+        return tuple(self.topics[key] for key in keys if key in self.topics)
+
+    def policy_of(self, subscription: Subscription) -> Policy:
+        """Find the policy that a Subscription names; None where it names none, or one that does not exist."""
+        ref = subscription.spec.dead_letter_policy_ref
+        return None if ref is None else self.policies.named((subscription.metadata.namespace, ref.name))
+
+    def sink_topic_of(self, subscription: Subscription) -> EventTopic | None:
+        """Find the EventTopic that a Subscription delivers to; None where it names none, or one that does not exist."""
+        sink = subscription.spec.sink
+        ref = sink.topic_ref if sink is not None else None
+        return None if ref is None else self.topics.get((subscription.metadata.namespace, ref.name))
 
     def topic_of(self, schema: Schema) -> EventTopic | None:
         """Find the topic that a schema's subject is named after."""

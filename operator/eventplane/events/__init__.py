@@ -1,4 +1,4 @@
-"""What an event is and what becomes of it: expressions over events, migrations between major versions of their data.
+"""What an event is and what becomes of it: envelopes, expressions, migrations, and every decision about deliveries.
 
 Pure: no IO, no clock, no randomness, no client library, no logging. Knows nothing of Kubernetes' resources.
 """

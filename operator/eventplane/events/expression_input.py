@@ -51,7 +51,7 @@ def _add(paths: Paths, steps: tuple[str, ...]) -> None:
 
 
 def _cut(value: Any, paths: "Paths | None", where: str) -> Any:
-    if paths is None or not isinstance(value, Mapping):
+    if paths is None or not (type(value) is dict or isinstance(value, Mapping)):  # the first is the quicker question
         return _convert(value, where)
     return {key: _cut(value[key], below, f"{where}.{key}") for key, below in paths.items() if key in value}
 

@@ -14,7 +14,7 @@ What an expression cannot do: see the time, loop without end, change anything, r
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -56,6 +56,21 @@ class Expression:
     def paths(self) -> tuple[str, ...]:
         """What it reads: `event.data.amount`; only that part of an event costs anything."""
         return tuple(sorted({".".join(each.steps) for each in self._syntax.reads}))
+
+    @property
+    def result(self) -> str:
+        """CEL's name of the type that it makes, as far as that is known beforehand: `bool`, `map`, `dyn` for any."""
+        return str(self._compiled.return_type()).partition("<")[0].lower()
+
+    def check_fields(self, known: Collection[str]) -> None:
+        """Check that it reads of an event only fields that events have.
+
+        Raises:
+            ExpressionError: it reads another one; with its place.
+        """
+        for read in self._syntax.reads:
+            if read.steps[1:] and read.steps[1] not in known:
+                raise _at(read.places[0], f"an event has no field {read.steps[1]}; it has {', '.join(known)}")
 
     def evaluate(self, event: Mapping[str, Any]) -> Any:
         """Return what it makes of an event, as plain Python values.

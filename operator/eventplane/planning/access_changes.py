@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from eventplane.planning.access_state import Grant, ScramMechanism
+from eventplane.planning.access_state import Grant, ScramMechanism, first_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,17 @@ class RevokeAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovePassword:
+    """Let a user log in no more: delete its passwords of all mechanisms; ACLs stay, whoever made them."""
+
+    user: str
+
+    def describe(self) -> str:
+        """Say the change in one line."""
+        return f"remove the password of user {self.user}"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveUser:
     """Delete a user, its passwords of all mechanisms, and every ACL for it, whoever made it."""
 
@@ -69,11 +80,18 @@ class WriteSecret:
     """Kind, name and uid of the resource with which it goes."""
     data: Mapping[str, str] = field(repr=False)
     """All of its contents, not encoded."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """All annotations that it has of us."""
 
     def describe(self) -> str:
         """Say the change in one line."""
         return f"write Secret {self.name}"
 
 
-PrincipalChange: TypeAlias = SetPassword | GrantAccess | RevokeAccess | RemoveUser
+PrincipalChange: TypeAlias = SetPassword | GrantAccess | RevokeAccess | RemovePassword | RemoveUser
 AccessChange: TypeAlias = WriteSecret | PrincipalChange
+
+
+def application_of(change: AccessChange) -> str:
+    """Identify the application that a change is for: it has two users, or none, and one Secret."""
+    return f"{change.namespace}/{change.name}" if change.user is None else first_user(change.user)

@@ -15,6 +15,7 @@ from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
 from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.plan import Refusal, fingerprint
 
 Topics = Mapping[str, EventTopic | None]
@@ -45,7 +46,7 @@ class DesiredAccess:
 
     @property
     def user(self) -> str | None:
-        """Its name in Kafka; None where the bus asks for no credentials."""
+        """Its first user; None where the bus asks for no credentials."""
         return self.query.principal.user if self.query.principal else None
 
     @property
@@ -53,25 +54,33 @@ class DesiredAccess:
         """Its consumer group, if it has one."""
         return self.settings.get("group.id")
 
-    def secret_data(self, password: str) -> Mapping[str, str]:
-        """Write its Secret, as the Service Binding Specification (servicebinding.io) would have it."""
-        return {key: value for key, value in self._secret_entries(password).items() if value is not None}
+    def secret_data(self, password: str, user: str | None = None) -> Mapping[str, str]:
+        """Write its Secret, as the Service Binding Specification (servicebinding.io) would have it.
 
-    def is_in(self, secret: Mapping[str, str], password: str) -> bool:
-        """Tell whether a Secret holds what it should; what others have added to it is theirs."""
-        return all(secret.get(key) == value for key, value in self._secret_entries(password).items())
+        Args:
+            password: the user's.
+            user: one of its two users; by default the first.
+        """
+        return {key: value for key, value in self._secret_entries(password, user).items() if value is not None}
 
-    def _secret_entries(self, password: str) -> Mapping[str, str | None]:
-        settings = dict(self.settings) | ({"sasl.password": password} if self.user else {})
+    def is_in(self, secret: Mapping[str, str], password: str, user: str | None = None) -> bool:
+        """Tell whether a Secret holds what `secret_data` says; what others have added to it is theirs."""
+        return all(secret.get(key) == value for key, value in self._secret_entries(password, user).items())
+
+    def _secret_entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
+        user = user or self.user
+        settings = dict(self.settings)
+        if user is not None:
+            settings |= {"sasl.username": user, "sasl.password": password}
         return {
             "type": "kafka",
             "provider": "eventplane",
             "bootstrapServers": settings["bootstrap.servers"],
             "securityProtocol": settings["security.protocol"],
             "saslMechanism": settings.get("sasl.mechanism"),
-            "user": self.user,
-            "username": self.user,
-            "password": password if self.user else None,
+            "user": user,
+            "username": user,
+            "password": password if user else None,
             "ca.crt": settings.get("ssl.ca.pem"),
             "topics": ",".join(self.topics),
             "group": self.group,
@@ -103,7 +112,7 @@ def desire_access(
         topics: the EventTopics that it names.
         cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
     """
-    refusal = _no_identity(bus, connection)
+    refusal = _no_identity(bus, connection) or _no_sense(resource)
     if refusal is not None:
         return refusal
     mechanism = cast("ScramMechanism | None", connection.mechanism)  # `_no_identity` has refused PLAIN
@@ -118,7 +127,8 @@ def desire_access(
         ),
         grants=frozenset(_grants(granted, group, prefix)) if mechanism else frozenset(),
         topics=granted,
-        missing=tuple(_missing(resource, topics, ref, bus) for ref, name in names.items() if name is None),
+        missing=tuple(missing_topic(resource, topics, ref, bus) for ref, name in names.items() if name is None)
+        or _none_selected(resource, topics),
         settings=_client_settings(connection, user, group),
         registry_url=bus.spec.schema_registry.url if bus.spec.schema_registry else None,
         transactional_id_prefix=prefix,
@@ -134,7 +144,7 @@ def user_prefix(cluster: str) -> str:
 
 
 def user_name(resource: Access, cluster: str) -> str:
-    """Name the user of a resource: no two resources of any kind and cluster have the same."""
+    """Name the first user of a resource: no two resources of any kind and cluster have the same."""
     metadata = resource.metadata
     return f"{user_prefix(cluster)}{metadata.namespace}.{metadata.name}.{resource.kind.lower()}"
 
@@ -167,12 +177,20 @@ def topic_to_grant(topic: EventTopic | None, bus: EventBus) -> str | None:
     return status.topic_name if status.applied is not None and status.topic_id is not None else None
 
 
-def _missing(resource: Access, topics: Topics, ref: str, bus: EventBus) -> Refusal:
+def missing_topic(resource: Access, topics: Topics, ref: str, bus: EventBus) -> Refusal:
+    """Say why a topic cannot be granted yet."""
     name = f"EventTopic {resource.metadata.namespace}/{ref}"
     if topics[ref] is None:
         return Refusal(Reason.TOPIC_NOT_FOUND, f"{name} does not exist: create it, or take it out of topics")
     where = "/".join(bus.metadata.key)
     return Refusal(Reason.TOPIC_NOT_READY, f"{name} has not been made on EventBus {where}: its status says why")
+
+
+def _none_selected(resource: Access, topics: Topics) -> tuple[Refusal, ...]:
+    if topics:
+        return ()
+    where = f"no EventTopic of namespace {resource.metadata.namespace} has the labels of topicSelector"
+    return (Refusal(Reason.TOPIC_NOT_FOUND, f"{where}: label one, or correct topicSelector"),)
 
 
 # --- what is granted
@@ -202,6 +220,10 @@ def _no_identity(bus: EventBus, connection: KafkaConnection) -> Refusal | None:
         f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka can be"
         " given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka",
     )
+
+
+def _no_sense(resource: Access) -> Refusal | None:
+    return refuse_delivery(resource.spec) if isinstance(resource, Subscription) else None
 
 
 def _client_settings(connection: KafkaConnection, user: str, group: str | None) -> Mapping[str, str]:

@@ -3,12 +3,27 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from eventplane.api.access import AccessStatus, Binding
+from eventplane.api.access import AccessStatus, Binding, CredentialsStatus
 from eventplane.api.conditions import Condition, ConditionType, Reason, Status
 from eventplane.api.subscription import SubscriptionStatus
-from eventplane.planning.access import AccessCase, owns_secret
-from eventplane.planning.access_changes import AccessChange, GrantAccess, RevokeAccess, SetPassword, WriteSecret
-from eventplane.planning.access_state import Grant, ObservedAccess
+from eventplane.planning.access import AccessCase, credentials_of
+from eventplane.planning.access_changes import (
+    AccessChange,
+    GrantAccess,
+    RemovePassword,
+    RevokeAccess,
+    SetPassword,
+)
+from eventplane.planning.access_effects import observed_after
+from eventplane.planning.access_rotation import (
+    Credentials,
+    is_retiring,
+    request_of,
+    retirement_time,
+    rfc3339,
+    rotation_time,
+)
+from eventplane.planning.access_state import ObservedAccess, other_user
 from eventplane.planning.decision import Decision
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome
@@ -31,16 +46,19 @@ def access_status(
     """Say what is the case about a Publication or Subscription after its pass."""
     resource, desired = case.resource, case.desired
     error = first_error(outcomes)
-    verdict = _verdict(case, decision, error)
-    generation = resource.metadata.generation
+    verdict = access_verdict(case, decision, error)
+    generation, owner = resource.metadata.generation, (resource.kind, resource.metadata.name)
     complete = error is None and decision.hold is None and not decision.refusals and not decision.drift
-    done = [outcome.change for outcome in outcomes if outcome.error is None]
+    seen = observed_after(case.observed, (outcome.change for outcome in outcomes if outcome.error is None))
+    credentials = credentials_of(case, seen)
+    user = seen.user(credentials.user if credentials is not None else desired.user or "")
     status = AccessStatus(
         observed_generation=generation,
         bus="/".join(case.bus.metadata.key),
-        principal=desired.user if _is_known(case, done) else None,
-        binding=Binding(name=desired.query.secret_name) if _is_bound(case, done) else None,
-        grants=tuple(grant.describe() for grant in sorted(_grants_after(case, done))),
+        principal=user.user if user.iterations is not None else None,
+        binding=Binding(name=desired.query.secret_name) if seen.secret.owner == owner else None,
+        credentials=_credentials_status(case, credentials, seen) if credentials is not None else None,
+        grants=tuple(grant.describe() for grant in sorted(user.grants)),
         applied=desired.fingerprint() if complete else resource.status.applied,
         plan=pending(decision.held),
         drift=drift_entries(decision),
@@ -53,7 +71,7 @@ def access_status(
     return status if desired.group is None else SubscriptionStatus(**dict(status), group=desired.group)
 
 
-def _verdict(case: AccessCase, decision: Decision[AccessChange], error: BackendError | None) -> Verdict:
+def access_verdict(case: AccessCase, decision: Decision[AccessChange], error: BackendError | None) -> Verdict:
     """Judge a pass; the first row that fits wins.
 
     | outcome                             | Ready | reason of                      | also        |
@@ -75,6 +93,8 @@ def _verdict(case: AccessCase, decision: Decision[AccessChange], error: BackendE
     message = f"Secret {secret} has what a client needs"
     if case.desired.user is None:
         message += "; the bus asks for no credentials, so anybody may do what this resource asks for"
+        if case.resource.spec.credentials.rotate_every is not None or request_of(case.resource) is not None:
+            message += ", and there is no password to rotate"
     if decision.hold == "Paused":
         return Verdict("True", Reason.PAUSED, f"{message}; nothing is written while paused")
     return Verdict("True", Reason.READY, message)
@@ -103,40 +123,42 @@ def _condition(case: AccessCase, kind: ConditionType, status: Status, reason: Re
     return Condition(type=kind, status=status, reason=reason, message=message, observed_generation=generation)
 
 
-def _is_bound(case: AccessCase, done: Sequence[AccessChange]) -> bool:
-    """Tell whether the Secret exists and is ours."""
-    return owns_secret(case) or any(isinstance(change, WriteSecret) for change in done)
-
-
-def _is_known(case: AccessCase, done: Sequence[AccessChange]) -> bool:
-    """Tell whether Kafka knows the user."""
-    principal = case.observed.principal
-    known = principal is not None and principal.iterations is not None
-    return known or any(isinstance(change, SetPassword) for change in done)
-
-
-def _grants_after(case: AccessCase, done: Sequence[AccessChange]) -> frozenset[Grant]:
-    """Compute what the user may do as the changes left it."""
-    principal = case.observed.principal
-    grants = principal.grants if principal is not None else frozenset()
-    for change in done:
-        match change:
-            case GrantAccess():
-                grants |= frozenset(change.grants)
-            case RevokeAccess():
-                grants -= frozenset(change.grants)
-            case _:
-                pass
-    return grants
+def _credentials_status(case: AccessCase, credentials: Credentials, seen: ObservedAccess) -> CredentialsStatus | None:
+    """Say since when the password holds; what its Secret does not say, the status does not know."""
+    if not credentials.recorded:
+        return None
+    resource, issue, other = case.resource, credentials.issue, seen.user(other_user(credentials.user))
+    retiring = is_retiring(resource, issue, other, case.now, clients_gone=case.old_clients_gone)
+    rotates_at = rotation_time(resource, issue)
+    return CredentialsStatus(
+        issued_at=rfc3339(issue.at),
+        rotates_at=rfc3339(rotates_at) if rotates_at is not None else None,
+        retiring=other.user if retiring else None,
+        retires_at=rfc3339(retirement_time(resource, issue)) if retiring else None,
+    )
 
 
 def access_occurrences(
     case: AccessCase, decision: Decision[AccessChange], outcomes: Sequence[AccessOutcome]
 ) -> Iterator[Occurrence]:
     """Tell what happened to access that stood already, and what is refused now and was not before."""
-    before = case.resource.status.applied is not None
-    for change in (outcome.change for outcome in outcomes if outcome.error is None):
-        if before and isinstance(change, SetPassword | GrantAccess | RevokeAccess):
-            reason = "DriftRepaired" if decision.repairs_drift else type(change).__name__
-            yield Occurrence(warning=False, reason=reason, message=change.describe())
+    done = [outcome.change for outcome in outcomes if outcome.error is None]
+    yield from change_occurrences(case, done, repairs=decision.repairs_drift)
     yield from problem_occurrence(case.resource, decision, outcomes)
+
+
+def change_occurrences(case: AccessCase, done: Sequence[AccessChange], *, repairs: bool) -> Iterator[Occurrence]:
+    """Tell what happened to access that stood already; the steps of a rotation are told in one sentence."""
+    if case.resource.status.applied is None:
+        return
+    before, after = (credentials_of(case, seen) for seen in (case.observed, observed_after(case.observed, done)))
+    other = other_user(before.user) if before is not None else None
+    if before is not None and after is not None and before.user != after.user:
+        message = f"user {after.user} takes the place of {before.user} in Secret {case.desired.query.secret_name}"
+        yield Occurrence(warning=False, reason="CredentialsRotated", message=message)
+    for change in done:
+        if isinstance(change, RemovePassword):
+            yield Occurrence(warning=False, reason="UserRetired", message=change.describe())
+        elif isinstance(change, SetPassword | GrantAccess | RevokeAccess) and change.user != other:
+            reason = "DriftRepaired" if repairs else type(change).__name__
+            yield Occurrence(warning=False, reason=reason, message=change.describe())

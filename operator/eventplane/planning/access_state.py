@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from eventplane.planning.outcome import BackendError
 
 ScramMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256"]
 """Mechanisms whose users Kafka keeps by itself (KIP-554)."""
+SCRAM_MECHANISMS: Final[tuple[ScramMechanism, ...]] = get_args(ScramMechanism)
+
+_SECOND: Final = "_2"
+"""What the name of an application's second user ends with: no name in Kubernetes has a `_`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +60,12 @@ class AccessQuery:
     namespace: str
     secret_name: str
     principal: PrincipalQuery | None
-    """None where the bus asks for no credentials."""
+    """Its first user; None where the bus asks for no credentials."""
+
+    def principals(self) -> tuple[PrincipalQuery, ...]:
+        """Name both users, of which one is in the Secret, and the other is in use while clients move over."""
+        first = self.principal
+        return () if first is None else (first, PrincipalQuery(other_user(first.user), first.mechanism))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class ObservedSecret:
     """Its contents, decoded; None where it does not exist."""
     owner: tuple[str, str] | None = None
     """Kind and name of the resource of ours that controls it, in its namespace."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Those of our group: since when it holds which password, see `Issue`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,23 @@ class ObservedAccess:
 
     secret: ObservedSecret = ObservedSecret()
     principal: ObservedPrincipal | None = None
-    """Its user; None where none was asked for."""
+    """Its first user; None where none was asked for."""
+    second: ObservedPrincipal | None = None
+    """Its second user; None where none was asked for."""
     error: BackendError | None = None
     """Why it cannot be looked at; nothing else is known of it then."""
+
+    def user(self, name: str) -> ObservedPrincipal:
+        """Tell what was seen of one of its users."""
+        seen = (user for user in (self.principal, self.second) if user is not None and user.user == name)
+        return next(seen, ObservedPrincipal(name))
+
+
+def first_user(user: str) -> str:
+    """Name the first user of the application that has this one."""
+    return user.removesuffix(_SECOND)
+
+
+def other_user(user: str) -> str:
+    """Name the user that takes turns with this one."""
+    return first_user(user) if user.endswith(_SECOND) else f"{user}{_SECOND}"

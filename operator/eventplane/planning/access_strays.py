@@ -6,11 +6,12 @@ from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.planning.access_desired import user_name, user_prefix
+from eventplane.planning.access_state import first_user
 from eventplane.planning.plan import Refusal
 
 
 def stray_users(users: Collection[str], alive: Iterable[Access], kind: str, cluster: str) -> tuple[str, ...]:
-    """Find those users of a kind of resource, of this Kubernetes cluster, that no resource keeps.
+    """Find those users, first and second, of a kind of resource, of this Kubernetes cluster, that no resource keeps.
 
     Args:
         users: whom Kafka knows, whosever they are.
@@ -18,9 +19,9 @@ def stray_users(users: Collection[str], alive: Iterable[Access], kind: str, clus
         kind: the kind of resource.
         cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
     """
-    living = {user_name(resource, cluster) for resource in alive}
-    ours = (user for user in users if user.startswith(user_prefix(cluster)) and user.endswith(f".{kind.lower()}"))
-    return tuple(sorted(user for user in ours if user not in living))
+    living = {user_name(resource, cluster) for resource in alive}  # each may have a second user as well
+    ours = ((first_user(user), user) for user in users if user.startswith(user_prefix(cluster)))
+    return tuple(sorted(user for first, user in ours if first.endswith(f".{kind.lower()}") and first not in living))
 
 
 def keeps_user(home: EventBus | Refusal, bus: EventBus) -> bool:

@@ -10,7 +10,9 @@ from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
 from eventplane.planning.decision import Decision, is_paused
+from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.desired import desire_topic
 from eventplane.planning.outcome import BackendError
 from eventplane.planning.plan import Refusal
@@ -46,6 +48,20 @@ def review_topic(
     known = before.status.partitions if before is not None else None
     grows = desired.partitions is not None and desired.partitions > (known or 0)
     return limit_refusal(topic, bus, desired, elders, creates=before is None, grows=grows)
+
+
+def review_subscription(subscription: Subscription, before: Subscription | None) -> Refusal | None:
+    """Decide whether a Subscription is turned away.
+
+    | request                                          | verdict                                               |
+    |--------------------------------------------------|-------------------------------------------------------|
+    | the spec does not change, or it is being deleted | admitted: annotations and finalizers must always pass |
+    | an expression is faulty                          | refused                                               |
+    | what it refers to is not there                   | admitted: GitOps may apply in any order               |
+    """
+    if subscription.metadata.deleting or (before is not None and before.spec == subscription.spec):
+        return None
+    return refuse_delivery(subscription.spec)
 
 
 def is_reviewed(schema: Schema, before: Schema | None) -> bool:

@@ -31,6 +31,8 @@ class Decision(Generic[C_co]):
     """Observe the usage of the thing, or what the registry thinks of a candidate, and decide again."""
     postponed: BackendError | None = None
     """Why nothing can be done or said now; the resource is looked at again soon."""
+    again_in_seconds: float | None = None
+    """When the passing of time will ask for something: the resource is looked at again then, and not before."""
     finalizer: bool = False
     """The resource carries our finalizer: set before the changes are applied, taken away when they are done."""
 

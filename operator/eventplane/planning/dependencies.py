@@ -1,19 +1,33 @@
 """Which resources another one hangs on by name, and what of a resource those that hang on it look at."""
 
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
+from eventplane.api import SUBSCRIPTION_LABEL
 from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
+from eventplane.api.event_bus import LabelSelector
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.resource import Managed
 from eventplane.api.schema import Schema
+from eventplane.api.subscription import Subscription
+from eventplane.planning.buses import selects
 from eventplane.planning.verdicts import condition
 
 Place: TypeAlias = tuple[str, tuple[str, str]]
 """A kind, and the namespace and name of a resource that may not exist."""
+EVERY: Final = "*"
+"""In place of a name: every resource of the kind in the namespace. No resource is called so."""
 
 
-def needs_of(resource: Managed) -> frozenset[Place]:
+def selects_topic(selector: LabelSelector, topic: EventTopic) -> bool:
+    """Tell whether a Subscription selects a topic; none selects what was made for the failures of one."""
+    labels = topic.metadata.labels
+    return selects(selector, labels) and SUBSCRIPTION_LABEL not in labels
+
+
+def needs_of(resource: Managed | DeadLetterPolicy) -> frozenset[Place]:
     """Name the resources that a resource refers to."""
     namespace = resource.metadata.namespace
     match resource:
@@ -24,13 +38,27 @@ def needs_of(resource: Managed) -> frozenset[Place]:
             needs = {(Schema.kind, key) for key in resource.imports}
             topic = resource.spec.topic
             return frozenset(needs | ({(EventTopic.kind, (namespace, topic.name))} if topic else set()))
+        case Subscription():
+            return frozenset((kind, (namespace, name)) for kind, name in _needs_of_subscription(resource))
         case Access():
             return frozenset((EventTopic.kind, (namespace, each.name)) for each in resource.spec.topics)
         case _:
             return frozenset()
 
 
-def outward(resource: Managed) -> tuple[object, ...]:
+def _needs_of_subscription(subscription: Subscription) -> Iterator[tuple[str, str]]:
+    """Name kind and name of the topics that it reads, of the one that it delivers to, and of its policy."""
+    spec = subscription.spec
+    yield from ((EventTopic.kind, each.name) for each in spec.topics)
+    if spec.topic_selector is not None:
+        yield EventTopic.kind, EVERY
+    if spec.sink is not None and spec.sink.topic_ref is not None:
+        yield EventTopic.kind, spec.sink.topic_ref.name
+    if spec.dead_letter_policy_ref is not None:
+        yield DeadLetterPolicy.kind, spec.dead_letter_policy_ref.name
+
+
+def outward(resource: Managed | DeadLetterPolicy) -> tuple[object, ...]:
     """Reduce a resource to what those that refer to it look at; they are looked at again when it changes."""
     match resource:
         case Schema():
@@ -40,6 +68,8 @@ def outward(resource: Managed) -> tuple[object, ...]:
         case EventTopic():
             status = resource.status
             made = status.applied is not None and status.topic_id is not None
-            return (status.topic_name, status.bus, made)
+            return (status.topic_name, status.bus, made, tuple(sorted(resource.metadata.labels.items())))
+        case DeadLetterPolicy():
+            return (resource.metadata.uid, resource.metadata.generation)
         case _:
             return ()

@@ -119,5 +119,7 @@ def test_reasons_are_camel_case_facts() -> None:
     assert all(reason.isalnum() and reason[0].isupper() for reason in Reason)
     assert len({reason.value for reason in Reason}) == len(Reason)
     assert set(ConditionType) == {
-        "Ready", "Reconciling", "Stalled", "Drifted", "TopicsReady", "AccessGranted", "SchemaRegistryReady"
+        "Ready", "Reconciling", "Stalled", "Drifted", "TopicsReady", "AccessGranted", "WorkloadReady", "Autoscaled",
+        "SchemaRegistryReady",
+        "DeadLettersPresent",
     }  # fmt: skip

@@ -100,6 +100,16 @@ async def test_who_was_removed_is_gone_until_made_again() -> None:
     assert await access.look(["app"]) == shows(4096, READ)
 
 
+async def test_whose_password_was_removed_keeps_what_is_granted() -> None:
+    brokers = Brokers(shows(5000, READ), shows(None), shows(None, READ))
+    access = access_on(brokers)
+    access.granted(GrantAccess("app", (READ,)))
+    access.password_set(password(5000))
+    access.password_removed("app")
+    assert await access.look(["app"]) == shows(None, READ)
+    assert len(brokers.looks) == 3
+
+
 async def test_a_foreign_change_is_believed_after_a_while_and_slows_down_one_look() -> None:
     brokers = Brokers(shows(5000))
     access = access_on(brokers)

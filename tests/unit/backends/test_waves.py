@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventplane.api.conditions import Reason
-from eventplane.backends.kafka.waves import apply_in_waves
+from eventplane.backends.waves import apply_in_waves
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.topic_changes import AlterConfig, ClaimTopic, CreateTopic, ReleaseTopic, TopicChange
 from eventplane.planning.topic_state import Owner
@@ -15,7 +15,7 @@ from eventplane.planning.topic_state import Owner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventplane.backends.kafka.waves import TopicOutcome
+    from eventplane.backends.waves import TopicOutcome
 
 OWNER = Owner("cluster", "a", "orders", "uid")
 REFUSAL = Rejected(Reason.REJECTED, "no")

@@ -4,11 +4,11 @@ from typing import Any
 
 import kopf
 import pytest
-from builders import event_bus, event_topic
+from builders import event_bus, event_topic, subscription
 
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
-from eventplane.controllers.admission import admission_server, admit_topic, versions
+from eventplane.controllers.admission import admission_server, admit_subscription, admit_topic, versions
 from eventplane.controllers.store import Store
 from eventplane.settings import OperatorSettings
 
@@ -133,3 +133,12 @@ def test_without_a_certificate_there_is_no_webhook() -> None:
     server = admission_server(OperatorSettings(webhook_certificate_dir="/certs", webhook_port=1234))
     assert server is not None
     assert (server.port, str(server.certfile)) == (1234, "/certs/tls.crt")
+
+
+def test_a_subscription_is_turned_away_with_the_place_of_its_fault() -> None:
+    admit_subscription(subscription(), None)
+    with pytest.raises(
+        kopf.AdmissionError, match=r"^ExpressionInvalid: correct spec\.filter: line 1, column 12: "
+    ) as refused:
+        admit_subscription(subscription(filter="event.type = 'a'", sink={"http": {"url": "http://billing"}}), None)
+    assert refused.value.code == 422

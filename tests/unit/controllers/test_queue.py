@@ -178,6 +178,58 @@ def test_what_is_due_while_in_flight_waits_for_its_return(work: WorkQueue[str], 
     assert taken(work) == ["a"]
 
 
+def test_an_appointment_is_kept_once_however_often_it_is_made(work: WorkQueue[str], clock: Clock) -> None:
+    for _ in range(5):
+        work.add_later("a", 60)
+        clock.now += 0.1
+    clock.now += 59
+    assert taken(work) == []
+    clock.now += 1
+    assert taken(work) == ["a"]
+    work.done("a")
+    clock.now += 60
+    assert taken(work) == []
+
+
+def test_an_earlier_appointment_is_kept_too_and_a_later_one_does_not_put_it_off(
+    work: WorkQueue[str], clock: Clock
+) -> None:
+    work.add_later("a", 60)
+    work.add_later("a", 30)
+    work.add_later("a", 90)
+    kept = []
+    for _ in range(10):
+        clock.now += 10
+        kept += [clock.now - 100 for key in taken(work)]
+        work.done("a")
+    assert kept == [30, 60], "who looks once too often makes another appointment"
+
+
+def test_an_appointment_with_one_key_is_none_with_another(work: WorkQueue[str], clock: Clock) -> None:
+    work.add_later("a", 30)
+    work.add_later("b", 60)
+    clock.now += 60
+    assert taken(work) == ["a", "b"]
+
+
+def test_an_appointment_is_made_anew_after_it_was_kept(work: WorkQueue[str]) -> None:
+    work.add_later("a", 0)
+    assert taken(work) == ["a"]
+    work.add_later("a", 0)
+    assert taken(work) == []
+    work.done("a")
+    assert taken(work) == ["a"]
+
+
+async def test_ready_wakes_for_an_appointment() -> None:
+    work = WorkQueue[str](asyncio.get_running_loop().time)
+    waiter = asyncio.create_task(work.ready())
+    await asyncio.sleep(0)
+    work.add_later("a", 0.01)
+    await asyncio.wait_for(waiter, 1)
+    assert taken(work) == ["a"]
+
+
 def test_depth_counts_waiting_and_in_flight_and_age_the_waiting(work: WorkQueue[str], clock: Clock) -> None:
     assert (work.depth(), work.oldest_seconds()) == (0, 0.0)
     work.add("a")

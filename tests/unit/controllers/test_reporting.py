@@ -5,13 +5,15 @@ import datetime as dt
 from typing import Literal
 
 import pytest
-from builders import event_topic, metadata
-from unit.controllers.world import BUS, SHOP, World, simple_world
+from builders import event_topic, metadata, publication
+from unit.controllers.world import BUS, SHOP, World, access_world, simple_world
 
 from eventplane.api import FINALIZER
+from eventplane.api.access import AccessStatus, CredentialsStatus
 from eventplane.api.conditions import Condition, ConditionType
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.event_topic import EventTopic, EventTopicStatus
+from eventplane.api.publication import Publication
 from eventplane.api.resource import PendingPlan
 from eventplane.backends.kubernetes import Conflict, Gone
 from eventplane.controllers.reporting import EVENTS_AT_ONCE, Reporter
@@ -68,6 +70,21 @@ async def test_fields_that_vanish_are_taken_out() -> None:
     assert world.status() == EventTopicStatus(bus="b")
     last = world.kubernetes.writes[-1].body["status"]
     assert {key: value for key, value in last.items() if value is None} == {"topicId": None, "plan": None}
+
+
+async def test_fields_that_vanish_from_within_others_are_taken_out() -> None:
+    world = access_world(publication())
+    reporter, store, key = *reporting(world), ("shop", "web")
+    web = world.kubernetes.show(Publication, key)
+    assert web is not None
+    store.publications.put(web)
+    turned = CredentialsStatus(issued_at="2026-01-02T00:00:00Z", retiring="user", retires_at="2026-01-02T01:00:00Z")
+    retired = CredentialsStatus(issued_at="2026-01-02T00:00:00Z")
+    for credentials in (turned, retired):
+        await reporter.status(store.publications, web, AccessStatus(credentials=credentials))
+        shown = world.kubernetes.show(Publication, key)
+        assert shown is not None
+        assert shown.status.credentials == credentials
 
 
 async def test_a_condition_keeps_its_time_until_its_status_changes() -> None:

@@ -1,9 +1,10 @@
 """What the watch has shown: news, our own writes, and the look-ups."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
-from builders import event_bus, event_topic, refusal
+from builders import event_bus, event_topic, refusal, schema, settled, subscription
 
 from eventplane.api import DEFAULT_BUS_ANNOTATION, FINALIZER
 from eventplane.api.conditions import Reason
@@ -229,3 +230,68 @@ def test_another_bus_of_that_name_is_not_removed() -> None:
     assert store.remove_bus(BUS, "old") is None
     assert store.remove_bus(("shop", "none"), "old") is None
     assert BUS in store.buses
+
+
+# --- applications that select topics by labels
+
+
+BILLING = {"team": "billing"}
+BY_LABEL: dict[str, Any] = {"topic_selector": {"match_labels": BILLING}}
+SELECTING = ("Subscription", ("shop", "billing"))
+
+
+def selecting_store(*topics: EventTopic) -> tuple[Store, set[object]]:
+    """Give a store with a Subscription that selects, and what is marked from here on."""
+    store, marked = stored(event_bus(), *topics), set[object]()
+    store.subscriptions.put(subscription(**BY_LABEL))
+    store.on_outward_change = marked.update
+    return store, marked
+
+
+def selected(store: Store) -> list[str]:
+    return list(store.topics_of(store.subscriptions["shop", "billing"]))
+
+
+def test_topics_are_selected_by_their_labels_in_their_own_namespace() -> None:
+    store, _ = selecting_store(
+        event_topic("bills", labels=BILLING), event_topic("orders"), event_topic("bills", "other", labels=BILLING)
+    )
+    assert selected(store) == ["bills"]
+    assert store.applications_of(store.topics["shop", "bills"]) == (SELECTING,)
+    assert store.applications_of(store.topics["shop", "orders"]) == ()
+
+
+def test_who_selects_is_looked_at_as_topics_come_change_and_go() -> None:
+    store, marked = selecting_store()
+    for topic in (
+        event_topic("bills"),
+        event_topic("bills", labels=BILLING),
+        settled(event_topic("bills", labels=BILLING)),
+    ):
+        marked.clear()
+        store.topics.put(topic)
+        assert SELECTING in marked
+    marked.clear()
+    store.topics.put(settled(event_topic("bills", labels=BILLING)))
+    assert marked == set()
+    store.topics.remove(("shop", "bills"), topic.metadata.uid)
+    assert SELECTING in marked
+    assert selected(store) == []
+
+
+def test_topics_and_their_schemas_are_looked_at_when_somebody_selects_or_not_any_more() -> None:
+    store = stored(event_bus(), event_topic("bills", labels=BILLING, schemas={"value": {"name": "bill"}}))
+    store.schemas.put(schema("bill"))
+    marked = set[object]()
+    store.on_outward_change = marked.update
+    chosen = subscription(**BY_LABEL)
+    both = {("EventTopic", ("shop", "bills")), ("Schema", ("shop", "bill"))}
+    store.subscriptions.put(chosen)
+    assert both <= marked
+    assert store.readers_and_writers_of(store.schemas["shop", "bill"])[-1] == SELECTING
+    marked.clear()
+    store.topics.put(event_topic("bills", schemas={"value": {"name": "bill"}}))
+    assert ("Schema", ("shop", "bill")) in marked
+    marked.clear()
+    store.subscriptions.remove(("shop", "billing"), chosen.metadata.uid)
+    assert both <= marked

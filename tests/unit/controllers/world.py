@@ -17,26 +17,35 @@ from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema, SchemaStatus
 from eventplane.api.subscription import Subscription
 from eventplane.backends.access import AccessBackend
+from eventplane.backends.gauges import GaugeBackend
+from eventplane.backends.kubernetes_objects import KubernetesObjectBackend
 from eventplane.backends.memory import MemoryTopicBackend
 from eventplane.backends.memory_cluster import MemoryCluster
+from eventplane.backends.memory_gauges import MemoryGaugeBackend, MemoryOffsets
 from eventplane.backends.memory_kubernetes import MemoryKubernetes
 from eventplane.backends.memory_principals import MemoryPrincipalBackend, MemoryPrincipals
 from eventplane.backends.memory_schemas import MemoryRegistry, MemorySchemaBackend
 from eventplane.backends.schemas import SchemaBackend
+from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
-from eventplane.controllers.access import A, AccessReconciler
+from eventplane.controllers.access import AccessReconciler
 from eventplane.controllers.access_lane import AccessLane
 from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.gauges import GaugeLoops
 from eventplane.controllers.kafka_lane import KafkaLane
 from eventplane.controllers.lanes import LaneTiming
+from eventplane.controllers.policies import PolicyLane
+from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import RegistryLane
 from eventplane.controllers.reporting import Reporter
 from eventplane.controllers.schemas import SchemaReconciler
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.store import Store
+from eventplane.controllers.subscriptions import SubscriptionReconciler
 from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
+from eventplane.controllers.workload_watch import WorkloadWatch
 from eventplane.planning.connection import KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected
 from eventplane.planning.verdicts import condition
@@ -113,15 +122,32 @@ class WatchedAccess(_Watched, AccessBackend):
         return answer
 
 
+class WatchedGauges(MemoryGaugeBackend):
+    """A backend for offsets that knows how it was opened, and says when it was closed."""
+
+    closed = False
+
+    def __init__(self, offsets: MemoryOffsets, connection: KafkaConnection) -> None:
+        super().__init__(offsets)
+        self.connection = connection
+
+    async def close(self) -> None:
+        self.closed = True
+
+
 class World:
     """Everything that outlives an operator, and the way to start one."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.kubernetes = MemoryKubernetes(lambda: self.now)
+        self.objects = KubernetesObjectBackend(self.kubernetes.request)
         self.kafkas = {"kafka:9092": MemoryCluster(brokers=3)}
         self.principals = MemoryPrincipals()
         """The users of every Kafka."""
+        self.offsets = MemoryOffsets()
+        """The offsets of every Kafka."""
+        self.gauge_backends: list[WatchedGauges] = []
         self.access_backends: list[WatchedAccess] = []
         self.registries = {REGISTRY["url"]: MemoryRegistry()}
         self.backends: list[Backend] = []
@@ -162,6 +188,15 @@ class World:
         del bus
         backend = WatchedAccess(self.principals, connection, self)
         self.access_backends.append(backend)
+        return backend
+
+    def connect_subscriptions(self, connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
+        return SubscriptionBackend(self.connect_access(connection, bus), self.objects)
+
+    def connect_gauges(self, connection: KafkaConnection, bus: Key) -> GaugeBackend:
+        del bus
+        backend = WatchedGauges(self.offsets, connection)
+        self.gauge_backends.append(backend)
         return backend
 
     def connect_registry(self, connection: RegistryConnection, bus: Key) -> SchemaBackend:
@@ -276,6 +311,7 @@ class Operator:
         refresh_seconds: float = 3600,
         batch_size: int = 500,
         idle_after_ms: int = 600_000,
+        gauge_seconds: float = 3600,
     ) -> None:
         self.world = world
         self.metrics = Metrics()
@@ -291,7 +327,14 @@ class Operator:
         self.reconciler = TopicReconciler(surroundings, idle_after_ms)
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
         self.publication_reconciler = AccessReconciler(surroundings, self.store.publications)
-        self.subscription_reconciler = AccessReconciler(surroundings, self.store.subscriptions)
+        self.subscription_reconciler = SubscriptionReconciler(
+            surroundings, self.store.subscriptions, "eventplane/operator:test"
+        )
+        mark = partial(self.dispatcher.subscriptions.mark, urgency=Urgency.CHANGE)
+        self.workload_watch = WorkloadWatch(world.kubernetes.objects, self.store.subscriptions, mark)
+        self.book = surroundings.gauges
+        self.policies = PolicyLane(surroundings, resync_seconds)
+        self.gauges = GaugeLoops(self.dispatcher, self.book, world.connect_gauges, gauge_seconds, lambda: world.now)
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
         self.unbound_publications = UnboundLane(self.publication_reconciler)
@@ -317,7 +360,8 @@ class Operator:
 
     def lead(self) -> None:
         works = [self.unbound.run(), self.unbound_schemas.run()]
-        works += [self.unbound_publications.run(), self.unbound_subscriptions.run()]
+        works += [self.unbound_publications.run(), self.unbound_subscriptions.run(), self.workload_watch.run()]
+        works += [self.policies.run(), self.gauges.run()]
         self._unbound_work = [asyncio.create_task(work) for work in works]
         self.take_the_lead()
 
@@ -325,16 +369,18 @@ class Operator:
         """Lead without the tasks of those that have no bus."""
         self.dispatcher.topics.lead(self._open_kafka_lane, self.unbound)
         self.dispatcher.schemas.lead(self._open_registry_lane, self.unbound_schemas)
-        self.dispatcher.publications.lead(
-            partial(self._open_access_lane, self.publication_reconciler), self.unbound_publications
-        )
-        self.dispatcher.subscriptions.lead(
-            partial(self._open_access_lane, self.subscription_reconciler), self.unbound_subscriptions
-        )
+        self.dispatcher.publications.lead(self._open_publication_lane, self.unbound_publications)
+        self.dispatcher.subscriptions.lead(self._open_subscription_lane, self.unbound_subscriptions)
 
-    def _open_access_lane(self, reconciler: AccessReconciler[A], bus: EventBus) -> AccessLane[A]:
+        self.dispatcher.policies.lead(self.policies)
+
+    def _open_publication_lane(self, bus: EventBus) -> AccessLane[Publication, AccessBackend]:
         api, connect = self.world.kubernetes, self.world.connect_access
-        return AccessLane(bus, reconciler, api, connect, self._timing, self._batch_size)
+        return AccessLane(bus, self.publication_reconciler, api, connect, self._timing, self._batch_size)
+
+    def _open_subscription_lane(self, bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
+        api, connect = self.world.kubernetes, self.world.connect_subscriptions
+        return AccessLane(bus, self.subscription_reconciler, api, connect, self._timing, self._batch_size)
 
     def _open_kafka_lane(self, bus: EventBus) -> KafkaLane:
         return KafkaLane(
@@ -367,7 +413,7 @@ class Operator:
         """Wait until nothing is dirty and all has been told."""
         await asyncio.sleep(0.003)
         queues = [self.unbound.queue, self.unbound_schemas.queue]
-        queues += [self.unbound_publications.queue, self.unbound_subscriptions.queue]
+        queues += [self.policies.queue, self.unbound_publications.queue, self.unbound_subscriptions.queue]
         queues += [lane.queue for track in self.dispatcher.tracks.values() for lane in track.lanes.values()]
         await self.world.until(lambda: not any(queue.depth() for queue in queues), "settled")
         await asyncio.sleep(0.003)

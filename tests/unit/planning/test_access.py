@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from builders import (
+    ISSUED,
     NEW_PASSWORD,
     PASSWORD,
     access_case,
@@ -29,6 +30,7 @@ from eventplane.planning.access_changes import (
 )
 from eventplane.planning.access_desired import iterations_of
 from eventplane.planning.access_readiness import AccessOutcome, access_occurrences, access_status
+from eventplane.planning.access_rotation import Issue
 from eventplane.planning.access_state import Grant, ObservedAccess, ObservedSecret
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.decision import Decision
@@ -43,9 +45,9 @@ WRITE = Grant("TOPIC", "shop.orders", "WRITE")
 FOREIGN = Grant("TOPIC", "payroll", "READ")
 
 
-def written(password: str) -> WriteSecret:
-    data = wanted_access(WEB).secret_data(password)
-    return WriteSecret(USER, "shop", "web-publication", ("Publication", "web", "uid-shop-web"), data)
+def written(password: str, user: str = USER, issue: Issue = ISSUED) -> WriteSecret:
+    data, owner = wanted_access(WEB).secret_data(password, user), ("Publication", "web", "uid-shop-web")
+    return WriteSecret(user, "shop", "web-publication", owner, data, issue.annotations())
 
 
 def set_to(password: str) -> SetPassword:

@@ -205,13 +205,16 @@ def test_strays_are_those_of_the_kind_and_cluster_whose_resource_is_gone() -> No
     gone = "eventplane.cluster-.shop.old.publication"
     users = {
         *(user_name(each, CLUSTER) for each in alive),
+        *(f"{user_name(each, CLUSTER)}_2" for each in alive),
         gone,
+        f"{gone}_2",
         "eventplane.cluster-.shop.old.subscription",
+        "eventplane.cluster-.shop.old.subscription_2",
         "eventplane.elsewher.shop.old.publication",
         "admin",
         "someone.publication",
     }
-    assert stray_users(users, alive, "Publication", CLUSTER) == (gone,)
+    assert stray_users(users, alive, "Publication", CLUSTER) == (gone, f"{gone}_2")
 
 
 def on_cluster(cluster_id: str | None) -> EventBus:
@@ -232,3 +235,31 @@ def on_cluster(cluster_id: str | None) -> EventBus:
 def test_who_keeps_a_user(home: EventBus | Refusal, *, kept: bool) -> None:
     assert keeps_user(home, on_cluster("one")) is kept
     assert keeps_user(on_cluster("one"), on_cluster(None))
+
+
+# --- topics by their labels
+
+
+BY_LABEL: dict[str, Any] = {"topic_selector": {"match_labels": {"team": "billing"}}}
+
+
+def test_topics_that_were_selected_are_granted_as_those_that_were_named() -> None:
+    topics = {"orders": made("orders"), "bills": event_topic("bills")}
+    desired = desire_access(subscription(**BY_LABEL), event_bus(), KAFKA, topics, CLUSTER)
+    assert not isinstance(desired, Refusal)
+    assert desired.topics == ("shop.orders",)
+    assert [each.reason for each in desired.missing] == [Reason.TOPIC_NOT_READY]
+
+
+def test_a_selector_that_selects_nothing_is_told_of() -> None:
+    desired = desire_access(subscription(**BY_LABEL), event_bus(), KAFKA, {}, CLUSTER)
+    assert not isinstance(desired, Refusal)
+    assert [each.reason for each in desired.missing] == [Reason.TOPIC_NOT_FOUND]
+    assert "topicSelector" in desired.missing[0].message
+
+
+def test_a_subscription_with_a_faulty_expression_is_refused() -> None:
+    faulty = subscription(filter="event.typo == 'a'", sink={"http": {"url": "http://billing"}})
+    verdict = desire_access(faulty, event_bus(), KAFKA, {"orders": made()}, CLUSTER)
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason == Reason.EXPRESSION_INVALID

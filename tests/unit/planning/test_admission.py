@@ -1,13 +1,14 @@
-"""What is turned away at the door: the rows of `review_topic`."""
+"""What is turned away at the door: the rows of `review_topic` and of `review_subscription`."""
 
 import pytest
-from builders import event_bus, event_topic, metadata, refusal, settled
+from builders import event_bus, event_topic, metadata, refusal, settled, subscription
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
-from eventplane.planning.admission import review_topic
+from eventplane.api.subscription import Subscription
+from eventplane.planning.admission import review_subscription, review_topic
 from eventplane.planning.plan import Refusal
 
 BUS = event_bus()
@@ -70,3 +71,46 @@ def test_rival_is_named() -> None:
         "topic shop.orders belongs to EventTopic billing/elder: create an EventTopic with another topicName, or delete"
         " one of the two"
     )
+
+
+HTTP = {"http": {"url": "http://billing"}}
+FAULTY = subscription(filter="event.type = 'a'", sink=HTTP)
+SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id}", sink=HTTP)
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "message"),
+    [
+        pytest.param(FAULTY, FAULTY, None, id="the spec does not change"),
+        pytest.param(FAULTY.model_copy(update={"metadata": metadata(deleting=True)}), SOUND, None, id="being deleted"),
+        pytest.param(FAULTY, None, "correct spec.filter: line 1, column 12: ", id="a faulty filter"),
+        pytest.param(FAULTY, SOUND, "correct spec.filter: line 1, column 12: ", id="a filter that is faulty now"),
+        pytest.param(
+            subscription(transform="{'id': evnt.data.id}", sink=HTTP),
+            None,
+            "correct spec.transform: line 1, column 17: undeclared reference to 'evnt.data.id'",
+            id="a faulty transform",
+        ),
+        pytest.param(SOUND, None, None, id="what it refers to is not there"),
+        pytest.param(
+            subscription(sink=HTTP, delivery={"guarantee": "ExactlyOnce"}),
+            None,
+            "delivery.guarantee ExactlyOnce is not available yet",
+            id="transactions",
+        ),
+        pytest.param(
+            subscription(sink=HTTP, delivery={"deduplicate": {}}),
+            None,
+            "delivery.deduplicate is not available yet",
+            id="deduplication",
+        ),
+    ],
+)
+def test_subscriptions_are_turned_away(asked: Subscription, before: Subscription | None, message: str | None) -> None:
+    verdict = review_subscription(asked, before)
+    if message is None:
+        assert verdict is None
+    else:
+        assert verdict is not None
+        assert verdict.reason in {Reason.EXPRESSION_INVALID, Reason.INVALID_SPEC}
+        assert verdict.message.startswith(message)

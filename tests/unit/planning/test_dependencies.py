@@ -1,13 +1,24 @@
 """Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
 
 import pytest
-from builders import condition_of, event_topic, publication, schema, settled, settled_schema, subscription
+from builders import (
+    condition_of,
+    dead_letter_policy,
+    event_topic,
+    publication,
+    schema,
+    settled,
+    settled_schema,
+    subscription,
+)
 
 from eventplane.api.conditions import Status
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
+from eventplane.api.event_bus import LabelSelector
 from eventplane.api.event_topic import BoundSchema, BoundSchemas, EventTopicStatus
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
 from eventplane.api.schema import Schema
-from eventplane.planning.dependencies import Place, needs_of, outward
+from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, selects_topic
 from eventplane.planning.topic_schemas import Bound, bound_schemas, unready_schema
 
 BARE = Managed(metadata=schema().metadata, spec=ManagedSpec(), status=ManagedStatus())
@@ -38,10 +49,20 @@ BOTH = {"value": {"name": "order"}, "key": {"name": "order-key"}}
             {("EventTopic", ("shop", "a")), ("EventTopic", ("shop", "b"))},
         ),
         (subscription(), {("EventTopic", ("shop", "orders"))}),
+        (subscription(topic_selector={}), {("EventTopic", ("shop", EVERY))}),
+        (
+            subscription(dead_letter_policy_ref={"name": "careful"}, sink={"topic_ref": {"name": "bills"}}),
+            {
+                ("EventTopic", ("shop", "orders")),
+                ("EventTopic", ("shop", "bills")),
+                ("DeadLetterPolicy", ("shop", "careful")),
+            },
+        ),
+        (dead_letter_policy(), set()),
         (BARE, set()),
     ],
 )
-def test_needs(resource: Managed, needs: set[Place]) -> None:
+def test_needs(resource: Managed | DeadLetterPolicy, needs: set[Place]) -> None:
     assert needs_of(resource) == needs
 
 
@@ -51,8 +72,9 @@ def test_outward() -> None:
     assert outward(registered) == ("shop/main", "order", 102, 2, "True")
     assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
-    assert outward(named) == ("orders", "shop/main", False)
-    assert outward(settled(event_topic())) == ("shop.orders", "shop/main", True)
+    assert outward(named) == ("orders", "shop/main", False, ())
+    assert outward(settled(event_topic(labels={"a": "b"}))) == ("shop.orders", "shop/main", True, (("a", "b"),))
+    assert outward(dead_letter_policy()) != outward(dead_letter_policy(generation=2))
     assert outward(BARE) == ()
 
 
@@ -97,3 +119,10 @@ def test_a_topic_shows_its_schemas() -> None:
     assert bound_schemas(TOPIC, {"value": ready(), "key": None}) == BoundSchemas(
         value=BoundSchema(name="order", subject="order", id=101, version=1), key=BoundSchema(name="order-key")
     )
+
+
+def test_what_was_made_for_failures_is_selected_by_nobody() -> None:
+    everything = LabelSelector()
+    assert selects_topic(everything, event_topic())
+    assert not selects_topic(everything, event_topic(labels={"events.sindhan.ai/subscription": "billing"}))
+    assert not selects_topic(LabelSelector(match_labels={"a": "b"}), event_topic())

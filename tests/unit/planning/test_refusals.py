@@ -13,9 +13,11 @@ from builders import (
     avro,
     case,
     claim,
+    consumer,
     event_bus,
     event_topic,
     existing,
+    live,
     observed,
     observed_subject,
     owner,
@@ -24,8 +26,11 @@ from builders import (
     schema,
     schema_case,
     settled,
+    subscription,
+    subscription_case,
     usage,
     wanted_access,
+    wanted_objects,
 )
 
 from eventplane.api.conditions import Reason
@@ -38,11 +43,14 @@ from eventplane.planning.access_state import ObservedAccess, ObservedSecret
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
 from eventplane.planning.connection import connect, no_registry
+from eventplane.planning.dead_letters import desire_dead_letters
+from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.desired import desire_topic
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_decisions import decide_schema
 from eventplane.planning.schema_desired import definition_of, resolve_references
 from eventplane.planning.schema_state import ObservedSubject
+from eventplane.planning.subscriptions import decide_subscription
 from eventplane.planning.topic_decisions import TopicCase, decide
 
 LOGIN = {"type": "PLAIN", "secret_ref": {"name": "login"}}
@@ -66,6 +74,9 @@ def evolving(*steps: object) -> Schema:
 WRONG = {"from_": 1, "to": 2, "up": "event.data", "down": "event.data", "samples": [{"data": {"id": "1"}}]}
 BREAKS = observed_subject(registered(), level="BACKWARD", verdicts={1: False})
 ITSELF = schema(references=[{"name": "a", "schema_ref": {"name": "orders"}}])
+
+TAKEN = live(wanted_objects(consumer()).manifests[0])
+TAKEN["metadata"]["ownerReferences"] = []
 
 REFUSALS: Final[Mapping[Reason, object]] = {
     Reason.BUS_NOT_FOUND: BusDirectory([], {}).resolve("shop", None),
@@ -100,12 +111,20 @@ REFUSALS: Final[Mapping[Reason, object]] = {
         )
     ),
     Reason.TOPIC_NOT_FOUND: wanted_access(publication(), topics={"orders": None}).missing[0],
+    Reason.POLICY_NOT_FOUND: desire_dead_letters(
+        subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
+    ).missing[0],
     Reason.IDENTITY_NOT_SUPPORTED: desire_access(
         publication(), event_bus(), replace(KAFKA, mechanism="PLAIN"), {}, CLUSTER
     ),
+    Reason.EXPRESSION_INVALID: refuse_delivery(subscription(filter="event.typo").spec),
     Reason.SECRET_OWNED_BY_ANOTHER: next(
         iter(decide_access(access_case(publication(), ObservedAccess(ObservedSecret({})))).refusals), None
     ),
+    Reason.OBJECT_OWNED_BY_ANOTHER: next(iter(decide_subscription(subscription_case(objects=[TAKEN])).refusals), None),
+    Reason.POLICY_NOT_FOUND: desire_dead_letters(
+        subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
+    ).missing[0],
     Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
     Reason.DEFINITION_NOT_FOUND: definition_of(
         schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
@@ -121,11 +140,14 @@ REFUSALS: Final[Mapping[Reason, object]] = {
 SAID_BY_OTHERS: Final = {
     # conditions that are no refusals
     Reason.READY, Reason.RECONCILING, Reason.AWAITING_APPROVAL, Reason.PAUSED, Reason.OUT_OF_SYNC, Reason.DRIFTED,
-    Reason.DELETING,
+    Reason.DELETING, Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD, Reason.NOT_MEASURED,
     # by backends and controllers
     Reason.SECRET_NOT_FOUND, Reason.SECRET_NOT_READABLE, Reason.REJECTED, Reason.AUTHORIZATION_FAILED,
     Reason.AUTHENTICATION_FAILED, Reason.BUS_UNAVAILABLE, Reason.REGISTRY_UNAVAILABLE, Reason.NOT_COMPARABLE,
     Reason.INTERNAL_ERROR,
+    # about what runs, and what dead letters there are
+    Reason.WORKLOAD_PROGRESSING, Reason.WORKLOAD_UNAVAILABLE, Reason.PODS_NOT_STARTING, Reason.NOT_PERMITTED,
+    Reason.AUTOSCALER_NOT_INSTALLED, Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD, Reason.NOT_MEASURED,
     # while others are waited for
     Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY, Reason.TOPIC_NOT_READY,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from eventplane.backends.kafka.acls import Acls
 from eventplane.backends.kafka.scram import Credentials, Passwords
 from eventplane.planning.access_changes import GrantAccess, RevokeAccess, SetPassword
-from eventplane.planning.access_state import Grant, ScramMechanism
+from eventplane.planning.access_state import SCRAM_MECHANISMS, Grant, ScramMechanism
 from eventplane.planning.outcome import BackendError
 
 V = TypeVar("V")
@@ -17,6 +17,9 @@ _WINDOW_SECONDS: Final = 5.0
 """How long after a change a broker may be behind."""
 _PAUSE_SECONDS: Final = 0.005
 _LONGEST_PAUSE_SECONDS: Final = 0.25
+_FEW: Final = 2
+"""Of how many users, as many as an application has, the ACLs are asked for one by one."""
+_NO_PASSWORD: Final[Mapping[ScramMechanism, None]] = dict.fromkeys(SCRAM_MECHANISMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,14 @@ class FreshAccess:
         """Expect what was revoked to show no more."""
         self._expect(change.user).grants |= dict.fromkeys(change.grants, False)
 
+    def password_removed(self, user: str) -> None:
+        """Expect no password to show."""
+        self._expect(user).credentials = dict(_NO_PASSWORD)
+
     def removed(self, user: str) -> None:
         """Expect neither a password nor an ACL to show."""
         expected = self._expect(user)
-        expected.credentials = {"SCRAM-SHA-512": None, "SCRAM-SHA-256": None}
+        expected.credentials = dict(_NO_PASSWORD)
         expected.grants, expected.unnamed = {}, True
 
     async def look(self, users: Sequence[str]) -> Sight:
@@ -106,12 +113,15 @@ class FreshAccess:
         )
 
     async def _look(self, users: Sequence[str]) -> Sight:
-        """Ask for passwords, and for ACLs: of one user they can be asked for, of several all come back."""
-        (credentials, denied), grants = await asyncio.gather(
-            self._passwords.describe(users), self._acls.describe(users[0] if len(users) == 1 else None)
-        )
+        (credentials, denied), grants = await asyncio.gather(self._passwords.describe(users), self._granted(users))
+        return Sight(credentials, grants, denied)
+
+    async def _granted(self, users: Sequence[str]) -> dict[str, frozenset[Grant]]:
+        """Ask for ACLs: of one user they can be asked for, of several all come back."""
+        asked: Sequence[str | None] = users if len(users) <= _FEW else [None]
+        answers = await asyncio.gather(*(self._acls.describe(user) for user in asked))
         wanted = frozenset(users)
-        return Sight(credentials, {user: granted for user, granted in grants.items() if user in wanted}, denied)
+        return {user: granted for answer in answers for user, granted in answer.items() if user in wanted}
 
     async def _settled(self, sight: Sight, users: Callable[[], Iterable[str]]) -> Sight:
         """Look again at users that a broker does not show as we left them, until it does, for a while."""

@@ -12,8 +12,8 @@ from eventplane.backends.kafka.ledger_topic import LEDGER_TOPIC
 from eventplane.backends.kafka.observation import complete
 from eventplane.backends.kafka.topic_creator import TopicCreator
 from eventplane.backends.kafka.usage import UsageInspection
-from eventplane.backends.kafka.waves import TopicOutcome, apply_in_waves
 from eventplane.backends.topics import ClusterState
+from eventplane.backends.waves import TopicOutcome, apply_in_waves
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.topic_changes import TopicChange

@@ -18,7 +18,7 @@ from eventplane.backends.kafka.descriptions import topic_id
 from eventplane.backends.kafka.freshness import FreshTopics
 from eventplane.backends.kafka.ledger import Ledger
 from eventplane.backends.kafka.topic_creator import TopicCreator
-from eventplane.backends.kafka.waves import Batch, TopicOutcome
+from eventplane.backends.waves import Batch, TopicOutcome
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.topic_changes import (
     AddPartitions,

@@ -10,7 +10,7 @@ from eventplane.backends.kafka.freshness import FreshTopics
 from eventplane.backends.kafka.ledger import Ledger
 from eventplane.backends.kafka.observation import complete
 from eventplane.backends.kafka.topic_creator import CreatedTopic, TopicCreator
-from eventplane.backends.kafka.waves import TopicOutcome
+from eventplane.backends.waves import TopicOutcome
 from eventplane.planning.outcome import BackendError, Outcome, Unavailable
 from eventplane.planning.topic_changes import ClaimTopic, CreateTopic
 from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic

@@ -10,10 +10,17 @@ from eventplane.backends.kafka.acls import Acls
 from eventplane.backends.kafka.client import KafkaClient, OnCall
 from eventplane.backends.kafka.descriptions import describe_brokers
 from eventplane.backends.kafka.scram import Passwords
-from eventplane.backends.kafka.waves import Make, apply_in_waves
 from eventplane.backends.kafka.wire_client import WireClient
 from eventplane.backends.topics import ClusterState
-from eventplane.planning.access_changes import GrantAccess, PrincipalChange, RemoveUser, RevokeAccess, SetPassword
+from eventplane.backends.waves import Make, apply_in_waves
+from eventplane.planning.access_changes import (
+    GrantAccess,
+    PrincipalChange,
+    RemovePassword,
+    RemoveUser,
+    RevokeAccess,
+    SetPassword,
+)
 from eventplane.planning.access_state import Grant, ObservedPrincipal, PrincipalQuery
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.outcome import BackendError, Outcome
@@ -58,6 +65,7 @@ class KafkaPrincipalBackend:
             SetPassword: _outcomes(self._set_passwords),
             GrantAccess: _outcomes(self._grant),
             RevokeAccess: _outcomes(self._revoke),
+            RemovePassword: _outcomes(self._remove_passwords),
             RemoveUser: _outcomes(self._remove),
         }
 
@@ -107,6 +115,13 @@ class KafkaPrincipalBackend:
         for change in changes:
             if change.user not in errors:
                 self._fresh.revoked(change)
+        return errors
+
+    async def _remove_passwords(self, changes: Sequence[RemovePassword]) -> dict[str, BackendError]:
+        errors = await self._passwords.delete([change.user for change in changes])
+        for change in changes:
+            if change.user not in errors:
+                self._fresh.password_removed(change.user)
         return errors
 
     async def _remove(self, changes: Sequence[RemoveUser]) -> dict[str, BackendError]:

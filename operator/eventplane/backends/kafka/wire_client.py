@@ -46,11 +46,21 @@ class Admin(KafkaAdminClient):  # type: ignore[misc]  # untyped
                 self.close()
             raise
 
-    def exchange(self, request: Any, timeout_ms: int) -> Any:
-        """Send a request to any broker, and return the answer as it is, errors included."""
+    def exchange(self, request: Any, timeout_ms: int, *, coordinator: Any = None) -> Any:
+        """Send a request to any broker, or to a coordinator, and return the answer as it is, errors included.
+
+        Args:
+            request: what to send.
+            timeout_ms: how long the answer is waited for.
+            coordinator: a coordinator as FindCoordinator told of it.
+        """
 
         async def send() -> Any:
-            return await self._manager.send(request, request_timeout_ms=timeout_ms)
+            node = None
+            if coordinator is not None:
+                cluster = self._manager.cluster
+                node = cluster.add_coordinator(coordinator, 0, coordinator.key, synthesize_node_id=False)
+            return await self._manager.send(request, node_id=node, request_timeout_ms=timeout_ms)
 
         return self._manager.run(send)
 

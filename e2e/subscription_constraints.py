@@ -1,0 +1,218 @@
+"""Each constraint of what a Subscription says of its consumer, with values on both sides of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from e2e.crd_constraints import (
+    ABSENT,
+    LEAST,
+    NAME_REFUSED,
+    SOME_LABELS,
+    Constrained,
+    Spec,
+    enumerated,
+    label_selector,
+    ranged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KIND: Final = "Subscription"
+_NAMES: Final = ("n", "n" * 253)
+_WORKLOAD: Final[Spec] = {"workload": {"image": "shop/billing:1"}}
+_SINK: Final[Spec] = {"sink": {"http": {"url": "http://billing/events"}}}
+_EMPTY: Final = "should be at least 1 chars long"
+_REQUIRED: Final = (ABSENT, "Required value")
+
+
+def subscription_constraints() -> Iterator[Constrained]:
+    """Give them all."""
+    yield from _topics()
+    yield from _consumer()
+    yield from _delivery()
+    yield from _sink()
+    yield from _container()
+    yield from _lists_of_the_container()
+    yield from _probes()
+    yield from _scaling()
+
+
+def _topics() -> Iterator[Constrained]:
+    either = "name the topics either by topics or by topicSelector"
+    named: Spec = {"topics": [{"name": "orders"}]}
+    selected: Spec = {"topicSelector": {"matchLabels": {"team": "billing"}}}
+    yield Constrained(_KIND, "", (named, selected, {"topicSelector": {}}), (({}, either), (named | selected, either)))
+    yield ranged(_KIND, "topics[].major", 1, given=named)
+    yield from label_selector(_KIND, "topicSelector", {"topics": None, "topicSelector": SOME_LABELS})
+
+
+def _consumer() -> Iterator[Constrained]:
+    filters, transforms = "filter is for sink: a container", "transform is for sink: a container"
+    yield Constrained(
+        _KIND,
+        "",
+        ({}, _SINK, _WORKLOAD, _SINK | {"filter": "true", "transform": "event.data", "scaling": {"min": 2}}),
+        (
+            (_SINK | _WORKLOAD, "name one of sink and workload, or none of them"),
+            ({"filter": "true"}, filters),
+            (_WORKLOAD | {"filter": "true"}, filters),
+            (_WORKLOAD | {"transform": "event.data"}, transforms),
+            ({"scaling": {"min": 2}}, "scaling is for sink and workload"),
+        ),
+        LEAST[_KIND],
+    )
+    too_long = ("e" * 4097, "may not be more than 4096 bytes")
+    for expression in ("filter", "transform"):
+        yield Constrained(_KIND, expression, ("e", "e" * 4096), (("", _EMPTY), too_long), _SINK)
+    yield Constrained(
+        _KIND,
+        "startFrom",
+        ("Earliest", "Latest", "2026-01-31T00:00:00Z", "2026-01-31T00:00:00.123+02:00"),
+        tuple((value, "should match") for value in ("", "earliest", "2026-01-31", "2026-01-31T00:00:00")),
+    )
+    yield Constrained(
+        _KIND, "deadLetterPolicyRef.name", _NAMES, tuple(NAME_REFUSED.items()), {"deadLetterPolicyRef": {}}
+    )
+
+
+def _delivery() -> Iterator[Constrained]:
+    yield enumerated(_KIND, "delivery.guarantee", "AtLeastOnce", "ExactlyOnce")
+    yield enumerated(_KIND, "delivery.ordering", "Key", "Partition", "None")
+    yield ranged(_KIND, "delivery.concurrency", 1, 1000)
+    yield _duration("delivery.deduplicate.window", {})
+
+
+def _duration(path: str, given: Spec) -> Constrained:
+    refused = tuple((value, "should match") for value in ("", "1", "h", "1 h", "1y"))
+    return Constrained(_KIND, path, ("1ms", "1h", "30d"), refused, given)
+
+
+def _sink() -> Iterator[Constrained]:
+    one = "name exactly one of http and topicRef"
+    both = {"http": _SINK["sink"]["http"], "topicRef": {"name": "returns"}}
+    yield Constrained(_KIND, "sink", (_SINK["sink"], {"topicRef": {"name": "returns"}}), (({}, one), (both, one)))
+    yield Constrained(
+        _KIND, "sink.topicRef.name", _NAMES, tuple(NAME_REFUSED.items()), {"sink": {"topicRef": {"name": "n"}}}
+    )
+    yield Constrained(
+        _KIND,
+        "sink.http.url",
+        ("http://a", "https://a:8443/b?c=d", f"http://{'a' * 2041}"),
+        (
+            _REQUIRED,
+            *((value, "should match") for value in ("", "a", "ftp://a", "http://a b", "http://a#b")),
+            (f"http://{'a' * 2042}", "may not be more than 2048 bytes"),
+        ),
+        _SINK,
+    )
+    yield _duration("sink.http.timeout", _SINK)
+    modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured")
+    yield Constrained(_KIND, modes.path, modes.taken, modes.refused, _SINK)
+    yield Constrained(
+        _KIND, "sink.http.bearerTokenSecretRef.name", _NAMES, tuple(NAME_REFUSED.items()),
+        {"sink": {"http": {"url": "http://a", "bearerTokenSecretRef": {}}}},
+    )  # fmt: skip
+    yield Constrained(
+        _KIND, "sink.http.retryStatuses", ([], [409] * 50), (([409] * 51, "must have at most 50 items"),), _SINK
+    )
+    statuses = ranged(_KIND, "sink.http.retryStatuses[]", 400, 599)
+    yield Constrained(_KIND, statuses.path, statuses.taken, statuses.refused, _SINK)
+
+
+def _container() -> Iterator[Constrained]:
+    image = (_REQUIRED, ("", _EMPTY), ("i" * 1025, "may not be more than 1024 bytes"))
+    yield Constrained(_KIND, "workload.image", ("i", "i" * 1024), image, _WORKLOAD)
+    seconds = ranged(_KIND, "workload.terminationGraceSeconds", 0, 3600)
+    yield Constrained(_KIND, seconds.path, seconds.taken, seconds.refused, _WORKLOAD)
+    for part in ("requests", "limits"):
+        many = {f"resource-{number}": "1" for number in range(11)}
+        few = dict(list(many.items())[:10])
+        yield Constrained(
+            _KIND, f"workload.resources.{part}", ({}, few), ((many, "must have at most 10 items"),), _WORKLOAD
+        )
+        yield Constrained(
+            _KIND,
+            f"workload.resources.{part}.*",
+            ("1", "0.5", "250m", "1Gi", "100M"),
+            (
+                *((value, "should match") for value in ("", "-1", "1 Gi", "1g")),
+                ("1" * 33, "may not be more than 32 bytes"),
+            ),
+            _WORKLOAD,
+        )
+
+
+def _lists_of_the_container() -> Iterator[Constrained]:
+    for words in ("command", "args"):
+        yield Constrained(
+            _KIND, f"workload.{words}", ([], ["w"] * 100), ((["w"] * 101, "must have at most 100 items"),), _WORKLOAD
+        )
+    many = [{"name": f"V{number}"} for number in range(201)]
+    yield Constrained(
+        _KIND,
+        "workload.env",
+        ([], many[:200]),
+        ((many, "must have at most 200 items"), (many[:1] * 2, "Duplicate value")),
+        _WORKLOAD,
+    )
+    variable = {"workload": {"image": "i", "env": [{"name": "V"}]}}
+    yield Constrained(
+        _KIND,
+        "workload.env[].name",
+        ("V", "v.1-_", "V" * 253),
+        (
+            _REQUIRED,
+            *((value, "should match") for value in ("", "1V", "a b", "A=B")),
+            ("V" * 254, "may not be more than 253 bytes"),
+        ),
+        variable,
+    )
+    yield Constrained(
+        _KIND,
+        "workload.env[].value",
+        (ABSENT, "", "v" * 32_768),
+        (("v" * 32_769, "may not be more than 32768 bytes"),),
+        variable,
+    )
+    for names in ("envFromSecrets", "imagePullSecrets"):
+        secrets = [{"name": f"s{number}"} for number in range(21)]
+        yield Constrained(
+            _KIND, f"workload.{names}", ([], secrets[:20]), ((secrets, "must have at most 20 items"),), _WORKLOAD
+        )
+        given = {"workload": {"image": "i", names: [{"name": "s"}]}}
+        yield Constrained(_KIND, f"workload.{names}[].name", _NAMES, tuple(NAME_REFUSED.items()), given)
+
+
+def _probes() -> Iterator[Constrained]:
+    for probe in ("liveness", "readiness"):
+        given = {"workload": {"image": "i", probe: {"port": 80}}}
+        ports = ranged(_KIND, f"workload.{probe}.port", 1, 65_535)
+        yield Constrained(_KIND, ports.path, ports.taken, (_REQUIRED, *ports.refused), given)
+        yield Constrained(
+            _KIND,
+            f"workload.{probe}.path",
+            (ABSENT, "/", f"/{'p' * 1023}"),
+            (
+                *((value, "should match") for value in ("", "p", "/a b")),
+                (f"/{'p' * 1024}", "may not be more than 1024 bytes"),
+            ),
+            given,
+        )
+
+
+def _scaling() -> Iterator[Constrained]:
+    for bound, other in (("min", {"max": 1000}), ("max", {})):
+        given = _WORKLOAD | {"scaling": other}
+        numbers = ranged(_KIND, f"scaling.{bound}", 1, 1000)
+        yield Constrained(_KIND, numbers.path, numbers.taken, numbers.refused, given)
+    yield Constrained(
+        _KIND,
+        "scaling",
+        ({}, {"min": 3}, {"max": 3}, {"min": 3, "max": 3}),
+        (({"min": 3, "max": 2}, "min must not be more than max"),),
+        _WORKLOAD,
+    )
+    threshold = ranged(_KIND, "scaling.lagThreshold", 1)
+    yield Constrained(_KIND, threshold.path, threshold.taken, threshold.refused, _WORKLOAD)

@@ -1,0 +1,85 @@
+"""What the consumer runtime is told: the operator writes this file with the model that the runtime reads it by.
+
+It holds no secrets: credentials are mounted beside it. Times are milliseconds.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from eventplane.api.dead_letter_policy import FailureReason
+from eventplane.api.delivery import Delivery, Expression, HttpSink
+from eventplane.api.model import ApiModel
+
+
+class RetryTier(ApiModel):
+    """A topic in which events wait for their next attempt."""
+
+    topic: str
+    """Name in Kafka."""
+    delay_ms: int = Field(ge=0)
+    """For how long."""
+
+
+class RetryRules(ApiModel):
+    """What becomes of an event whose processing failed."""
+
+    attempts: int = Field(ge=1)
+    """Attempts in all, the first included."""
+    delays_ms: tuple[int, ...] = ()
+    """The wait before the second attempt, the third, and so on: one less than there are attempts."""
+    jitter_percent: int = Field(default=0, ge=0, le=100)
+    """By how much a wait in place may differ by chance."""
+    tiers: tuple[RetryTier, ...] = ()
+    """The topic for each of `delays_ms`, those of one length sharing one; none where events wait in place."""
+    draining: tuple[RetryTier, ...] = ()
+    """Topics of waits that are over, or that another topic stands for by now: only read, until they are empty."""
+    give_up_on: tuple[FailureReason, ...] = ()
+    """What is not tried again."""
+    dead_letter_topic: str | None = None
+    """Where the rest ends, name in Kafka; None: nothing is given up, it is tried for ever."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those in which events wait, names in Kafka, each once."""
+        return tuple(dict.fromkeys(tier.topic for tier in (*self.tiers, *self.draining)))
+
+
+class TopicSink(ApiModel):
+    """Another topic to deliver to."""
+
+    topic: str
+    """Name in Kafka."""
+
+
+class RuntimeConfig(ApiModel):
+    """One Subscription, as its consumer has to know it."""
+
+    version: Literal[1] = 1
+    """Of this format."""
+    namespace: str
+    """Namespace of the Subscription."""
+    name: str
+    """Name of the Subscription."""
+    group: str
+    """Consumer group."""
+    topics: tuple[str, ...] = Field(min_length=1)
+    """Names in Kafka."""
+    majors: dict[str, int] = Field(default_factory=dict)
+    """Which major version of its Schema events of a topic are to be read in, by topic; default: as written."""
+    schema_registry_url: str | None = None
+    """The bus's registry; without one, topics hold no data in a registry's wire format."""
+    start_from: str = "Latest"
+    """Earliest, Latest, or a time (RFC 3339): where a group begins that has no offsets."""
+    filter: Expression | None = None
+    """Which events to deliver; the others are acknowledged."""
+    transform: Expression | None = None
+    """What becomes the data of the event that is delivered."""
+    delivery: Delivery = Delivery()
+    """How surely and in what order."""
+    retry: RetryRules
+    """What becomes of failures."""
+    http: HttpSink | None = None
+    """A service to deliver to."""
+    topic: TopicSink | None = None
+    """A topic to deliver to."""

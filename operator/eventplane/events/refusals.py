@@ -1,0 +1,86 @@
+"""What a consumer is asked for and cannot do: said at the start, naming the field, rather than left out silently."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.expressions import ExpressionError
+from eventplane.events.processing import Processor
+
+Check: TypeAlias = Callable[[RuntimeConfig], str | None]
+
+
+def refusals(config: RuntimeConfig) -> tuple[str, ...]:
+    """Return what stands against running with a configuration; nothing where it can be done."""
+    return tuple(found for check in _CHECKS if (found := check(config)) is not None)
+
+
+def _one_sink(config: RuntimeConfig) -> str | None:
+    if (config.http is None) == (config.topic is None):
+        return "http, topic: name exactly one of them"
+    return None
+
+
+def _no_transactions(config: RuntimeConfig) -> str | None:
+    if config.delivery.guarantee == "ExactlyOnce":
+        return "delivery.guarantee: ExactlyOnce is not available yet: use AtLeastOnce"
+    return None
+
+
+def _no_deduplication(config: RuntimeConfig) -> str | None:
+    if config.delivery.deduplicate is not None:
+        return "delivery.deduplicate: it is not available yet: leave it out"
+    return None
+
+
+def _waits_fit(config: RuntimeConfig) -> str | None:
+    rules = config.retry
+    if rules.tiers and len(rules.tiers) != rules.attempts - 1:
+        return f"retry.tiers: {rules.attempts} attempts have {rules.attempts - 1} waits, not {len(rules.tiers)}"
+    return None
+
+
+def _tiers_end(config: RuntimeConfig) -> str | None:
+    if config.retry.tiers and config.retry.dead_letter_topic is None:
+        return "retry.tiers: they need a deadLetterTopic, where the last of them leads"
+    return None
+
+
+def _no_circle(config: RuntimeConfig) -> str | None:
+    written = {tier.topic for tier in config.retry.tiers} | {config.retry.dead_letter_topic}
+    written |= {config.topic.topic if config.topic is not None else None}
+    circle = sorted(set(config.topics) & written - {None})
+    return f"topics: {', '.join(circle)} would be written to as well, a circle" if circle else None
+
+
+def _majors_are_readable(config: RuntimeConfig) -> str | None:
+    if config.majors and config.schema_registry_url is None:
+        return "majors: without a schemaRegistryUrl nobody can tell the major version of an event"
+    return None
+
+
+def _majors_are_delivered(config: RuntimeConfig) -> str | None:
+    if config.majors and config.topic is not None and config.transform is None:
+        return "majors: a topic gets data as they were written, unless there is a transform, such as event.data"
+    return None
+
+
+def _expressions_compile(config: RuntimeConfig) -> str | None:
+    try:
+        Processor(config)
+    except ExpressionError as error:
+        return f"filter, transform: {error}"
+    return None
+
+
+_CHECKS: Final[tuple[Check, ...]] = (
+    _one_sink,
+    _no_transactions,
+    _no_deduplication,
+    _waits_fit,
+    _tiers_end,
+    _no_circle,
+    _majors_are_readable,
+    _majors_are_delivered,
+    _expressions_compile,
+)

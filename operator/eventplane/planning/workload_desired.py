@@ -1,0 +1,269 @@
+"""Subscriptions with a container to the manifests that they become: every name, label and default is made here."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eventplane.api import API_VERSION, GROUP
+from eventplane.api.conditions import Reason
+from eventplane.api.event_bus import EventBus
+from eventplane.api.event_topic import EventTopic
+from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
+from eventplane.api.subscription import Subscription
+from eventplane.api.workload import Scaling
+from eventplane.planning.access_desired import DesiredAccess, missing_topic, topic_to_grant
+from eventplane.planning.access_state import Grant
+from eventplane.planning.dead_letter_topics import subscription_label
+from eventplane.planning.dead_letters import try_for_ever
+from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of
+from eventplane.planning.plan import Refusal, fingerprint
+from eventplane.planning.workload_pod import pod_of
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "eventplane"
+"""What the label `MANAGED_BY` says of all that is ours."""
+SUBSCRIPTION_ANNOTATION: Final = f"{GROUP}/subscription"
+"""Names the Subscription of a pod."""
+CONFIG_HASH_ANNOTATION: Final = f"{GROUP}/config-hash"
+CONFIG_KEY: Final = "runtime.json"
+
+_PROGRESS_SECONDS: Final = 300
+_SETTLE_SECONDS: Final = 5
+"""For how long a container that nothing probes has to run before it counts as at work: one that fails fast never is."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredObjects:
+    """What a Subscription becomes in its namespace, beside its Secret."""
+
+    manifests: tuple[Manifest, ...] = ()
+    """In the order in which they are applied."""
+    left_alone: frozenset[ObjectKey] = frozenset()
+    """What stays as it is for now, if it is there."""
+    deployment: ObjectKey | None = None
+    """The Deployment, where one is asked for."""
+    autoscaled: bool | None = None
+    """Whether KEDA is told to scale the Deployment; None where nobody asks for that."""
+
+    @property
+    def keys(self) -> frozenset[ObjectKey]:
+        """What has to be looked at."""
+        return frozenset(key_of(manifest) for manifest in self.manifests) | self.left_alone
+
+
+def desire_workload(
+    subscription: Subscription,
+    access: DesiredAccess,
+    runtime_image: str,
+    *,
+    retry: RetryRules | None = None,
+    sink_topic: str | None = None,
+    autoscaled: bool = False,
+    majors: Mapping[str, int] | None = None,
+) -> DesiredObjects:
+    """Resolve what a Subscription's container needs.
+
+    While a topic is missing, or was taken away, nothing is made and what runs stays as it is.
+
+    Args:
+        subscription: who asks.
+        access: what it may do, and by which Secret.
+        runtime_image: the image of Eventplane's own consumer, for `sink`.
+        retry: what its dead-letter policy says; None where it has none.
+        sink_topic: name in Kafka of the topic that `sink` delivers to.
+        autoscaled: whether another decides how many pods there are.
+        majors: in which major version of its Schema a topic is to be read, by its name in Kafka.
+    """
+    if not has_workload(subscription):
+        return DesiredObjects()
+    deployment = _key(subscription, "apps/v1", "Deployment")
+    if access.missing:
+        return DesiredObjects(left_alone=workload_keys(subscription), deployment=deployment)
+    config = None
+    if subscription.spec.sink is not None:
+        config = _config_text(runtime_config(subscription, access, retry or try_for_ever(), sink_topic, majors))
+    made = [_service_account(subscription)]
+    if config is not None:
+        made.append(_config_map(subscription, config))
+    made.append(_deployment(subscription, access, runtime_image, config, autoscaled=autoscaled))
+    scaling = subscription.spec.scaling or Scaling()
+    if (scaling.most if autoscaled else scaling.min) > 1:
+        made.append(_disruption_budget(subscription))
+    return DesiredObjects(tuple(made), deployment=deployment)
+
+
+def has_workload(subscription: Subscription) -> bool:
+    """Tell whether a Subscription asks for a Deployment."""
+    return subscription.spec.workload is not None or subscription.spec.sink is not None
+
+
+def workload_keys(subscription: Subscription) -> frozenset[ObjectKey]:
+    """Name all that a Subscription's container may need."""
+    kinds = (("v1", "ServiceAccount"), ("v1", "ConfigMap"), ("apps/v1", "Deployment"))
+    budget = ("policy/v1", "PodDisruptionBudget")
+    return frozenset(_key(subscription, version, kind) for version, kind in (*kinds, budget))
+
+
+def owner_of(subscription: Subscription) -> Owner:
+    """Name the Subscription as what its objects go with."""
+    return (subscription.kind, subscription.metadata.name, subscription.metadata.uid)
+
+
+def object_name(subscription: Subscription) -> str:
+    """Name its Deployment and what that needs, by the scheme of its Secret."""
+    return f"{subscription.metadata.name}-{subscription.kind.lower()}"
+
+
+# --- the topic of a sink
+
+
+def with_sink_topic(
+    access: DesiredAccess, subscription: Subscription, topic: EventTopic | None, bus: EventBus
+) -> DesiredAccess:
+    """Let a Subscription write to the topic that it delivers to."""
+    sink = subscription.spec.sink
+    if sink is None or sink.topic_ref is None:
+        return access
+    name = topic_to_grant(topic, bus)
+    if name is None:
+        missing: Refusal = missing_topic(subscription, {sink.topic_ref.name: topic}, sink.topic_ref.name, bus)
+        return dataclasses.replace(access, missing=(*access.missing, missing))
+    if access.user is None:
+        return access
+    return dataclasses.replace(access, grants=access.grants | {Grant("TOPIC", name, "WRITE")})
+
+
+def no_sink_topic(subscription: Subscription) -> Refusal | None:
+    """Refuse a sink that delivers to a topic that it reads: each event would come back for ever."""
+    sink = subscription.spec.sink
+    if sink is None or sink.topic_ref is None or sink.topic_ref.name not in {t.name for t in subscription.spec.topics}:
+        return None
+    return Refusal(
+        Reason.INVALID_SPEC, f"sink.topicRef names {sink.topic_ref.name}, which is read too: events would go in circles"
+    )
+
+
+# --- the runtime's configuration
+
+
+def runtime_config(
+    subscription: Subscription,
+    access: DesiredAccess,
+    retry: RetryRules,
+    sink_topic: str | None,
+    majors: Mapping[str, int] | None = None,
+) -> RuntimeConfig:
+    """Write what Eventplane's own consumer has to know."""
+    spec, metadata = subscription.spec, subscription.metadata
+    return RuntimeConfig(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        group=access.group or "",
+        topics=access.topics,
+        majors=dict(majors or {}),
+        schema_registry_url=access.registry_url,
+        start_from=spec.start_from,
+        filter=spec.filter,
+        transform=spec.transform,
+        delivery=spec.delivery,
+        retry=retry,
+        http=spec.sink.http if spec.sink is not None else None,
+        topic=TopicSink(topic=sink_topic) if sink_topic is not None else None,
+    )
+
+
+def _config_text(config: RuntimeConfig) -> str:
+    return json.dumps(config.to_wire(), indent=1, sort_keys=True)
+
+
+# --- manifests
+
+
+def _key(subscription: Subscription, api_version: str, kind: str) -> ObjectKey:
+    return ObjectKey(api_version, kind, subscription.metadata.namespace, object_name(subscription))
+
+
+def selector_of(subscription: Subscription) -> Mapping[str, str]:
+    """Label the pods of a Subscription; a Deployment's selector never changes, so nothing else may be in it."""
+    return {
+        "app.kubernetes.io/name": "eventplane-subscription",
+        "app.kubernetes.io/instance": subscription_label(subscription.metadata.name),
+        MANAGED_BY: MANAGER,
+    }
+
+
+def labels_of(subscription: Subscription) -> Mapping[str, str]:
+    """Label what a Subscription becomes."""
+    component = "sink" if subscription.spec.sink is not None else "workload"
+    return {**selector_of(subscription), "app.kubernetes.io/component": component}
+
+
+def head_of(subscription: Subscription, api_version: str, kind: str, name: str) -> dict[str, Any]:
+    """Begin the manifest of something that goes with a Subscription.
+
+    The deletion of the Subscription does not wait for it (blockOwnerDeletion), which would take a right more.
+    """
+    owner_kind, owner_name, uid = owner_of(subscription)
+    owner = {"apiVersion": API_VERSION, "kind": owner_kind, "name": owner_name, "uid": uid, "controller": True}
+    metadata = {
+        "name": name,
+        "namespace": subscription.metadata.namespace,
+        "labels": dict(labels_of(subscription)),
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def _service_account(subscription: Subscription) -> Manifest:
+    head = head_of(subscription, "v1", "ServiceAccount", object_name(subscription))
+    return {**head, "automountServiceAccountToken": False}
+
+
+def _config_map(subscription: Subscription, config: str) -> Manifest:
+    return {**head_of(subscription, "v1", "ConfigMap", object_name(subscription)), "data": {CONFIG_KEY: config}}
+
+
+def _disruption_budget(subscription: Subscription) -> Manifest:
+    """Let evictions take one pod at a time, and pods that do not work at any time."""
+    spec = {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": dict(selector_of(subscription))},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return {**head_of(subscription, "policy/v1", "PodDisruptionBudget", object_name(subscription)), "spec": spec}
+
+
+def _deployment(
+    subscription: Subscription, access: DesiredAccess, runtime_image: str, config: str | None, *, autoscaled: bool
+) -> Manifest:
+    annotations = {
+        SUBSCRIPTION_ANNOTATION: subscription.metadata.name,
+        CONFIG_HASH_ANNOTATION: config_hash(access, config),
+    }
+    selector = dict(selector_of(subscription))
+    workload = subscription.spec.workload
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": selector},
+        "strategy": {"type": "RollingUpdate"},
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": _PROGRESS_SECONDS,
+        "template": {
+            "metadata": {"labels": dict(labels_of(subscription)), "annotations": annotations},
+            "spec": pod_of(subscription, access.query.secret_name, object_name(subscription), runtime_image, selector),
+        },
+    }
+    if workload is not None and workload.readiness is None:
+        spec["minReadySeconds"] = _SETTLE_SECONDS  # and never 0, which the API server leaves out
+    if not autoscaled:
+        spec["replicas"] = (subscription.spec.scaling or Scaling()).min
+    return {**head_of(subscription, "apps/v1", "Deployment", object_name(subscription)), "spec": spec}
+
+
+def config_hash(access: DesiredAccess, config: str | None) -> str:
+    """Reduce what a container has been told to a short text: another one means another pod. It knows no password."""
+    data = access.secret_data("")
+    return fingerprint(
+        access.query.secret_name, *(f"{key}={value}" for key, value in sorted(data.items())), config or ""
+    )

@@ -1,0 +1,131 @@
+"""From the sink's answer to the end of an event: carries out what was decided about it."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.delivery import (
+    Acknowledge,
+    DeadLetter,
+    Failure,
+    MoveToTier,
+    RetryInPlace,
+    attempts_after,
+    decide,
+)
+from eventplane.runtime.flow import Flow
+from eventplane.runtime.metrics import Counts
+from eventplane.runtime.setting_aside import SettingAside
+from eventplane.runtime.work import PartitionWork, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Ambience:
+    """Time and chance."""
+
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    chance: Callable[[], float] = random.random
+    leave_seconds: float = 20.0
+
+
+class Endings:
+    """What becomes of work after an attempt."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        counts: Counts,
+        flow: Flow,
+        aside: SettingAside,
+        ambience: Ambience,
+        try_again: Callable[[Work], None],
+        resume: Callable[[PartitionWork], None],
+    ) -> None:
+        """Tell `try_again` when the time has come, and `resume` when a partition has more room."""
+        self.progressed = asyncio.Event()
+        """Set whenever something has ended."""
+        self._rules = config.retry
+        self._ordering = config.delivery.ordering
+        self._counts = counts
+        self._flow = flow
+        self._aside = aside
+        self._ambience = ambience
+        self._try_again = try_again
+        self._resume = resume
+        self._loop = asyncio.get_running_loop()
+
+    def answered(self, work: Work, failure: Failure | None) -> None:
+        """Decide about work whose attempt has ended."""
+        self._progress(work.partition)
+        if work.partition.is_gone:
+            return
+        chance = self._ambience.chance() if failure is not None else 0.0
+        verdict = decide(failure, work.attempt, self._rules, self._ordering, chance)
+        if failure is not None:
+            self._counts.failures[failure.reason] += 1
+            work.first_failure_ms = work.first_failure_ms or self._ambience.now_ms()
+        match verdict:
+            case Acknowledge():
+                self._delivered(work)
+            case RetryInPlace(delay_ms):
+                self._counts.retried_in_place += 1
+                self._try_later(work, failure, delay_ms)
+            case MoveToTier(topic, moved, delay_ms):
+                self._set_aside(work, topic, moved, delay_ms)
+            case DeadLetter(topic, given_up):
+                self._set_aside(work, topic, given_up, None)
+
+    def _progress(self, partition: PartitionWork) -> None:
+        partition.under_way -= 1
+        partition.progress = self._loop.time()
+        self.progressed.set()
+
+    def _delivered(self, work: Work) -> None:
+        self._counts.delivered += 1
+        kind, written_ms = work.record.timestamp()
+        if kind:
+            self._counts.took(max(0, self._ambience.now_ms() - written_ms) / 1000)
+        self.finish(work)
+
+    def _try_later(self, work: Work, failure: Failure | None, delay_ms: int) -> None:
+        if failure is not None:
+            work.attempt = attempts_after(failure, work.attempt)
+        if work.partition.lanes.held(work.lane, work.offset, work):
+            self._loop.call_later(delay_ms / 1000, self._again, work)
+
+    def _again(self, work: Work) -> None:
+        if not work.partition.is_leaving:
+            self._try_again(work)
+
+    def _set_aside(self, work: Work, topic: str, failure: Failure, delay_ms: int | None) -> None:
+        work.partition.under_way += 1
+        self._aside.write(work, topic, failure, delay_ms, partial(self._was_set_aside, work, failure, delay_ms))
+
+    def _was_set_aside(self, work: Work, failure: Failure, delay_ms: int | None) -> None:
+        self._progress(work.partition)
+        if work.partition.is_gone:
+            return
+        if delay_ms is None:
+            self._counts.dead_lettered[failure.reason] += 1
+        else:
+            self._counts.retried_in_topic += 1
+        if work.partition.stopped is None and work.partition.held:
+            self._flow.offer_first(work.partition.held)
+            work.partition.held = []
+        self.finish(work)
+        self._flow.pump()
+
+    def finish(self, work: Work) -> None:
+        """Do nothing more about work; the one behind it in its lane may start."""
+        partition = work.partition
+        partition.tracker.finished(work.offset)
+        partition.records -= 1
+        partition.bytes -= work.size
+        following = partition.lanes.left(work.lane, work.offset)
+        if following is not None:
+            self._flow.offer(following)
+        self._resume(partition)

@@ -1,0 +1,278 @@
+"""Takes records, finishes at once what the filter keeps back, and lets the rest start in its order.
+
+Everything happens on the event loop, without a task per event; decisions are taken in `events`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.dead_letters import Origin, history_of
+from eventplane.events.delivery import Failure
+from eventplane.events.envelope import decode_record
+from eventplane.events.event import Event
+from eventplane.events.health import PartitionSight
+from eventplane.events.offsets import OutOfOrderError
+from eventplane.events.processing import FILTERED, Processed, Processor
+from eventplane.events.record import Place, Record
+from eventplane.runtime.endings import Ambience, Endings
+from eventplane.runtime.flow import Flow
+from eventplane.runtime.metrics import Counts
+from eventplane.runtime.reading import DataReader, Inbox
+from eventplane.runtime.setting_aside import SettingAside
+from eventplane.runtime.work import PartitionWork, Work, new_partition
+from eventplane.transports.seams import Sink, Source, Writer
+
+logger = logging.getLogger(__name__)
+
+_COMMIT_SECONDS: Final = 0.5
+_PIPELINED: Final = 10_000
+"""How many events may be on their way to a topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the engine is connected to."""
+
+    source: Source
+    sink: Sink
+    writer: Writer
+    registry: DataReader | None = None
+
+
+class Engine:
+    """A Reader that processes what it is given."""
+
+    def __init__(self, config: RuntimeConfig, ports: Ports, ambience: Ambience | None = None) -> None:
+        """Compile what there is to compile; raises ExpressionError."""
+        self.counts = Counts()
+        self.problem: str | None = None
+        self.ended_event = asyncio.Event()
+        self.is_assigned = False
+        self._rules = config.retry
+        self._ordering = config.delivery.ordering
+        self._source = ports.source
+        self._sink = ports.sink
+        self._ambience = ambience or Ambience()
+        self._processor = Processor(config)
+        self._has_registry = ports.registry is not None
+        self._retry_topics = frozenset(config.retry.topics)
+        self._partitions: dict[Place, PartitionWork] = {}
+        self._loop = asyncio.get_running_loop()
+        limit = _PIPELINED if ports.sink.keeps_order else config.delivery.concurrency
+        self._flow = Flow(ports.sink, limit, self._answered)
+        self._inbox = Inbox(
+            config, ports.registry, self._processor, self._ambience.now_ms, self._enter, self._flow.pump
+        )
+        aside = SettingAside(f"{config.namespace}/{config.name}", ports.writer, self._ambience.now_ms)
+        self._endings = Endings(config, self.counts, self._flow, aside, self._ambience, self._try_again, self._resume)
+        self._commit_timer = self._loop.call_later(_COMMIT_SECONDS, self._commit)
+
+    # --- what a Source tells
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        """Begin with partitions."""
+        self.is_assigned = True
+        now = self._loop.time()
+        for place in places:
+            self._partitions[place] = new_partition(
+                place,
+                self._ordering,
+                pipelined=self._sink.keeps_order,
+                is_retry=place[0] in self._retry_topics,
+                now=now,
+            )
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Look at records as they come."""
+        if self.problem is not None:
+            return
+        self.counts.received += len(records)
+        try:
+            self._look_at_all(records)
+        except Exception as error:
+            # what comes behind must not be committed over this; somebody else begins with it again
+            logger.exception("records could not be taken")
+            self.ended(f"records could not be taken: {type(error).__name__} {error}")
+            return
+        for each in self._partitions.values():
+            if each.inbox:
+                self._inbox.advance(each)
+        self._flow.pump()
+
+    async def leave(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """Start nothing more in partitions, wait for what is under way, and give them up."""
+        leaving = [self._partitions[place] for place in places if place in self._partitions]
+        for partition in leaving:
+            partition.is_leaving = True
+        until = self._loop.time() + self._ambience.leave_seconds
+        while (
+            any(each.under_way and each.stopped is None for each in leaving) and (left := until - self._loop.time()) > 0
+        ):
+            self._endings.progressed.clear()
+            try:
+                await asyncio.wait_for(self._endings.progressed.wait(), left)
+            except TimeoutError:
+                break
+        positions = {each.place: each.tracker.position for each in leaving}
+        self.lost([each.place for each in leaving])
+        return {place: position for place, position in positions.items() if position is not None}
+
+    def lost(self, places: Sequence[Place]) -> None:
+        """Forget partitions; what ends of their events from now on changes nothing."""
+        for place in places:
+            partition = self._partitions.pop(place, None)
+            if partition is not None:
+                partition.is_leaving = partition.is_gone = True
+
+    def ended(self, problem: str | None) -> None:
+        """Note that nothing more comes."""
+        self.problem = self.problem or problem
+        self.ended_event.set()
+
+    # --- what probes and metrics look at
+
+    @property
+    def under_way(self) -> int:
+        """How many events are on their way to the sink."""
+        return self._flow.under_way
+
+    @property
+    def buffered(self) -> int:
+        """How many events are in memory."""
+        return sum(each.records for each in self._partitions.values())
+
+    def sights(self) -> list[PartitionSight]:
+        """Show the partitions."""
+        now = self._loop.time()
+        return [each.sight(now) for each in self._partitions.values()]
+
+    def close(self) -> None:
+        """End what runs by itself."""
+        self._commit_timer.cancel()
+
+    # --- from a record to the sink
+
+    def _look_at_all(self, records: Sequence[Record]) -> None:
+        partition: PartitionWork | None = None
+        topic: str | None = None
+        number: int | None = None
+        for record in records:
+            if record.topic() != topic or record.partition() != number:
+                topic, number = record.topic(), record.partition()
+                partition = self._partitions.get((topic or "", number or 0))
+            if partition is None or partition.is_leaving:
+                continue
+            try:
+                self._look_at(partition, record)
+            except OutOfOrderError:  # the broker began anew, since what was to come next is not there any more
+                logger.warning("a partition begins anew", extra={"fields": {"place": partition.place}})
+                self.lost([partition.place])
+                self.assigned([partition.place])
+                partition = self._partitions[partition.place]
+                self._look_at(partition, record)
+
+    def _look_at(self, partition: PartitionWork, record: Record) -> None:
+        """Finish at once what the filter keeps back; keep the rest as work, in the inbox if it cannot be read yet."""
+        offset = record.offset() or 0
+        if partition.is_retry:
+            partition.inbox.append(self._retry_work(partition, record, offset))
+            return
+        decoded = self._decode(record)
+        if partition.inbox or (isinstance(decoded, Event) and self._inbox.asks_registry(decoded)):
+            partition.inbox.append(self._received(partition, record, offset, decoded))
+            return
+        made = self._process(decoded)
+        if made is FILTERED:
+            partition.tracker.skipped(offset)
+            self.counts.filtered += 1
+            return
+        work = self._received(partition, record, offset, decoded)
+        work.made = made
+        self._queue(work)
+
+    def _retry_work(self, partition: PartitionWork, record: Record, offset: int) -> Work:
+        history = history_of(record)
+        origin = history.origin if history is not None else None
+        work = self._received(partition, record, offset, self._decode(record, origin))
+        if history is not None:
+            work.history = history
+            work.attempt = history.attempts + 1
+            work.first_failure_ms = history.first_failure_ms
+        return work
+
+    def _received(self, partition: PartitionWork, record: Record, offset: int, decoded: Event | Failure) -> Work:
+        size = len(record.value() or b"")
+        partition.tracker.received(offset)
+        partition.records += 1
+        partition.bytes += size
+        if not partition.is_paused and partition.is_full(len(self._partitions)):
+            partition.is_paused = True
+            self._source.pause(partition.place)
+        return Work(partition, record, offset, size, decoded, partition.lanes.lane_of(record.key()))
+
+    def _enter(self, work: Work) -> None:
+        """Look at work from the inbox."""
+        if self._is_wanted(work):
+            self._queue(work)
+
+    def _enter_again(self, work: Work) -> None:
+        """Look again at work that holds its lane."""
+        if self._is_wanted(work):
+            self._flow.offer(work)
+        self._flow.pump()
+
+    def _is_wanted(self, work: Work) -> bool:
+        """Filter and transform; what is kept back is finished."""
+        if work.made is None:
+            work.made = self._process(work.decoded)
+        if work.made is not FILTERED:
+            return True
+        self.counts.filtered += 1
+        self._endings.finish(work)
+        return False
+
+    def _decode(self, record: Record, origin: Origin | None = None) -> Event | Failure:
+        try:
+            return decode_record(record, origin, has_registry=self._has_registry)
+        except Exception as error:  # noqa: BLE001 - whatever these bytes do, the partition moves on
+            return Failure("Undecodable", f"{type(error).__name__}: {error}")
+
+    def _process(self, decoded: Event | Failure) -> Processed:
+        if isinstance(decoded, Failure):
+            return decoded
+        try:
+            return self._processor.process(decoded)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Failure("ExpressionFailed", f"{type(error).__name__}: {error}")
+
+    def _queue(self, work: Work) -> None:
+        if work.partition.lanes.enter(work.lane, work.offset, work):
+            self._flow.offer(work)
+
+    # --- from the sink's answer on
+
+    def _answered(self, work: Work, failure: Failure | None) -> None:
+        self._endings.answered(work, failure)
+
+    def _try_again(self, work: Work) -> None:
+        if isinstance(work.made, Failure):
+            work.made = None
+            self._inbox.read_again(work, self._enter_again)
+        else:
+            self._enter_again(work)
+
+    def _resume(self, partition: PartitionWork) -> None:
+        if partition.is_paused and not partition.is_leaving and partition.has_room(len(self._partitions)):
+            partition.is_paused = False
+            self._source.resume(partition.place)
+
+    def _commit(self) -> None:
+        self._commit_timer = self._loop.call_later(_COMMIT_SECONDS, self._commit)
+        changed = {place: each.tracker.to_commit() for place, each in self._partitions.items() if not each.is_leaving}
+        offsets = {place: offset for place, offset in changed.items() if offset is not None}
+        if offsets:
+            self._source.commit(offsets)

@@ -1,0 +1,66 @@
+"""/healthz, /readyz and /metrics of a consumer: what the kubelet and Prometheus ask."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from eventplane.events.health import Patience, why_not_alive, why_not_ready
+from eventplane.runtime.engine import Engine
+from eventplane.runtime.metrics import RuntimeMetrics
+from eventplane.transports.seams import Source
+
+_STOPPING: Final = "stopping"
+
+
+class ProbeServer:
+    """Answers probes, as `events.health` has it."""
+
+    def __init__(self, engine: Engine, source: Source, patience: Patience, port: int) -> None:
+        self._engine = engine
+        self._source = source
+        self._patience = patience
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._metrics = RuntimeMetrics(engine.counts, lambda: engine.under_way, lambda: engine.buffered, source.lag)
+        self.is_stopping = False
+
+    async def start(self) -> None:
+        """Listen on all addresses of the pod."""
+        app = web.Application()
+        app.add_routes(
+            [web.get("/healthz", self._alive), web.get("/readyz", self._ready), web.get("/metrics", self._scrape)]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=self._port).start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _alive(self, _request: web.Request) -> web.Response:
+        return _answer(
+            why_not_alive(self._engine.sights(), self._source.seconds_since_poll(), self._patience), status=500
+        )
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        problems = why_not_ready(
+            self._engine.sights(),
+            self._source.seconds_since_poll(),
+            self._patience,
+            is_assigned=self._engine.is_assigned,
+        )
+        return _answer((*problems, _STOPPING) if self.is_stopping else problems, status=503)
+
+    async def _scrape(self, _request: web.Request) -> web.Response:
+        text = await asyncio.to_thread(generate_latest, self._metrics.registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _answer(problems: tuple[str, ...], *, status: int) -> web.Response:
+    if problems:
+        return web.Response(status=status, text="".join(f"{each}\n" for each in problems))
+    return web.Response(text="ok\n")

@@ -1,0 +1,70 @@
+"""Writes of what failed into retry and dead-letter topics, until they succeed: before that, nothing is acknowledged."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from eventplane.events.dead_letters import History, origin_of
+from eventplane.events.delivery import Failure
+from eventplane.runtime.work import PartitionWork, Work
+from eventplane.transports.seams import Writer
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_SECONDS: Final = 2.0
+
+
+class SettingAside:
+    """Sets events aside; a partition whose events cannot be set aside stands still and says so."""
+
+    def __init__(self, subscription: str, writer: Writer, now_ms: Callable[[], int]) -> None:
+        self._subscription = subscription
+        self._writer = writer
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, work: Work, topic: str, failure: Failure, delay_ms: int | None, done: Callable[[], None]) -> None:
+        """Write an event with its history to a topic; done once it is there."""
+        now_ms = self._now_ms()
+        history = History(
+            subscription=self._subscription,
+            origin=work.history.origin if work.history is not None else origin_of(work.record),
+            failure=failure,
+            attempts=work.attempt,
+            first_failure_ms=work.first_failure_ms or now_ms,
+            last_failure_ms=now_ms,
+            due_ms=None if delay_ms is None else now_ms + delay_ms,
+        )
+        self._send(work, topic, history, done)
+
+    def _send(self, work: Work, topic: str, history: History, done: Callable[[], None]) -> None:
+        if work.partition.is_gone:
+            done()
+            return
+        record = work.record
+        answered = partial(self._answered, work, topic, history, done)
+        self._writer.write(topic, record.key(), record.value(), history.headers(record), answered)
+
+    def _answered(
+        self, work: Work, topic: str, history: History, done: Callable[[], None], failure: Failure | None
+    ) -> None:
+        partition = work.partition
+        if failure is None:
+            if partition.stopped is not None:
+                partition.stopped = None
+                logger.info("a partition goes on", extra={"fields": _fields(partition)})
+            done()
+            return
+        if partition.stopped is None:
+            partition.stopped = failure.message
+            logger.error(
+                "a partition stands still: what failed in it cannot be set aside",
+                extra={"fields": _fields(partition) | {"problem": failure.message}},
+            )
+        self._loop.call_later(_AGAIN_SECONDS, self._send, work, topic, history, done)
+
+
+def _fields(partition: PartitionWork) -> dict[str, object]:
+    return {"topic": partition.place[0], "partition": partition.place[1]}

@@ -1,0 +1,95 @@
+"""What a consumer process is told by its environment, and the files that it finds there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.refusals import refusals
+
+_CONFIG: Final = "/etc/eventplane/runtime.json"
+_BINDINGS: Final = "/bindings"
+
+
+class SettingsError(Exception):
+    """Something that the process needs is absent or wrong; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """Settings of the process."""
+
+    config: RuntimeConfig
+    client: Mapping[str, Any]
+    """Settings of librdkafka, from the Secret."""
+    token_file: Path | None
+    instance_id: str | None
+    """Of a static member of the group; only for pods whose names stay."""
+    client_id: str
+    port: int
+    leave_seconds: float
+    log_level: str
+
+
+def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
+    """Read everything there is to read.
+
+    Raises:
+        SettingsError: naming the file and the field.
+    """
+    config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
+    bindings = Path(environment.get("SERVICE_BINDING_ROOT", _BINDINGS))
+    bears = config.http is not None and config.http.bearer_token_secret_ref is not None
+    return RuntimeSettings(
+        config=config,
+        client=_client(bindings / "kafka" / "librdkafka.json"),
+        token_file=_token_file(bindings / "sink" / "token") if bears else None,
+        instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
+        client_id=environment.get("HOSTNAME", "eventplane-runtime"),
+        port=_number(environment, "EVENTPLANE_PROBE_PORT", 8080),
+        leave_seconds=_number(environment, "EVENTPLANE_LEAVE_SECONDS", 20),
+        log_level=environment.get("EVENTPLANE_LOG_LEVEL", "INFO"),
+    )
+
+
+def _config(path: Path) -> RuntimeConfig:
+    try:
+        config = RuntimeConfig.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise SettingsError(f"{path}: {'; '.join(faults)}") from error
+    found = refusals(config)
+    if found:
+        raise SettingsError(f"{path}: {'; '.join(found)}")
+    return config
+
+
+def _client(path: Path) -> Mapping[str, Any]:
+    try:
+        settings = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path} is not JSON") from error
+    if not isinstance(settings, dict) or "bootstrap.servers" not in settings:
+        raise SettingsError(f"{path} does not hold settings of librdkafka")
+    return settings
+
+
+def _token_file(path: Path) -> Path:
+    if not path.is_file():
+        raise SettingsError(f"{path} is absent: the Secret of http.bearerTokenSecretRef needs the key token")
+    return path
+
+
+def _number(environment: Mapping[str, str], name: str, otherwise: int) -> int:
+    try:
+        return int(environment.get(name, otherwise))
+    except ValueError as error:
+        raise SettingsError(f"{name} is no number") from error

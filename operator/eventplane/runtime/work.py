@@ -1,0 +1,87 @@
+"""An event on its way through the process, and the partition that it came from."""
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+from eventplane.api.delivery import Ordering
+from eventplane.events.dead_letters import History
+from eventplane.events.delivery import Failure
+from eventplane.events.event import Event
+from eventplane.events.health import PartitionSight
+from eventplane.events.lanes import Lanes
+from eventplane.events.offsets import OffsetTracker
+from eventplane.events.processing import Processed
+from eventplane.events.record import Place, Record
+
+_MOST_PIPELINED: Final = 5_000
+"""In all partitions, before a sink that takes them as they come; so many are under way to a broker at full speed."""
+_MOST_RECORDS: Final = 2_000
+"""In all partitions, before a sink that is waited for: more would only take memory."""
+_MOST_BYTES: Final = 33_554_432
+_LEAST_RECORDS: Final = 100
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One event until it is finished."""
+
+    partition: "PartitionWork"
+    record: Record
+    offset: int
+    size: int
+    decoded: Event | Failure
+    lane: Hashable = None
+    made: Processed | None = None
+    """What filter and transform made of it; None: they have not seen it."""
+    attempt: int = 1
+    first_failure_ms: int | None = None
+    history: History | None = None
+    """What is known of it where it comes from a retry topic."""
+
+
+@dataclass(slots=True, eq=False)
+class PartitionWork:
+    """What is being done about one partition."""
+
+    place: Place
+    lanes: Lanes[Work]
+    is_pipelined: bool = False
+    is_retry: bool = False
+    """Its records wait until they are due."""
+    tracker: OffsetTracker = field(default_factory=OffsetTracker)
+    inbox: deque[Work] = field(default_factory=deque)
+    """Not looked at yet: not due, or their data have to be read with the help of the registry."""
+    held: list[Work] = field(default_factory=list)
+    """May start once the partition goes on."""
+    is_reading: bool = False
+    """The head of the inbox is being read with the help of the registry."""
+    records: int = 0
+    bytes: int = 0
+    under_way: int = 0
+    progress: float = 0.0
+    is_paused: bool = False
+    is_leaving: bool = False
+    is_gone: bool = False
+    stopped: str | None = None
+
+    def is_full(self, partitions: int) -> bool:
+        """Tell whether no more should be read for now, as one of so many partitions."""
+        return self.records >= self._most(partitions) or self.bytes >= _MOST_BYTES / partitions
+
+    def has_room(self, partitions: int) -> bool:
+        """Tell whether half of what it may hold is gone."""
+        return self.records * 2 <= self._most(partitions) and self.bytes * 2 <= _MOST_BYTES / partitions
+
+    def _most(self, partitions: int) -> float:
+        return max(_LEAST_RECORDS, (_MOST_PIPELINED if self.is_pipelined else _MOST_RECORDS) / partitions)
+
+    def sight(self, now: float) -> PartitionSight:
+        """Show it as probes look at it."""
+        return PartitionSight(self.place, self.under_way, now - self.progress, self.stopped)
+
+
+def new_partition(place: Place, ordering: Ordering, *, pipelined: bool, is_retry: bool, now: float) -> PartitionWork:
+    """Begin with a partition."""
+    return PartitionWork(place, Lanes(ordering, pipelined=pipelined), pipelined, is_retry, progress=now)

@@ -1,0 +1,66 @@
+"""Looks up where a group begins in the partitions that it was assigned, and holds it to that."""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from eventplane.events.beginning import Beginning, Committed, End, FirstAfter, Start, starts
+from eventplane.events.record import Place
+
+logger = logging.getLogger(__name__)
+
+_SECONDS: Final = 20.0
+
+
+def begin(
+    consumer: Consumer, places: tuple[Place, ...], topics: tuple[str, ...], retry_topics: tuple[str, ...], start: str
+) -> list[TopicPartition]:
+    """Return the partitions with the offsets to read from; a beginning that could move is committed.
+
+    Raises:
+        KafkaException: no answer. A consumer that does not know where to begin must not.
+    """
+    committed = _committed(consumer, places)
+    if start != "Earliest" and any(place not in committed and place[0] in topics for place in places):
+        committed = _committed(consumer, _partitions(consumer, {topic for topic, _ in places}))
+    decided = starts(places, committed, start, frozenset(retry_topics))
+    found = [_located(consumer, place, where) for place, where in decided.items()]
+    moving = [each for each in found if isinstance(decided[_place(each)], End | FirstAfter)]
+    if moving:
+        consumer.commit(offsets=moving, asynchronous=False)
+        logger.info(
+            "the group begins", extra={"fields": {"offsets": {str(_place(each)): each.offset for each in moving}}}
+        )
+    return found
+
+
+def _committed(consumer: Consumer, places: tuple[Place, ...]) -> Mapping[Place, int]:
+    found = consumer.committed([TopicPartition(*place) for place in places], timeout=_SECONDS)
+    return {_place(each): int(each.offset) for each in found if each.offset >= 0}
+
+
+def _partitions(consumer: Consumer, topics: set[str]) -> tuple[Place, ...]:
+    known = consumer.list_topics(timeout=_SECONDS).topics
+    return tuple((topic, number) for topic in sorted(topics) if topic in known for number in known[topic].partitions)
+
+
+def _located(consumer: Consumer, place: Place, where: Start) -> TopicPartition:
+    match where:
+        case Committed(offset):
+            return TopicPartition(*place, offset)
+        case Beginning():
+            return TopicPartition(*place, OFFSET_BEGINNING)
+        case End():
+            _low, high = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
+            return TopicPartition(*place, high)
+        case FirstAfter(timestamp_ms):
+            (found,) = consumer.offsets_for_times([TopicPartition(*place, timestamp_ms)], timeout=_SECONDS)
+            if found.offset >= 0:
+                return TopicPartition(*place, int(found.offset))
+            return _located(consumer, place, End())
+
+
+def _place(partition: TopicPartition) -> Place:
+    return str(partition.topic), int(partition.partition)

@@ -1,0 +1,246 @@
+"""Transports without servers: partitions, groups and services in this process, by the contract of the real ones."""
+
+import asyncio
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from eventplane.events.beginning import Committed, End, FirstAfter, starts
+from eventplane.events.delivery import Failure
+from eventplane.events.event import Event
+from eventplane.events.record import Header, Place, PlainRecord
+from eventplane.transports.seams import Answered, Reader
+
+_BATCH: Final = 100
+_LARGEST: Final = 1_048_576
+
+
+@dataclass(slots=True)
+class _Group:
+    """A consumer group; its partitions are shared out by turns."""
+
+    offsets: dict[Place, int] = field(default_factory=dict)
+    members: "list[MemorySource]" = field(default_factory=list)
+
+
+class MemoryLog:
+    """A cluster: topics with partitions, groups with offsets."""
+
+    def __init__(self, clock_ms: Callable[[], int] = lambda: 0) -> None:
+        self.partitions: dict[Place, list[PlainRecord]] = {}
+        self.groups: defaultdict[str, _Group] = defaultdict(_Group)
+        self.refused: dict[str, Failure] = {}
+        """Topics that cannot be written to, and why."""
+        self._clock_ms = clock_ms
+
+    def create(self, topic: str, partitions: int = 1) -> None:
+        """Make a topic."""
+        for number in range(partitions):
+            self.partitions.setdefault((topic, number), [])
+
+    def count(self, topic: str) -> int:
+        """Return how many partitions a topic has."""
+        return sum(1 for name, _number in self.partitions if name == topic)
+
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        """Write a record into the partition of its key, and let everybody read."""
+        place = (topic, zlib.crc32(key or b"") % self.count(topic))
+        log = self.partitions[place]
+        log.append(PlainRecord(place, len(log), value, key, tuple(headers), self._clock_ms()))
+        for group in self.groups.values():
+            for member in group.members:
+                member.wake()
+
+    def records(self, topic: str) -> list[PlainRecord]:
+        """Return all records of a topic, partition by partition."""
+        return [each for place in sorted(self.partitions) if place[0] == topic for each in self.partitions[place]]
+
+
+class MemorySource:
+    """A Source on a MemoryLog."""
+
+    def __init__(
+        self,
+        log: MemoryLog,
+        group: str,
+        topics: tuple[str, ...],
+        retry_topics: tuple[str, ...] = (),
+        start_from: str = "Earliest",
+    ) -> None:
+        self._log = log
+        self._group = log.groups[group]
+        self._topics = (*topics, *retry_topics)
+        self._retry_topics = frozenset(retry_topics)
+        self._start_from = start_from
+        self._reader: Reader
+        self._positions: dict[Place, int] = {}
+        self._paused: set[Place] = set()
+        self._awake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, reader: Reader) -> None:
+        """Join: who is in the group already gives partitions away first."""
+        self._reader = reader
+        self._group.members.append(self)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def pause(self, place: Place) -> None:
+        """Pause at once."""
+        self._paused.add(place)
+
+    def resume(self, place: Place) -> None:
+        """Resume."""
+        self._paused.discard(place)
+        self.wake()
+
+    def commit(self, offsets: Mapping[Place, int]) -> None:
+        """Commit at once."""
+        self._group.offsets |= {place: offset for place, offset in offsets.items() if place in self._positions}
+
+    def lag(self) -> Mapping[Place, int]:
+        """Count what is left."""
+        return {place: len(self._log.partitions[place]) - at for place, at in self._positions.items()}
+
+    def seconds_since_poll(self) -> float:
+        """Be always at work."""
+        return 0.0
+
+    async def stop(self) -> None:
+        """Leave; the others get the partitions."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        self._group.members.remove(self)
+        await self.give_up(set())
+        await _share_out(self._group)
+        self._reader.ended(None)
+
+    def wake(self) -> None:
+        """Look whether there is something to read."""
+        self._awake.set()
+
+    def wanted(self) -> list[Place]:
+        """Return all partitions of its topics."""
+        return sorted(place for place in self._log.partitions if place[0] in self._topics)
+
+    async def give_up(self, keep: set[Place]) -> None:
+        """Leave the partitions that another is to have."""
+        leaving = [place for place in self._positions if place not in keep]
+        if leaving:
+            self.commit(await self._reader.leave(leaving))
+            for place in leaving:
+                del self._positions[place]
+                self._paused.discard(place)
+
+    def obtain(self, places: set[Place]) -> None:
+        """Begin with the partitions that are new."""
+        new = tuple(sorted(places - self._positions.keys()))
+        decided = starts(new, self._group.offsets, self._start_from, self._retry_topics)
+        for place, where in decided.items():
+            match where:
+                case Committed(offset):
+                    self._positions[place] = offset
+                case End():
+                    self._positions[place] = self._group.offsets[place] = len(self._log.partitions[place])
+                case FirstAfter(timestamp_ms):
+                    late = [each.at for each in self._log.partitions[place] if each.written_ms >= timestamp_ms]
+                    self._positions[place] = min(late, default=len(self._log.partitions[place]))
+                case _:
+                    self._positions[place] = 0
+        self._reader.assigned(new)
+        self.wake()
+
+    async def _run(self) -> None:
+        await _share_out(self._group)
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while batch := self._next():
+                self._reader.take(batch)
+                await asyncio.sleep(0)
+
+    def _next(self) -> list[PlainRecord]:
+        for place, position in self._positions.items():
+            found = self._log.partitions[place][position : position + _BATCH]
+            if found and place not in self._paused:
+                self._positions[place] = found[-1].at + 1
+                return found
+        return []
+
+
+async def _share_out(group: _Group) -> None:
+    shares: list[set[Place]] = [set() for _ in group.members]
+    for number, place in enumerate(group.members[0].wanted() if group.members else ()):
+        shares[number % len(shares)].add(place)
+    for member, share in zip(tuple(group.members), shares, strict=True):
+        await member.give_up(share)
+    for member, share in zip(tuple(group.members), shares, strict=True):
+        member.obtain(share)
+
+
+class MemoryWriter:
+    """A Writer on a MemoryLog."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    def write(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], answered: Answered
+    ) -> None:
+        """Write, or refuse as Kafka would."""
+        answer = asyncio.get_running_loop().call_soon
+        if topic in self._log.refused:
+            answer(answered, self._log.refused[topic])
+        elif not self._log.count(topic):
+            answer(answered, Failure("Unavailable", f"{topic} cannot be written to: there is no such topic"))
+        elif len(value or b"") > _LARGEST:
+            answer(answered, Failure("Rejected", "Kafka refuses the record: it is too large"))
+        else:
+            self._log.append(topic, key, value, headers)
+            answer(answered, None)
+
+    async def close(self, seconds: float) -> None:
+        """Have nothing under way."""
+        del seconds
+
+
+class MemorySink:
+    """A Sink that remembers what it was given, and fails as it is told to."""
+
+    def __init__(self, *, keeps_order: bool = False) -> None:
+        self.keeps_order = keeps_order
+        self.delivered: list[Event] = []
+        self.data: list[bytes | None] = []
+        self.failures: deque[Failure | None] = deque()
+        """How the next deliveries end; then all are well."""
+        self.refuses: Callable[[Event], Failure | None] = lambda _event: None
+        self.held: list[Answered] | None = None
+        """Where it is a list, answers are put off: whoever holds them gives them."""
+        self.most_at_once = 0
+        self._at_once = 0
+
+    def deliver(self, event: Event, new_data: bytes | None, answered: Answered) -> None:
+        """Take an event."""
+        failure = self.failures.popleft() if self.failures else self.refuses(event)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+
+        def answer(forced: Failure | None) -> None:
+            self._at_once -= 1
+            outcome = failure or forced
+            if outcome is None:
+                self.delivered.append(event)
+                self.data.append(new_data)
+            answered(outcome)
+
+        if self.held is not None:
+            self.held.append(answer)
+        else:
+            asyncio.get_running_loop().call_soon(answer, None)
+
+    async def close(self) -> None:
+        """Have nothing to let go of."""

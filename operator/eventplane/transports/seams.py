@@ -1,0 +1,103 @@
+"""What a transport is: a Source and a Writer of records, a Sink for events. These docstrings are the contract."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from eventplane.events.delivery import Failure
+from eventplane.events.event import Event
+from eventplane.events.record import Header, Place, Record
+
+Answered: TypeAlias = Callable[[Failure | None], None]
+"""Is told once, on the event loop, how a delivery or a write ended; None: well."""
+
+
+class Reader(Protocol):
+    """Who gets what a Source reads. Called on the event loop, in this order for each partition."""
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        """Partitions are ours from now on; also told where there are none for us."""
+        ...
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Records of our partitions, in order within each. Those of a partition that is no longer ours are ignored."""
+        ...
+
+    async def leave(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """End work on partitions within bounded time; return the offsets at which somebody else has to go on."""
+        ...
+
+    def lost(self, places: Sequence[Place]) -> None:
+        """Partitions are somebody else's already: nothing of them may be committed any more."""
+        ...
+
+    def ended(self, problem: str | None) -> None:
+        """Nothing more will be read: on request, or because of a problem that only a new process can solve."""
+        ...
+
+
+class Source(Protocol):
+    """A member of a consumer group."""
+
+    def start(self, reader: Reader) -> None:
+        """Join and read."""
+        ...
+
+    def pause(self, place: Place) -> None:
+        """Read no more of a partition for now; a few records may be on their way still."""
+        ...
+
+    def resume(self, place: Place) -> None:
+        """Go on with a partition behind the last record that was handed over."""
+        ...
+
+    def commit(self, offsets: Mapping[Place, int]) -> None:
+        """Note offsets in the group, soon; of partitions that are not ours any more nothing is noted."""
+        ...
+
+    def lag(self) -> Mapping[Place, int]:
+        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
+        ...
+
+    def seconds_since_poll(self) -> float:
+        """Tell how long ago it was last seen at work."""
+        ...
+
+    async def stop(self) -> None:
+        """Let the reader leave its partitions, commit, and leave the group. Harmless twice."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes records that are set aside, or delivered to a topic; in order within a key."""
+
+    def write(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], answered: Answered
+    ) -> None:
+        """Write one; answered once all replicas in sync have it, or once it is certain that they never will.
+
+        Reasons: Rejected where the record is to blame, Unavailable where the topic is.
+        """
+        ...
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is under way, at most so long, and give up the rest: it is not answered."""
+        ...
+
+
+class Sink(Protocol):
+    """Where events are delivered to."""
+
+    keeps_order: bool
+    """Whether events arrive in the order in which they are handed over, without waiting for each."""
+
+    def deliver(self, event: Event, new_data: bytes | None, answered: Answered) -> None:
+        """Deliver an event, with other data if some are given; answered within bounded time.
+
+        Reasons: Rejected where it is refused for good, Unavailable where it may be taken later, TimedOut where there is
+        no answer, Undecodable where it cannot be written in the form asked for.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; what is under way is cut off and not answered."""
+        ...

@@ -1,0 +1,143 @@
+"""The places where the contract of sources and writers is tried: a log, in memory or a real broker's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
+
+from eventplane.transports.kafka_settings import consumer_settings, producer_settings
+from eventplane.transports.kafka_source import KafkaSource, Reading
+from eventplane.transports.kafka_writer import KafkaWriter
+from eventplane.transports.memory import MemoryLog, MemorySource, MemoryWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from e2e.servers.kafka import Kafka
+    from eventplane.events.record import Header, Place, Record
+    from eventplane.transports.seams import Source, Writer
+
+SECONDS = 30
+
+
+async def until(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Wait for what another thread or process does."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what is waited for happens elsewhere
+            await asyncio.sleep(0.01)
+
+
+class Notebook:
+    """A Reader that writes down what it is told, and finishes what it is given at once."""
+
+    def __init__(self) -> None:
+        self.taken: list[Record] = []
+        self.places: set[Place] = set()
+        self.assignments = 0
+        self.left: list[Place] = []
+        self.is_over = False
+        self.problem: str | None = None
+        self._next: dict[Place, int] = {}
+
+    @property
+    def values(self) -> list[bytes | None]:
+        return [record.value() for record in self.taken]
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        self.assignments += 1
+        self.places.update(places)
+
+    def take(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.taken.append(record)
+            self._next[record.topic() or "", record.partition() or 0] = (record.offset() or 0) + 1
+
+    async def leave(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        self.left.extend(places)
+        self.places.difference_update(places)
+        return {place: self._next[place] for place in places if place in self._next}
+
+    def lost(self, places: Sequence[Place]) -> None:
+        self.places.difference_update(places)
+
+    def ended(self, problem: str | None) -> None:
+        self.is_over, self.problem = True, problem
+
+    @property
+    def offsets(self) -> dict[Place, int]:
+        return dict(self._next)
+
+
+class TransportArena(Protocol):
+    """A log that sources and writers are opened on."""
+
+    def create(self, topic: str, partitions: int = 1) -> None: ...
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None: ...
+    def source(
+        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+    ) -> Source: ...
+    def writer(self) -> Writer: ...
+    async def close(self) -> None: ...
+
+
+class MemoryTransports:
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog(lambda: self.now_ms)
+        self.now_ms = 0
+
+    def create(self, topic: str, partitions: int = 1) -> None:
+        self.log.create(topic, partitions)
+
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        self.log.append(topic, key, value, headers)
+
+    def source(
+        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+    ) -> Source:
+        return MemorySource(self.log, group, (topic,), retry_topics, start_from)
+
+    def writer(self) -> Writer:
+        return MemoryWriter(self.log)
+
+    async def close(self) -> None:
+        """Nothing runs."""
+
+
+class KafkaTransports:
+    """On a real broker."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._config: dict[str, Any] = kafka.client_config("PLAINTEXT") | {"log_level": 0}
+        self._writers: list[KafkaWriter] = []
+        self.problems: list[str] = []
+
+    def create(self, topic: str, partitions: int = 1) -> None:
+        admin = AdminClient(self._config)
+        admin.create_topics([NewTopic(topic, partitions)])[topic].result(SECONDS)
+
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+        producer = Producer(self._config | {"acks": "all"})
+        producer.produce(topic, key=key, value=value, headers=list(headers))
+        assert producer.flush(SECONDS) == 0
+
+    def source(
+        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+    ) -> Source:
+        settings = consumer_settings(self._config, group, "contract", None)
+        return KafkaSource(settings, Reading((topic,), retry_topics, start_from, 5.0), asyncio.get_running_loop())
+
+    def writer(self) -> Writer:
+        settings = producer_settings(self._config, "contract") | {"topic.metadata.propagation.max.ms": 1000}
+        writer = KafkaWriter(settings, asyncio.get_running_loop(), self.problems.append)
+        self._writers.append(writer)
+        return writer
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            await writer.close(5.0)
+        assert self.problems == []

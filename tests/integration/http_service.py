@@ -1,0 +1,101 @@
+"""A real HTTP service that takes events, and fails as services do: it hangs, cuts, refuses, asks to be left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came in."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers.get("ce-id", "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How to answer: a status, or not at all."""
+
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+    """Close the connection instead."""
+    hang_seconds: float = 0.0
+    """Before the answer."""
+
+
+class HttpService:
+    """Listens on the loopback, on a thread of its own."""
+
+    def __init__(self, answer: Callable[[Request, int], Answer] = lambda _request, _attempt: Answer()) -> None:
+        self.answer = answer
+        self.taken: list[Request] = []
+        """Requests that were answered by 2xx, in order."""
+        self.attempts: Counter[str] = Counter()
+        self.at_once: defaultdict[str, int] = defaultdict(int)
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._runner: web.AppRunner
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/events"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.add_routes([web.post("/{path:.*}", self._take)])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _take(self, got: web.Request) -> web.StreamResponse:
+        request = Request({name.lower(): value for name, value in got.headers.items()}, await got.read())
+        self.attempts[request.id] += 1
+        answer = self.answer(request, self.attempts[request.id])
+        if answer.hang_seconds:
+            await asyncio.sleep(answer.hang_seconds)
+        if answer.cut:
+            transport: Any = got.transport
+            transport.abort()
+        if 200 <= answer.status < 300 and not answer.cut:
+            self.taken.append(request)
+        return web.Response(status=answer.status, headers=answer.headers)

@@ -1,0 +1,297 @@
+"""The consumer as a process, on a real broker, before services that fail: what was sent is delivered or set aside."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from integration.consumer_process import consumers, wait_until
+from integration.event_topics import Topics, cloud_event, header
+from integration.http_service import Answer, HttpService, Request
+
+from eventplane.events.dead_letters import history_of, json_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from e2e.servers import Kafka
+
+pytestmark = pytest.mark.kafka
+
+_NUMBERS = count(1)
+QUICK: dict[str, Any] = {
+    "attempts": 3,
+    "delaysMs": [20, 40],
+    "giveUpOn": ["Undecodable", "ExpressionFailed", "Rejected"],
+}
+
+
+@pytest.fixture
+def topics(event_kafka: Kafka) -> Topics:
+    return Topics(event_kafka)
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a topic that no other test uses; its dead letters end in .dlq."""
+    return f"run-{next(_NUMBERS)}"
+
+
+def config(name: str, **others: Any) -> dict[str, Any]:
+    """A Subscription that reads one topic from its beginning."""
+    return {
+        "namespace": "shop",
+        "name": name,
+        "group": f"group-{name}",
+        "topics": [name],
+        "startFrom": "Earliest",
+        "retry": {**QUICK, "deadLetterTopic": f"{name}.dlq"},
+        **others,
+    }
+
+
+def ids(messages: list[Any]) -> list[str]:
+    return sorted((header(each, "ce_id") or "" for each in messages), key=int)
+
+
+def everything(number: int) -> list[str]:
+    return [str(each) for each in range(number)]
+
+
+def test_half_of_all_requests_fail_and_the_counts_add_up(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """Services hang, cut, and answer 429, 500, 400: every event is delivered or a dead letter, and in order per key."""
+    topics.create(name, f"{name}.dlq", partitions=3)
+    chance = random.Random(1)  # noqa: S311 - no secret
+    faults = [Answer(500), Answer(429, {"Retry-After": "0"}), Answer(cut=True), Answer(500, hang_seconds=1.5)]
+
+    def answer(request: Request, _attempt: int) -> Answer:
+        if int(request.id) % 50 == 7:
+            return Answer(400)
+        return chance.choice(faults) if chance.random() < 0.5 else Answer()
+
+    with HttpService(answer) as service:
+        told = config(name, http={"url": service.url, "timeout": "500ms"}, delivery={"concurrency": 32})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(600), keys=40)
+            process = started.start()
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 600, "all is finished")
+            dead = topics.read(f"{name}.dlq")
+            delivered = [request.id for request in service.taken]
+            assert sorted({*delivered, *ids(dead)}, key=int) == everything(600)
+            late = process.metric('eventplane_runtime_failed_attempts_total{reason="TimedOut"}')
+            assert len(delivered) - len(set(delivered)) <= late, "again only what was not answered in time"
+            assert {each for each in delivered if int(each) % 50 == 7} == set()
+            assert process.metric("eventplane_runtime_received_total") == 600
+            assert process.metric("eventplane_runtime_dead_lettered_total") == len(dead)
+            assert process.metric("eventplane_runtime_delivered_total") == 600 - len(dead)
+            assert process.metric("eventplane_runtime_retried_total") > 100
+            assert process.terminate() == 0
+    by_key: dict[int, list[int]] = {}
+    for each in dict.fromkeys(delivered):
+        by_key.setdefault(int(each) % 40, []).append(int(each))
+    assert all(numbers == sorted(numbers) for numbers in by_key.values()), "order of a key is not kept"
+    reasons = {header(each, "eventplane-reason") for each in dead}
+    assert "Rejected" in reasons
+    assert reasons <= {"Rejected", "Unavailable", "TimedOut"}
+    assert {header(each, "eventplane-attempts") for each in dead} >= {"1", "3"}
+
+
+def test_poison_becomes_dead_letters_as_it_came(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
+    topics.create(name, f"{name}.dlq")
+    poison = b"\xff\xfe\x00 no event"
+    broken = b'{"event_id": "1", "event_type": 7}'
+    with HttpService() as service:
+        told = config(name, http={"url": service.url}, filter="event.data.number >= 0")
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write(name, [("a", poison, {"mine": "kept"}), cloud_event(1, "a"), (None, broken, {})])
+            topics.write(name, [("b", b'{"other": 1}', {}), cloud_event(2, "a")])
+            started.start()
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 5, "all is finished")
+            dead = topics.read(f"{name}.dlq")
+    assert [request.id for request in service.taken] == ["1", "2"]
+    assert [each.value() for each in dead] == [poison, broken, b'{"other": 1}']
+    assert (dead[0].key(), header(dead[0], "mine")) == (b"a", "kept")
+    histories = [history_of(each) for each in dead]  # type: ignore[arg-type]  # a Message is a Record
+    assert [each.failure.reason for each in histories if each] == ["Undecodable", "Undecodable", "ExpressionFailed"]
+    assert histories[2] is not None
+    assert histories[2].failure.message == "filter: line 1, column 11: no such key: number"
+    view = json_view(dead[1])  # type: ignore[arg-type]
+    assert view is not None
+    assert (view["original_message"], view["topic"], view["partition"], view["offset"]) == (broken.decode(), name, 0, 2)
+
+
+def test_killed_again_and_again_nothing_is_lost(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
+    topics.create(name, f"{name}.dlq", partitions=3)
+    total = 2000
+    with HttpService() as service:
+        told = config(name, http={"url": service.url}, delivery={"concurrency": 16})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(total), keys=100)
+            for _ in range(3):
+                before = len(service.taken)
+                process = started.start(EVENTPLANE_INSTANCE_ID="only")
+                wait_until(lambda: len(service.taken) > before + 200, "work")  # noqa: B023 - used at once
+                process.kill()
+            last = started.start(EVENTPLANE_INSTANCE_ID="only")
+            wait_until(lambda: topics.committed(f"group-{name}", name) == total, "all is finished")
+            assert last.terminate() == 0
+    assert sorted({request.id for request in service.taken}, key=int) == everything(total)
+    assert topics.read(f"{name}.dlq") == []
+
+
+def test_sigterm_leaves_without_loss_and_without_doubles(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """What is under way is waited for, and committed: somebody else goes on exactly there."""
+    topics.create(name, f"{name}.dlq", partitions=2)
+    with HttpService(lambda _request, _attempt: Answer(hang_seconds=0.02)) as service:
+        told = config(name, http={"url": service.url}, delivery={"concurrency": 8})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(600), keys=600)
+            first = started.start()
+            wait_until(lambda: len(service.taken) > 100, "work")
+            assert first.terminate() == 0
+            assert len(service.taken) < 600
+            started.start()
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 600, "all is finished")
+    assert sorted((request.id for request in service.taken), key=int) == everything(600)
+
+
+def test_two_share_the_partitions_and_hand_them_over(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """A rebalance in the middle of slow work: what is under way is finished first, so nothing comes twice."""
+    topics.create(name, f"{name}.dlq", partitions=4)
+    with HttpService(lambda _request, _attempt: Answer(hang_seconds=0.02)) as service:
+        told = config(name, http={"url": service.url}, delivery={"concurrency": 8})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(3000), keys=3000)
+            first = started.start()
+            wait_until(lambda: len(service.taken) > 50, "work")
+            second = started.start()
+            wait_until(lambda: second.metric("eventplane_runtime_delivered_total") > 50, "the second works")
+            assert first.terminate() == 0
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 3000, "all is finished")
+    assert sorted((request.id for request in service.taken), key=int) == everything(3000)
+
+
+def test_a_dead_letter_topic_that_is_not_there_stops_the_partition_and_loses_nothing(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    topics.create(name)
+    with HttpService() as service:
+        told = config(name, http={"url": service.url})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write(name, [cloud_event(0, "a"), ("a", b"poison", {}), cloud_event(1, "a"), cloud_event(2, "b")])
+            process = started.start()
+            wait_until(lambda: "stands still" in process.get("/readyz")[1], "it says so")
+            assert process.get("/healthz")[0] == 200
+            assert topics.committed(f"group-{name}", name) == 1
+            topics.create(f"{name}.dlq")
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 4, "it goes on")
+            assert process.get("/readyz")[0] == 200
+            assert process.terminate() == 0
+    assert sorted({request.id for request in service.taken}) == ["0", "1", "2"]
+    assert [each.value() for each in topics.read(f"{name}.dlq")] == [b"poison"]
+
+
+def test_retry_topics_keep_their_delays_over_a_restart(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """An event that fails does not hold up those behind it, and its waits are no shorter for a restart."""
+    first_tier, second_tier = f"{name}.retry-1", f"{name}.retry-2"
+    tiers = [{"topic": first_tier, "delayMs": 500}, {"topic": second_tier, "delayMs": 3000}]
+    topics.create(name, f"{name}.dlq", first_tier, second_tier)
+    came: dict[str, list[float]] = {}
+
+    def answer(request: Request, attempt: int) -> Answer:
+        came.setdefault(request.id, []).append(time.monotonic())
+        number = int(request.id)
+        return Answer(500 if number < 2 and attempt < 3 + number else 204)
+
+    with HttpService(answer) as service:
+        told = config(name, http={"url": service.url})
+        told["retry"] = {**told["retry"], "tiers": tiers, "delaysMs": [500, 3000]}
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(20), keys=1)
+            first = started.start()
+            wait_until(lambda: service.attempts["0"] == 2 and service.attempts["1"] == 2, "the second attempt")
+            assert {request.id for request in service.taken} == set(everything(20)) - {"0", "1"}
+            wait_until(lambda: len(topics.read(second_tier)) == 2, "the second wait")
+            assert first.terminate() == 0
+            started.start()
+            wait_until(lambda: "0" in {request.id for request in service.taken}, "the third attempt")
+            wait_until(lambda: len(topics.read(f"{name}.dlq")) == 1, "a dead letter")
+    for first_try, second_try, third_try in (came["0"], came["1"]):
+        assert second_try - first_try >= 0.5
+        assert third_try - second_try >= 3.0
+    dead = history_of(topics.read(f"{name}.dlq")[0])  # type: ignore[arg-type]
+    assert dead is not None
+    assert (dead.attempts, dead.origin.place, dead.origin.offset, dead.subscription) == (
+        3,
+        (name, 0),
+        1,
+        f"shop/{name}",
+    )
+
+
+def test_a_topic_takes_what_the_filter_lets_through(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    topics.create(name, f"{name}.dlq", f"{name}.out", partitions=3)
+    told = config(
+        name,
+        topic={"topic": f"{name}.out"},
+        filter="event.type == 'order.created' && event.data.number % 2 == 0",
+        transform="{'twice': event.data.number * 2}",
+    )
+    with consumers(tmp_path / "c", event_kafka, told) as started:
+        topics.write_events(name, range(5000), keys=20)
+        topics.write_events(name, range(5000, 5010), type="order.deleted")
+        process = started.start()
+        wait_until(lambda: topics.committed(f"group-{name}", name) == 5010, "all is finished")
+        assert process.metric("eventplane_runtime_filtered_total") == 2510
+        assert process.terminate() == 0
+    out = topics.read(f"{name}.out")
+    assert ids(out) == [str(number) for number in range(0, 5000, 2)]
+    assert min(each.value() or b"" for each in out) == b'{"twice":0}'
+    for key in range(20):
+        numbers = [int(header(each, "ce_id") or "") for each in out if each.key() == f"key-{key}".encode()]
+        assert numbers == sorted(numbers)
+
+
+def test_a_broker_that_restarts_is_waited_for(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
+    topics.create(name, f"{name}.dlq", f"{name}.out")
+    with consumers(tmp_path / "c", event_kafka, config(name, topic={"topic": f"{name}.out"})) as started:
+        topics.write_events(name, range(2000))
+        process = started.start()
+        wait_until(lambda: process.metric("eventplane_runtime_delivered_total") > 0, "work")
+        event_kafka.kill(1)
+        event_kafka.start_broker(1)
+        topics.write_events(name, range(2000, 4000))
+        wait_until(lambda: topics.committed(f"group-{name}", name) == 4000, "all is finished")
+        assert process.terminate() == 0
+    assert sorted({*ids(topics.read(f"{name}.out"))}, key=int) == everything(4000)
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        pytest.param({"delivery": {"guarantee": "ExactlyOnce"}}, "delivery.guarantee", id="what is not built"),
+        pytest.param({"filter": "event.type =="}, "line 1, column", id="an expression that is none"),
+        pytest.param({"topic": {"topic": "x"}}, "exactly one", id="two sinks"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_at_the_start(
+    event_kafka: Kafka, name: str, tmp_path: Path, others: dict[str, Any], named: str
+) -> None:
+    told = config(name, http={"url": "http://127.0.0.1:1/"}, **others)
+    with consumers(tmp_path / "c", event_kafka, told) as started:
+        process = started.start()
+        assert process.ended() == 2
+        assert named in process.log()

@@ -1,0 +1,49 @@
+"""What a consumer refuses to do, and that it names the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.refusals import refusals
+
+GOOD: dict[str, Any] = {
+    "namespace": "shop",
+    "name": "emails",
+    "group": "g",
+    "topics": ["orders"],
+    "retry": {"attempts": 2, "deadLetterTopic": "dlq", "tiers": [{"topic": "r1", "delayMs": 1}]},
+    "http": {"url": "http://emails/"},
+}
+REGISTRY = {"schemaRegistryUrl": "http://registry", "majors": {"orders": 2}}
+
+
+def test_nothing_against_what_can_be_done() -> None:
+    assert refusals(RuntimeConfig.model_validate(GOOD)) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, **REGISTRY})) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        pytest.param({"http": None}, "http, topic:", id="no sink"),
+        pytest.param({"topic": {"topic": "out"}}, "http, topic:", id="two sinks"),
+        pytest.param({"delivery": {"guarantee": "ExactlyOnce"}}, "delivery.guarantee:", id="exactly once"),
+        pytest.param({"delivery": {"deduplicate": {}}}, "delivery.deduplicate:", id="deduplication"),
+        pytest.param({"retry": {**GOOD["retry"], "attempts": 3}}, "retry.tiers:", id="a wait too few"),
+        pytest.param({"retry": {**GOOD["retry"], "deadLetterTopic": None}}, "retry.tiers:", id="tiers without an end"),
+        pytest.param({"topics": ["orders", "dlq"]}, "topics: dlq would", id="reads its own dead letters"),
+        pytest.param({"http": None, "topic": {"topic": "orders"}}, "topics: orders would", id="writes what it reads"),
+        pytest.param({"majors": {"orders": 2}}, "majors:", id="majors without a registry"),
+        pytest.param(
+            {**REGISTRY, "http": None, "topic": {"topic": "out"}}, "majors:", id="majors to a topic as written"
+        ),
+        pytest.param({"filter": "event.type =="}, "filter, transform: line 1", id="an expression that is none"),
+    ],
+)
+def test_refusal(change: dict[str, Any], field: str) -> None:
+    found = refusals(RuntimeConfig.model_validate({**GOOD, **change}))
+    assert len(found) == 1
+    assert found[0].startswith(field)

@@ -1,0 +1,195 @@
+"""All that a Subscription asks for, put together."""
+
+import json
+from typing import Any
+
+import pytest
+from builders import CLUSTER, KAFKA, RUNTIME_IMAGE, dead_letter_policy, event_bus, event_topic, settled, subscription
+
+from eventplane.api import API_VERSION
+from eventplane.api.conditions import Reason
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
+from eventplane.api.event_topic import EventTopic
+from eventplane.api.subscription import Subscription, SubscriptionStatus
+from eventplane.planning.access_state import Grant
+from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.objects import Manifest, ObjectKey
+from eventplane.planning.plan import Refusal
+from eventplane.planning.subscription_desired import Circumstances, DesiredSubscription, desire_subscription
+
+HTTP: dict[str, Any] = {"sink": {"http": {"url": "http://billing"}}}
+CAREFUL: dict[str, Any] = {"dead_letter_policy_ref": {"name": "careful"}}
+ORDERS = settled(event_topic("orders", partitions=3))
+RETRYING = dead_letter_policy(retry={"attempts": 3, "strategy": "RetryTopics"})
+
+
+def child(name: str, **labels: str) -> EventTopic:
+    """Show an EventTopic that was made for the Subscription."""
+    ours = {"events.sindhan.ai/subscription": "billing"} | {f"events.sindhan.ai/{key}": labels[key] for key in labels}
+    return settled(event_topic(name, labels=ours))
+
+
+DEAD, SOON = child("billing.dlq", role="dead-letter"), child("billing.retry-1s", role="retry", delay="1s")
+LATER = child("billing.retry-2s", role="retry", delay="2s")
+
+
+def asked(
+    wanted: Subscription,
+    *siblings: EventTopic,
+    policy: DeadLetterPolicy | None = None,
+    connection: KafkaConnection = KAFKA,
+    **around: Any,
+) -> DesiredSubscription | Refusal:
+    circumstances = Circumstances(
+        bus=event_bus(),
+        connection=connection,
+        cluster=CLUSTER,
+        runtime_image=RUNTIME_IMAGE,
+        policy=policy,
+        siblings=siblings,
+        **{"topics": {"orders": ORDERS}, **around},
+    )
+    return desire_subscription(wanted, circumstances)
+
+
+def resolved(*args: Any, **kwargs: Any) -> DesiredSubscription:
+    desired = asked(*args, **kwargs)
+    assert isinstance(desired, DesiredSubscription), desired
+    return desired
+
+
+def kinds(desired: DesiredSubscription) -> list[str]:
+    return [f"{each['kind']} {each['metadata']['name']}" for each in desired.objects.manifests]
+
+
+def config_of(desired: DesiredSubscription) -> dict[str, Any]:
+    (config,) = (each for each in desired.objects.manifests if each["kind"] == "ConfigMap")
+    told: dict[str, Any] = json.loads(config["data"]["runtime.json"])
+    return told
+
+
+def is_owned(manifest: Manifest) -> bool:
+    (owner,) = manifest["metadata"]["ownerReferences"]
+    return bool(owner["kind"] == "Subscription" and owner["name"] == "billing" and owner["controller"])
+
+
+# --- dead letters
+
+
+def test_topics_are_asked_for_first_and_the_container_waits_for_them() -> None:
+    desired = resolved(subscription(**HTTP, **CAREFUL), policy=RETRYING)
+    assert kinds(desired) == ["EventTopic billing.dlq", "EventTopic billing.retry-1s", "EventTopic billing.retry-2s"]
+    assert all(is_owned(each) for each in desired.objects.manifests)
+    assert desired.objects.manifests[0]["metadata"]["labels"]["events.sindhan.ai/role"] == "dead-letter"
+    assert [each.reason for each in desired.access.missing] == [Reason.TOPIC_NOT_READY] * 3
+
+
+def test_the_consumer_is_told_and_may_write_when_they_have_been_made() -> None:
+    desired = resolved(subscription(**HTTP, **CAREFUL), DEAD, SOON, LATER, policy=RETRYING)
+    assert kinds(desired)[3:] == [
+        f"{kind} billing-subscription" for kind in ("ServiceAccount", "ConfigMap", "Deployment")
+    ]
+    assert desired.access.missing == ()
+    assert {
+        Grant("TOPIC", "shop.billing.dlq", "WRITE"),
+        Grant("TOPIC", "shop.billing.retry-1s", "READ"),
+    } < desired.access.grants
+    retry = config_of(desired)["retry"]
+    assert retry["deadLetterTopic"] == "shop.billing.dlq"
+    assert retry["tiers"] == [
+        {"topic": "shop.billing.retry-1s", "delayMs": 1000},
+        {"topic": "shop.billing.retry-2s", "delayMs": 2000},
+    ]
+
+
+def test_a_policy_that_does_not_exist_is_waited_for() -> None:
+    desired = resolved(subscription(**HTTP, **CAREFUL), DEAD)
+    assert [each.reason for each in desired.access.missing] == [Reason.POLICY_NOT_FOUND]
+    assert kinds(desired) == []
+    topic = ObjectKey(API_VERSION, "EventTopic", "shop", "billing.dlq")
+    assert topic in desired.objects.left_alone
+
+
+def test_a_bus_without_users_grants_nothing() -> None:
+    open_bus = KafkaConnection(("kafka:9092",))
+    desired = resolved(subscription(**HTTP, **CAREFUL), DEAD, SOON, LATER, policy=RETRYING, connection=open_bus)
+    assert desired.access.grants == frozenset()
+    assert config_of(desired)["retry"]["deadLetterTopic"] == "shop.billing.dlq"
+
+
+@pytest.mark.parametrize(
+    ("updated", "kept"),
+    [
+        pytest.param(1, False, id="all pods know the policy as it is"),
+        pytest.param(0, True, id="a pod may still move events there"),
+    ],
+)
+def test_a_topic_that_is_empty_is_let_go_when_no_pod_writes_to_it_any_more(*, updated: int, kept: bool) -> None:
+    workload = {"name": "billing-subscription", "replicas": 1, "updated": updated, "available": 1}
+    rolling = subscription(**HTTP, **CAREFUL, status=SubscriptionStatus.model_validate({"workload": workload}))
+    blocking = dead_letter_policy(retry={"attempts": 3})
+    desired = resolved(rolling, DEAD, SOON, policy=blocking, drained={"shop.billing.retry-1s"})
+    topic = ObjectKey(API_VERSION, "EventTopic", "shop", "billing.retry-1s")
+    assert (topic in desired.objects.left_alone) is kept
+
+
+# --- what is read, and where it goes
+
+
+def test_majors_are_told_by_the_names_of_topics_in_kafka() -> None:
+    topics = [{"name": "orders", "major": 2}, {"name": "bills"}, {"name": "new", "major": 1}]
+    around = {"topics": {"orders": ORDERS, "bills": settled(event_topic("bills")), "new": settled(event_topic("new"))}}
+    assert config_of(resolved(subscription(**HTTP, topics=topics), **around))["majors"] == {
+        "shop.orders": 2,
+        "shop.new": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        pytest.param({"sink": {"topic_ref": {"name": "orders"}}}, Reason.INVALID_SPEC, id="events would go in circles"),
+        pytest.param({**HTTP, "filter": "event.typo"}, Reason.EXPRESSION_INVALID, id="a faulty filter"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(spec: dict[str, Any], reason: Reason) -> None:
+    refusal = asked(subscription(**spec))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is reason
+
+
+def test_the_topic_of_a_sink_is_told_and_written_to() -> None:
+    desired = resolved(subscription(sink={"topic_ref": {"name": "bills"}}), sink_topic=settled(event_topic("bills")))
+    assert config_of(desired)["topic"] == {"topic": "shop.bills"}
+    assert Grant("TOPIC", "shop.bills", "WRITE") in desired.access.grants
+
+
+# --- how many pods
+
+
+SCALED: dict[str, Any] = {**HTTP, "scaling": {"min": 2, "max": 5}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "has_autoscaler", "autoscaled"),
+    [
+        pytest.param(SCALED, True, True, id="KEDA is there"),
+        pytest.param(SCALED, False, False, id="KEDA is not there"),
+        pytest.param(HTTP, True, None, id="nobody asks for it"),
+    ],
+)
+def test_pods_follow_the_lag(spec: dict[str, Any], has_autoscaler: bool, autoscaled: bool | None) -> None:  # noqa: FBT001
+    desired = resolved(subscription(**spec), has_autoscaler=has_autoscaler)
+    assert desired.objects.autoscaled is autoscaled
+    (deployment,) = (each for each in desired.objects.manifests if each["kind"] == "Deployment")
+    assert ("replicas" in deployment["spec"]) is not bool(autoscaled)
+    scaled = [each for each in desired.objects.manifests if each["apiVersion"] == "keda.sh/v1alpha1"]
+    assert len(scaled) == (2 if autoscaled else 0)
+    assert all(is_owned(each) for each in scaled)
+    if autoscaled:
+        assert (scaled[1]["spec"]["minReplicaCount"], scaled[1]["spec"]["maxReplicaCount"]) == (2, 3)
+
+
+def test_nothing_is_scaled_before_there_are_pods() -> None:
+    desired = resolved(subscription(**SCALED), has_autoscaler=True, topics={"orders": event_topic("orders")})
+    assert kinds(desired) == []
