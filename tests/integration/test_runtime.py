@@ -167,7 +167,8 @@ def test_two_share_the_partitions_and_hand_them_over(
 ) -> None:
     """A rebalance in the middle of slow work: what is under way is finished first, so nothing comes twice."""
     topics.create(name, f"{name}.dlq", partitions=4)
-    with HttpService(lambda _request, _attempt: Answer(hang_seconds=0.02)) as service:
+    hang_seconds = [0.2]  # so slow that the first cannot be done before the second comes
+    with HttpService(lambda _request, _attempt: Answer(hang_seconds=hang_seconds[0])) as service:
         told = config(name, http={"url": service.url}, delivery={"concurrency": 8})
         with consumers(tmp_path / "c", event_kafka, told) as started:
             topics.write_events(name, range(3000), keys=3000)
@@ -175,6 +176,7 @@ def test_two_share_the_partitions_and_hand_them_over(
             wait_until(lambda: len(service.taken) > 50, "work")
             second = started.start()
             wait_until(lambda: second.metric("eventplane_runtime_delivered_total") > 50, "the second works")
+            hang_seconds[0] = 0.02
             assert first.terminate() == 0
             wait_until(lambda: topics.committed(f"group-{name}", name) == 3000, "all is finished")
     assert sorted((request.id for request in service.taken), key=int) == everything(3000)
