@@ -60,6 +60,8 @@ COREDNS = GoModule("coredns", target=".")
 PAUSE = GoModule("pause", target=".")
 KIND = GoModule("kind")
 HELM = GoModule("helm")
+KEDA = GoModule("keda")
+"""Nothing is built of it: it carries its CRDs."""
 
 
 def programs(module: GoModule, step: Step) -> Path:
