@@ -9,8 +9,23 @@ _INT: Final = 2**31
 _LONG: Final = 2**63
 
 
+class _WithinItselfError(ValueError):
+    """A default of a record within the definition of that record."""
+
+
 def default_fault(type_: AvroType, value: Any) -> str | None:
-    """Say what is wrong with a default; None where nothing is. A union takes what one of its types takes."""
+    """Say what is wrong with a default; None where nothing is.
+
+    A union takes what one of its types takes, in order: Java's Avro, and so the registries, give up at a record that is
+    still being defined, whatever the types behind it would take.
+    """
+    try:
+        return _fault(type_, value)
+    except _WithinItselfError as error:
+        return str(error)
+
+
+def _fault(type_: AvroType, value: Any) -> str | None:
     if type_.kind == "union":
         return _union_fault(type_, value)
     fits = _FITS[type_.kind]
@@ -20,7 +35,7 @@ def default_fault(type_: AvroType, value: Any) -> str | None:
 
 
 def _union_fault(union: AvroType, value: Any) -> str | None:
-    if any(default_fault(branch, value) is None for branch in union.branches):
+    if any(_fault(branch, value) is None for branch in union.branches):
         return None
     return f"{_written(value)} is none of {', '.join(branch.label for branch in union.branches)}"
 
@@ -31,15 +46,15 @@ def _part_fault(type_: AvroType, value: Any) -> str | None:
     if type_.item is None:
         return None
     parts = value if isinstance(value, list) else value.values()
-    return next((fault for part in parts if (fault := default_fault(type_.item, part))), None)
+    return next((fault for part in parts if (fault := _fault(type_.item, part))), None)
 
 
 def _record_fault(record: AvroType, value: Mapping[str, Any]) -> str | None:
     if not record.complete:
-        return f"{record.name} cannot have a default within its own definition"
+        raise _WithinItselfError(f"{record.name} cannot have a default within its own definition")
     for field in record.fields.values():
         if field.name in value:
-            fault = default_fault(field.type, value[field.name])
+            fault = _fault(field.type, value[field.name])
             if fault:
                 return f"{field.name}: {fault}"
         elif not field.has_default:

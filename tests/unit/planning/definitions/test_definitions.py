@@ -49,6 +49,7 @@ INNER = {
 NESTED = '{"type":"array","items":' * 70 + '"int"' + "}" * 70
 LONG_CHAIN = json.dumps([record(name="A0"), *(record(field(f"A{n - 1}"), name=f"A{n}") for n in range(1, 70))])
 
+MAP: dict[str, Any] = {"type": "map", "values": "null"}
 AVRO_FAULTS = [
     ("{", "it is not JSON: line 1, column 2: Expecting property name enclosed in double quotes"),
     ('{"a": NaN}', "it is not JSON: NaN is no number of JSON"),
@@ -96,6 +97,7 @@ AVRO_FAULTS = [
     (record(field(INNER, default={})), "at f: the default does not fit the type: it lacks a of Inner"),
     (record(field(INNER, default={"a": "x"})), 'at f: the default does not fit the type: a: "x" is no int'),
     (record(field("Order", default={})), "Order cannot have a default within its own definition"),
+    (record(field(["Order", MAP], default={})), "Order cannot have a default within its own definition"),
 ]
 
 
@@ -115,6 +117,7 @@ def test_avro_faults_are_named_with_their_place(schema: Any, message: str) -> No
         {"type": {"type": "string"}},
         record(field(ENUM, default="A"), {"name": "g", "type": "E"}),
         record(field(["null", "Order"], default=None)),
+        record(field([MAP, "Order"], default={})),
         record(field(INNER, default={"a": 1})),
         record(field({"type": "map", "values": "double"}, default={"k": 1})),
         record(field(FIXED, default="ab"), namespace="shop", aliases=["Old"], doc="d"),
