@@ -16,7 +16,7 @@ from kafka.protocol.metadata import FindCoordinatorRequest
 from eventplane.backends.kafka.client import KafkaClient
 from eventplane.backends.kafka.descriptions import chunks
 from eventplane.backends.kafka.errors import translate
-from eventplane.backends.kafka.wire_client import Admin, WireClient
+from eventplane.backends.kafka.wire_client import Admin, WireClient, failure
 from eventplane.planning.outcome import BackendError
 
 Committed: TypeAlias = Mapping[tuple[str, int], int]
@@ -88,8 +88,7 @@ def _fetch_from(rows: Sequence[Any], admin: Admin, timeout_ms: int) -> Mapping[s
     try:
         response = admin.exchange(request, timeout_ms, coordinator=rows[0])
     except PythonKafkaError as error:
-        code = error.errno if error.errno > 0 else KafkaError._TRANSPORT  # noqa: SLF001 - librdkafka's name
-        return {row.key: KafkaError(code) for row in rows}
+        return {row.key: failure(error) for row in rows}
     return {
         each.group_id: KafkaError(each.error_code) if each.error_code else _offsets(each) for each in response.groups
     }

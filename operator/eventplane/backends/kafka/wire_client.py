@@ -120,20 +120,21 @@ class WireClient:
         deadline: float,
     ) -> None:
         answers: Mapping[K, R | KafkaError] = {}
-        missing = KafkaException(KafkaError(KafkaError.UNKNOWN, "left out of the answer"))
+        missing = KafkaError(KafkaError.UNKNOWN, "left out of the answer")
+        failed = False
         try:
             admin = self._connected(_milliseconds_until(deadline))
             answers = work(admin, _milliseconds_until(deadline))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
-            self._disconnect()
-            missing = _failure(error)
+            failed, missing = True, failure(error)
         for key, future in futures.items():
-            if key not in answers:
-                future.set_exception(missing)
-            elif isinstance(answer := answers[key], KafkaError):
+            answer = answers.get(key, missing)
+            if isinstance(answer, KafkaError):
                 future.set_exception(KafkaException(answer))
             else:
                 future.set_result(answer)
+        if failed:  # only now: it may fail too, and those who wait have been told
+            self._disconnect()
 
     def _connected(self, timeout_ms: int) -> Admin:
         if self._admin is None:
@@ -190,13 +191,15 @@ def _milliseconds_until(deadline: float) -> int:
     return max(1, int(left * 1000))
 
 
-def _failure(error: Exception) -> KafkaException:
-    """Say it in librdkafka's words, which the rest of the backend understands."""
-    code = KafkaError._TRANSPORT  # noqa: SLF001 - librdkafka's name for a connection that failed
+def failure(error: Exception) -> KafkaError:
+    """Say in librdkafka's words, which the rest of the backend understands, what the library raised."""
+    number = getattr(error, "errno", None)  # of errors that a broker answered; those of connections have none
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError | TimeoutError):
-        code = KafkaError._TIMED_OUT  # noqa: SLF001
-    elif isinstance(error, PythonKafkaError) and error.errno > 0:
-        code = error.errno
+        code = KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's name
     elif isinstance(error, ssl.SSLError):
         code = KafkaError._SSL  # noqa: SLF001
-    return KafkaException(KafkaError(code, f"{type(error).__name__}"))
+    elif isinstance(error, PythonKafkaError) and isinstance(number, int) and number > 0:
+        code = number
+    else:
+        code = KafkaError._TRANSPORT  # noqa: SLF001 - librdkafka's name for a connection that failed
+    return KafkaError(code, type(error).__name__)
