@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names, not exported to type checkers
-    ListOffsetsResultInfo,
     OffsetSpec,
     TopicDescription,
 )
@@ -16,13 +15,11 @@ from eventplane.backends.kafka.client import KafkaClient, OnCall
 from eventplane.backends.kafka.descriptions import Denied, chunks, describe_topics
 from eventplane.backends.kafka.errors import is_absent, translate
 from eventplane.backends.kafka.group_offsets import Committed, committed_offsets
+from eventplane.backends.kafka.offsets import Place, list_offsets
 from eventplane.backends.kafka.wire_client import WireClient
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.gauge_state import GaugeQuery, ObservedGauge, PartitionOffsets
 from eventplane.planning.outcome import BackendError
-
-Place: TypeAlias = tuple[str, int]
-"""A topic and one of its partitions."""
 
 _PLACES_PER_REQUEST: Final = 500
 """An answer is an object for each partition, and more of them at once would hold up the event loop."""
@@ -101,7 +98,7 @@ class KafkaGaugeBackend:
         """Return offset and timestamp (ms) by place; why some could not be told is entered in `denied`."""
         found: dict[Place, tuple[int, int]] = {}
         for part in chunks(places, _PLACES_PER_REQUEST):
-            answers = await self._list_offsets({TopicPartition(topic, number): spec for topic, number in part})
+            answers = await list_offsets(self._client, {TopicPartition(*place): spec for place in part})
             for place, answer in answers.items():
                 if not isinstance(answer, KafkaError):
                     found[place.topic, place.partition] = answer.offset, answer.timestamp
@@ -109,15 +106,6 @@ class KafkaGaugeBackend:
                     right = f"Describe on topic {place.topic}"
                     denied[place.topic] = translate(answer, f"topic {place.topic}", right)
         return found
-
-    async def _list_offsets(
-        self, questions: dict[TopicPartition, OffsetSpec]
-    ) -> dict[TopicPartition, ListOffsetsResultInfo | KafkaError]:
-        return await self._client.ask(
-            "ListOffsets",
-            "Describe on the topics",
-            lambda admin: admin.list_offsets(questions, request_timeout=self._client.timeout_seconds),
-        )
 
 
 def _observed(key: GaugeQuery, sight: _Sight) -> ObservedGauge:

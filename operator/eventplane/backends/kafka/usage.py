@@ -11,11 +11,10 @@ from confluent_kafka.admin import ConsumerGroupDescription, OffsetSpec, TopicDes
 from eventplane.backends.kafka.client import KafkaClient
 from eventplane.backends.kafka.errors import is_notice, translate
 from eventplane.backends.kafka.ledger_topic import inspection_settings
+from eventplane.backends.kafka.offsets import Place, list_offsets
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.topic_state import TopicUsage
 
-Place = tuple[str, int]
-"""A topic and one of its partitions."""
 _LATEST_RECORDS: Final = 100
 _READING_SECONDS: Final = 10.0
 _SLICE_SECONDS: Final = 0.1
@@ -59,12 +58,7 @@ class UsageInspection:
 
     async def _offsets(self, places: Sequence[Place], spec: OffsetSpec) -> dict[Place, tuple[int, int]]:
         """Return offset and timestamp (ms) by place."""
-        questions = {TopicPartition(topic, partition): spec for topic, partition in places}
-        answers = await self._client.ask(
-            "ListOffsets",
-            "Describe on the topics",
-            lambda admin: admin.list_offsets(questions, request_timeout=self._client.timeout_seconds),
-        )
+        answers = await list_offsets(self._client, {TopicPartition(*place): spec for place in places})
         offsets: dict[Place, tuple[int, int]] = {}
         for place, answer in answers.items():
             if isinstance(answer, KafkaError):
