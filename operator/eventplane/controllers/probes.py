@@ -10,33 +10,18 @@ from eventplane.api.conditions import ConditionType
 from eventplane.api.event_bus import EventBus
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.planning.verdicts import condition
+from eventplane.probes import ProbeListener
 from eventplane.telemetry import Gauge, GaugesAtScrape, Metrics, Samples
 
 
-class ProbeServer:
+class ProbeServer(ProbeListener):
     """Answers probes. Alive: the event loop turns and no lane has died. Ready: everything that exists has been seen."""
 
     def __init__(self, dispatcher: Dispatcher, metrics: Metrics, port: int) -> None:
+        super().__init__(port, alive=self._alive, ready=self._ready, scrape=self._scrape)
         self._dispatcher = dispatcher
         self._metrics = metrics
-        self._port = port
-        self._runner: web.AppRunner | None = None
         metrics.registry.register(GaugesAtScrape(lambda: read_gauges(dispatcher)))
-
-    async def start(self) -> None:
-        """Listen on all addresses of the pod."""
-        app = web.Application()
-        app.add_routes(
-            [web.get("/healthz", self._alive), web.get("/readyz", self._ready), web.get("/metrics", self._scrape)]
-        )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def _alive(self, _request: web.Request) -> web.Response:
         stuck = self._dispatcher.stuck()

@@ -7,6 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eventplane.events.health import Patience, why_not_alive, why_not_ready
+from eventplane.probes import ProbeListener
 from eventplane.runtime.engine import Engine
 from eventplane.runtime.metrics import RuntimeMetrics
 from eventplane.transports.seams import Source
@@ -14,32 +15,16 @@ from eventplane.transports.seams import Source
 _STOPPING: Final = "stopping"
 
 
-class ProbeServer:
+class ProbeServer(ProbeListener):
     """Answers probes, as `events.health` has it."""
 
     def __init__(self, engine: Engine, source: Source, patience: Patience, port: int) -> None:
+        super().__init__(port, alive=self._alive, ready=self._ready, scrape=self._scrape)
         self._engine = engine
         self._source = source
         self._patience = patience
-        self._port = port
-        self._runner: web.AppRunner | None = None
         self._metrics = RuntimeMetrics(engine.counts, lambda: engine.under_way, lambda: engine.buffered, source.lag)
         self.is_stopping = False
-
-    async def start(self) -> None:
-        """Listen on all addresses of the pod."""
-        app = web.Application()
-        app.add_routes(
-            [web.get("/healthz", self._alive), web.get("/readyz", self._ready), web.get("/metrics", self._scrape)]
-        )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def _alive(self, _request: web.Request) -> web.Response:
         return _answer(
