@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.subscription import SubscriptionStatus
 from eventplane.api.workload import OwnedObject
-from eventplane.planning.access import decide_access
 from eventplane.planning.access_readiness import access_status, access_verdict, change_occurrences
 from eventplane.planning.decision import Decision
 from eventplane.planning.objects import (
@@ -15,7 +14,6 @@ from eventplane.planning.objects import (
     DeleteObject,
     Manifest,
     ObservedObject,
-    decide_objects,
     fingerprint_of,
 )
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
@@ -70,10 +68,10 @@ class _Pass:
 def _taken_apart(
     case: SubscriptionCase, decision: Decision[SubscriptionChange], outcomes: Sequence[SubscriptionOutcome]
 ) -> _Pass:
-    alone = decide_access(case.access)
+    alone = case.access_decision
     if alone.refusals or alone.postponed is not None:
         return _Pass(case, decision, outcomes, alone, Decision())
-    objects = decide_objects(case.objects, case.resource.spec.drift_policy)
+    objects = case.objects_decision
     held: tuple[Any, ...] = decision.held.changes if decision.held is not None else ()
     access: Decision[Any] = replace(
         decision,

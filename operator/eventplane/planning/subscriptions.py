@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from eventplane.api import GROUP
@@ -34,9 +35,9 @@ TURN_ANNOTATION: Final = f"{GROUP}/credentials"
 _DEPLOYMENT: Final = "Deployment"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SubscriptionCase:
-    """Everything that a decision about one Subscription hangs on."""
+    """Everything that a decision about one Subscription hangs on, and its parts, each worked out once."""
 
     subscription: Subscription
     access: AccessCase
@@ -53,10 +54,20 @@ class SubscriptionCase:
         """The resource."""
         return self.subscription
 
-    @property
+    @cached_property
+    def access_decision(self) -> Decision[AccessChange]:
+        """What is decided about its access, taken alone."""
+        return decide_access(self.access)
+
+    @cached_property
+    def objects_decision(self) -> Decision[ObjectChange]:
+        """What is decided about its objects, taken alone."""
+        return decide_objects(self.objects, self.subscription.spec.drift_policy)
+
+    @cached_property
     def objects(self) -> ObjectsCase:
         """The part that is about what it becomes inside of the cluster."""
-        user, turn = self.access.desired.user, turn_after(self.access)
+        user, turn = self.access.desired.user, turn_after(self.access, self.access_decision)
         manifests = self.desired.manifests
         unborn = user is not None and turn is None
         return ObjectsCase(
@@ -91,12 +102,11 @@ def turn_now(access: AccessCase) -> str | None:
     return _turn(credentials_of(access, access.observed))
 
 
-def turn_after(access: AccessCase) -> str | None:
+def turn_after(access: AccessCase, decision: Decision[AccessChange]) -> str | None:
     """Tell which user will have the turn when this pass has been carried out, and since when.
 
     What waits for approval is not counted: the pods are replaced after it, in a plan of its own.
     """
-    decision = decide_access(access)
     changes = () if decision.held is not None else decision.changes
     return _turn(credentials_of(access, observed_after(access.observed, changes)))
 
@@ -166,10 +176,10 @@ def decide_subscription(case: SubscriptionCase) -> Decision[SubscriptionChange]:
     | any                 | refused             | the access, and those objects that are not refused   |
     | any                 | any                 | both, or both held back: one plan, to approve at once|
     """
-    access = decide_access(case.access)
+    access = case.access_decision
     if access.postponed is not None or access.refusals:
         return access
-    objects = decide_objects(case.objects, case.resource.spec.drift_policy)
+    objects = case.objects_decision
     if objects.postponed is not None:
         return objects
     first = access.held.changes if access.held is not None else access.changes
