@@ -20,6 +20,8 @@ REPLACED_USER_ANNOTATION = f"{GROUP}/replaced-user"
 """On a Secret: the user that it named before."""
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGER = "eventplane"
+"""What that label says of all that is ours, and by what name server-side apply knows us."""
 SUBSCRIPTION_LABEL = f"{GROUP}/subscription"
 """On what was made for a Subscription: its name, see planning.dead_letters.subscription_label."""
 ROLE_LABEL = f"{GROUP}/role"

@@ -103,6 +103,11 @@ class WorkloadStatus(ApiModel):
     problems: tuple[PodProblem, ...] = ()
     """Why pods do not start, each reason once."""
 
+    @property
+    def is_rolled_out(self) -> bool:
+        """Whether all pods that were asked for are of the newest template and at work."""
+        return self.replicas == self.updated == self.available
+
 
 class OwnedObject(ApiModel):
     """Something in the namespace that the resource has become, and that goes with it."""

@@ -11,12 +11,11 @@ import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from eventplane.api import API_VERSION, GROUP, VERSION
+from eventplane.api import API_VERSION, GROUP, MANAGED_BY_LABEL, MANAGER, VERSION
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import Metadata
 from eventplane.planning.access_changes import WriteSecret
 from eventplane.planning.access_state import ObservedSecret
-from eventplane.planning.objects import FIELD_MANAGER
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
@@ -193,7 +192,7 @@ class KubernetesApi:
             "metadata": {
                 "name": change.name,
                 "namespace": change.namespace,
-                "labels": {"app.kubernetes.io/managed-by": FIELD_MANAGER},
+                "labels": {MANAGED_BY_LABEL: MANAGER},
                 "annotations": dict(change.annotations),
                 "ownerReferences": [
                     {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
@@ -203,7 +202,7 @@ class KubernetesApi:
         }
         path = f"/api/v1/namespaces/{change.namespace}/secrets/{change.name}"
         try:
-            await self._request("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", secret, content=APPLY)
+            await self._request("PATCH", f"{path}?fieldManager={MANAGER}&force=true", secret, content=APPLY)
         except Rejected as error:
             answer = error.message.partition(":")[0]  # the rest might quote what is secret
             if str(HTTPStatus.FORBIDDEN.value) in answer:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import quote
 
+from eventplane.api import MANAGED_BY_LABEL, MANAGER
 from eventplane.api.conditions import Reason
 from eventplane.backends.kubernetes import APPLY, Conflict, Gone
 from eventplane.planning.objects import (
@@ -19,7 +20,6 @@ from eventplane.planning.objects import (
     Owner,
 )
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
-from eventplane.planning.workload_desired import MANAGED_BY, MANAGER
 
 ObjectOutcome: TypeAlias = Outcome[ObjectChange, ObservedObject]
 
@@ -27,7 +27,7 @@ _FEW: Final = 10
 """So many objects of a kind and namespace are looked at one by one; more of them by a list of all that are ours."""
 _PAGE: Final = 500
 _DISCOVERY_SECONDS: Final = 30.0
-_OURS: Final = f"{MANAGED_BY}={MANAGER}"
+_OURS: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 
 
 class Request(Protocol):

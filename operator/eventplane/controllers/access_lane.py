@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from eventplane.api.access import Access
 from eventplane.api.event_bus import EventBusStatus
 from eventplane.backends.access import AccessBackend
 from eventplane.backends.topics import ClusterState
-from eventplane.controllers.access import A
 from eventplane.controllers.lane_on_kafka import Answering, LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.planning.access_changes import RemoveUser
@@ -36,6 +36,7 @@ class KeepsUsers(Answering, Protocol):
         ...
 
 
+A = TypeVar("A", bound=Access)
 B = TypeVar("B", bound=KeepsUsers)
 
 

@@ -28,7 +28,6 @@ from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
-from eventplane.controllers.access import AccessReconciler
 from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
@@ -40,6 +39,7 @@ from eventplane.controllers.lanes import LaneTiming
 from eventplane.controllers.leadership import lead_by_lease
 from eventplane.controllers.policies import PolicyLane
 from eventplane.controllers.probes import ProbeServer
+from eventplane.controllers.publications import PublicationReconciler
 from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import ConnectRegistry, RegistryLane
@@ -144,14 +144,7 @@ async def _act(
     topics = TopicReconciler(surroundings, int(settings.idle_after_seconds * 1000))
     schemas = SchemaReconciler(surroundings, api.read_config_map)
     timing = LaneTiming(settings.resync_seconds, settings.secret_refresh_seconds)
-    publications = AccessReconciler(surroundings, dispatcher.store.publications)
-    subscriptions = SubscriptionReconciler(surroundings, dispatcher.store.subscriptions, settings.runtime_image)
     connect_kafka, connect_registry = _connectors(settings, metrics)
-    connect_access = _access_connector(settings, api, metrics)
-    objects = KubernetesObjectBackend(api.request)
-
-    def connect_subscriptions(connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
-        return SubscriptionBackend(connect_access(connection, bus), objects)
 
     def open_kafka_lane(bus: EventBus) -> KafkaLane:
         return KafkaLane(bus, topics, api, connect_kafka, timing, settings.batch_size)
@@ -161,24 +154,17 @@ async def _act(
             return None
         return RegistryLane(bus, schemas, api, connect_registry, timing, settings.batch_size)
 
-    def open_publication_lane(bus: EventBus) -> AccessLane[Publication, AccessBackend]:
-        return AccessLane(bus, publications, api, connect_access, timing, settings.batch_size)
-
-    def open_subscription_lane(bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
-        return AccessLane(bus, subscriptions, api, connect_subscriptions, timing, settings.batch_size)
-
-    unbound = UnboundLane(topics), UnboundLane(schemas), UnboundLane(publications), UnboundLane(subscriptions)
+    unbound = UnboundLane(topics), UnboundLane(schemas)
+    dispatcher.topics.lead(open_kafka_lane, unbound[0])
+    dispatcher.schemas.lead(open_registry_lane, unbound[1])
+    applications = _lead_applications(settings, api, dispatcher, surroundings, timing)
     policies = PolicyLane(surroundings, settings.resync_seconds)
     connect_gauges = _gauge_connector(settings, metrics)
     gauges = GaugeLoops(dispatcher, surroundings.gauges, connect_gauges, settings.gauge_seconds, now)
     scraped = GaugesAtScrape(surroundings.gauges.samples)
     metrics.registry.register(scraped)
-    beside = [asyncio.create_task(each.run()) for each in (*unbound, policies, gauges)]
+    beside = [asyncio.create_task(each.run()) for each in (*unbound, *applications, policies, gauges)]
     beside.append(asyncio.create_task(_watch_workloads(dispatcher, metrics)))
-    dispatcher.topics.lead(open_kafka_lane, unbound[0])
-    dispatcher.schemas.lead(open_registry_lane, unbound[1])
-    dispatcher.publications.lead(open_publication_lane, unbound[2])
-    dispatcher.subscriptions.lead(open_subscription_lane, unbound[3])
     dispatcher.policies.lead(policies)
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
     try:
@@ -188,6 +174,34 @@ async def _act(
             await _end(work)
         metrics.registry.unregister(scraped)
         await dispatcher.stop()
+
+
+def _lead_applications(
+    settings: OperatorSettings,
+    api: KubernetesApi,
+    dispatcher: Dispatcher,
+    surroundings: Surroundings,
+    timing: LaneTiming,
+) -> tuple[UnboundLane[Publication], UnboundLane[Subscription]]:
+    """Start to act on Publications and Subscriptions; return the lanes of those that have no bus."""
+    publications = PublicationReconciler(surroundings, dispatcher.store.publications)
+    subscriptions = SubscriptionReconciler(surroundings, dispatcher.store.subscriptions, settings.runtime_image)
+    connect_access = _access_connector(settings, api, surroundings.metrics)
+    objects = KubernetesObjectBackend(api.request)
+
+    def connect_subscriptions(connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
+        return SubscriptionBackend(connect_access(connection, bus), objects)
+
+    def open_publication_lane(bus: EventBus) -> AccessLane[Publication, AccessBackend]:
+        return AccessLane(bus, publications, api, connect_access, timing, settings.batch_size)
+
+    def open_subscription_lane(bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
+        return AccessLane(bus, subscriptions, api, connect_subscriptions, timing, settings.batch_size)
+
+    unbound = UnboundLane(publications), UnboundLane(subscriptions)
+    dispatcher.publications.lead(open_publication_lane, unbound[0])
+    dispatcher.subscriptions.lead(open_subscription_lane, unbound[1])
+    return unbound
 
 
 def _surroundings(

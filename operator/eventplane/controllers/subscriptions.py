@@ -7,7 +7,7 @@ from typing import Any
 from eventplane.api.event_bus import EventBus
 from eventplane.api.subscription import Subscription, SubscriptionStatus
 from eventplane.backends.subscriptions import SubscriptionBackend, SubscriptionQuery
-from eventplane.controllers.access import PASSWORD_BYTES
+from eventplane.controllers.publications import PASSWORD_BYTES
 from eventplane.controllers.reconcile import Batch, Flight, Reconciler, Surroundings
 from eventplane.controllers.shelf import Shelf
 from eventplane.planning.access import AccessCase

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from eventplane.api import GROUP
+from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
 from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Gone
 from eventplane.backends.kubernetes_watch import Watch
 from eventplane.controllers.shelf import Key, Shelf
 from eventplane.planning.outcome import Rejected, Unavailable
-from eventplane.planning.workload_desired import MANAGED_BY, MANAGER, SUBSCRIPTION_ANNOTATION
+from eventplane.planning.workload_desired import SUBSCRIPTION_ANNOTATION
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ GATHER_SECONDS: Final = 0.2
 FIRST_RETRY_SECONDS: Final = 1.0
 LAST_RETRY_SECONDS: Final = 30.0
 FORBIDDEN_RETRY_SECONDS: Final = 60.0
-_SELECTOR: Final = f"{MANAGED_BY}={MANAGER}"
+_SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 
 Place: TypeAlias = tuple[str, str]
 """A namespace, and `deployments` or `pods`."""
@@ -130,7 +130,7 @@ def places_to_watch(subscriptions: Shelf[Subscription]) -> set[Place]:
         if workload is None:
             continue
         places.add((namespace, "deployments"))
-        if not workload.replicas == workload.updated == workload.available:
+        if not workload.is_rolled_out:
             places.add((namespace, "pods"))
     return places
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from eventplane.api import API_VERSION, DELAY_LABEL, MANAGED_BY_LABEL, ROLE_LABEL, SUBSCRIPTION_LABEL
+from eventplane.api import API_VERSION, DELAY_LABEL, MANAGED_BY_LABEL, MANAGER, ROLE_LABEL, SUBSCRIPTION_LABEL
 from eventplane.api.dead_letter_policy import DeadLetterPolicySpec, Retry
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
@@ -101,7 +101,7 @@ def topic_manifests(
     partitions = {child.metadata.name: child.status.partitions or 0 for child in children}
     delays = iter(sorted(set(waits_ms(spec.retry))))
     for name in child_names(metadata.name, spec.retry):
-        labels = {MANAGED_BY_LABEL: "eventplane", SUBSCRIPTION_LABEL: subscription_label(metadata.name)}
+        labels = {MANAGED_BY_LABEL: MANAGER, SUBSCRIPTION_LABEL: subscription_label(metadata.name)}
         retention = spec.dead_letter.retention
         if name == f"{metadata.name}.dlq":
             labels |= {ROLE_LABEL: "dead-letter"}

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from eventplane.api import GROUP
+from eventplane.api import GROUP, MANAGER
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import DriftPolicy
 from eventplane.planning.decision import Decision
@@ -15,8 +15,6 @@ from eventplane.planning.plan import Difference, Refusal, fingerprint
 
 Manifest: TypeAlias = Mapping[str, Any]
 """An object as Kubernetes' JSON has it."""
-FIELD_MANAGER: Final = "eventplane"
-"""By what name server-side apply knows us."""
 Owner: TypeAlias = tuple[str, str, str]
 """Kind, name and uid of the resource with which an object goes."""
 
@@ -69,7 +67,7 @@ class ApplyObject:
     owner: Owner
     users: frozenset[str] = frozenset()
     """Users of Kafka without whose access it is of no use."""
-    manager: str = FIELD_MANAGER
+    manager: str = MANAGER
     """In whose name."""
 
     def describe(self) -> str:

@@ -5,9 +5,10 @@ Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#transf
 
 from typing import Final
 
-from eventplane.planning.objects import FIELD_MANAGER, ApplyObject, Manifest, ObjectKey, Owner
+from eventplane.api import MANAGER
+from eventplane.planning.objects import ApplyObject, Manifest, ObjectKey, Owner
 
-HEIR: Final = f"{FIELD_MANAGER}-replicas"
+HEIR: Final = f"{MANAGER}-replicas"
 """In whose name the number is held until the autoscaler sets it; nothing is applied in it again."""
 
 
@@ -22,5 +23,5 @@ def hand_over_replicas(key: ObjectKey, live: Manifest, owner: Owner, users: froz
 
 
 def _holds_replicas(entry: Manifest) -> bool:
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
+    ours = entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
     return ours and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})

@@ -101,7 +101,7 @@ def _with_dead_letters(access: DesiredAccess, letters: DeadLetters) -> DesiredAc
 def _is_rolled_out(subscription: Subscription) -> bool:
     """Tell whether no pod is left that may still move events to where they went before."""
     workload = subscription.status.workload
-    return workload is None or workload.replicas == workload.updated == workload.available
+    return workload is None or workload.is_rolled_out
 
 
 def _majors(subscription: Subscription, around: Circumstances) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eventplane.api import API_VERSION, GROUP
+from eventplane.api import API_VERSION, GROUP, MANAGED_BY_LABEL, MANAGER
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
@@ -21,9 +21,6 @@ from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of
 from eventplane.planning.plan import Refusal, fingerprint
 from eventplane.planning.workload_pod import pod_of
 
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-MANAGER: Final = "eventplane"
-"""What the label `MANAGED_BY` says of all that is ours."""
 SUBSCRIPTION_ANNOTATION: Final = f"{GROUP}/subscription"
 """Names the Subscription of a pod."""
 CONFIG_HASH_ANNOTATION: Final = f"{GROUP}/config-hash"
@@ -190,7 +187,7 @@ def selector_of(subscription: Subscription) -> Mapping[str, str]:
     return {
         "app.kubernetes.io/name": "eventplane-subscription",
         "app.kubernetes.io/instance": subscription_label(subscription.metadata.name),
-        MANAGED_BY: MANAGER,
+        MANAGED_BY_LABEL: MANAGER,
     }
 
 

@@ -28,13 +28,13 @@ from eventplane.backends.memory_schemas import MemoryRegistry, MemorySchemaBacke
 from eventplane.backends.schemas import SchemaBackend
 from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
-from eventplane.controllers.access import AccessReconciler
 from eventplane.controllers.access_lane import AccessLane
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.gauges import GaugeLoops
 from eventplane.controllers.kafka_lane import KafkaLane
 from eventplane.controllers.lanes import LaneTiming
 from eventplane.controllers.policies import PolicyLane
+from eventplane.controllers.publications import PublicationReconciler
 from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import RegistryLane
@@ -326,7 +326,7 @@ class Operator:
         surroundings = Surroundings(self.store, reporter, self.metrics, CLUSTER, lambda: world.now)
         self.reconciler = TopicReconciler(surroundings, idle_after_ms)
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
-        self.publication_reconciler = AccessReconciler(surroundings, self.store.publications)
+        self.publication_reconciler = PublicationReconciler(surroundings, self.store.publications)
         self.subscription_reconciler = SubscriptionReconciler(
             surroundings, self.store.subscriptions, "eventplane/operator:test"
         )

@@ -1,11 +1,12 @@
-"""Passes over batches of Publications or of Subscriptions: what is asked of Kafka and of the API server."""
+"""Passes over batches of Publications: what is asked of Kafka and of the API server."""
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
-from eventplane.api.access import Access, AccessStatus
+from eventplane.api.access import AccessStatus
 from eventplane.api.event_bus import EventBus
+from eventplane.api.publication import Publication
 from eventplane.backends.access import AccessBackend
 from eventplane.controllers.reconcile import Batch, Flight, Reconciler
 from eventplane.planning.access import AccessCase, decide_access
@@ -14,18 +15,21 @@ from eventplane.planning.access_readiness import access_occurrences, access_stat
 from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.plan import Refusal
 
-A = TypeVar("A", bound=Access)
 PASSWORD_BYTES: Final = 32
 
 
-class AccessReconciler(Reconciler[A, AccessBackend, AccessCase]):
-    """Brings Publications, or Subscriptions, to what they ask for."""
+class PublicationReconciler(Reconciler[Publication, AccessBackend, AccessCase]):
+    """Brings Publications to what they ask for."""
 
     async def look(
-        self, bus: EventBus, backend: AccessBackend, resources: Sequence[A], batch: Batch[A, AccessCase]
+        self,
+        bus: EventBus,
+        backend: AccessBackend,
+        resources: Sequence[Publication],
+        batch: Batch[Publication, AccessCase],
     ) -> None:
         """Observe the users and Secrets of a batch, and decide."""
-        wanted: list[tuple[A, DesiredAccess]] = []
+        wanted: list[tuple[Publication, DesiredAccess]] = []
         for resource in resources:
             topics = self.store.topics_of(resource)
             desired = desire_access(resource, bus, backend.connection, topics, self.cluster)
@@ -41,7 +45,7 @@ class AccessReconciler(Reconciler[A, AccessBackend, AccessCase]):
             batch.flights.append(flight)
 
     def status_of(self, flight: Flight[AccessCase]) -> AccessStatus:
-        """Say what is the case about a Publication or Subscription."""
+        """Say what is the case about a Publication."""
         return access_status(flight.case, flight.decision, flight.outcomes)
 
     def occurrences_of(self, flight: Flight[AccessCase]) -> Iterable[Occurrence]:
