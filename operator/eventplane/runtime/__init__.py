@@ -1,4 +1,4 @@
 """The consumer process behind a Subscription's sink: reads, filters, transforms, delivers, retries, sets aside.
 
-Carries out what `events` decides, over `transports`. Knows no Kubernetes: it is told by a file what to do.
+The core of `delivery` as a process: settings, probes, metrics, its end. Knows no Kubernetes: a file tells it what to do.
 """

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from eventplane.api.quantities import milliseconds
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.endings import Ambience
+from eventplane.delivery.engine import Engine, Ports
+from eventplane.delivery.reading import DataReader
 from eventplane.events.health import Patience
-from eventplane.runtime.endings import Ambience
-from eventplane.runtime.engine import Engine, Ports
 from eventplane.runtime.probes import ProbeServer
-from eventplane.runtime.reading import DataReader
 from eventplane.runtime.settings import RuntimeSettings, SettingsError, read_settings
 from eventplane.telemetry import configure_logging
 from eventplane.transports.http_sink import HttpSink, HttpTarget
@@ -113,7 +113,7 @@ def _registry(config: RuntimeConfig) -> DataReader | None:
     if config.schema_registry_url is None:
         return None
     # here, since the registry's client takes as long to import as all the rest, and as much memory
-    from eventplane.runtime.registry import RegistryReader  # noqa: PLC0415
+    from eventplane.client.data_reader import RegistryReader  # noqa: PLC0415
 
     return RegistryReader(config.schema_registry_url, config.majors)
 

@@ -1,7 +1,5 @@
-"""What a consumer counts: plain numbers on the hot path, made into Prometheus' form when somebody asks."""
+"""What a consumer has counted, made into Prometheus' form when somebody asks."""
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -10,57 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from eventplane.delivery.counts import BUCKETS, Counts
 from eventplane.events.record import Place
 
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _PREFIX: Final = "eventplane_runtime"
-
-
-class Counts:
-    """Numbers since the start."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.filtered = 0
-        self.delivered = 0
-        self.retried_in_place = 0
-        self.retried_in_topic = 0
-        self.dead_lettered: Counter[str] = Counter()
-        """By reason."""
-        self.failures: Counter[str] = Counter()
-        """Failed attempts by reason."""
-        self._latencies = [0] * (len(_BUCKETS) + 1)
-        self._latency_sum = 0.0
-
-    def took(self, seconds: float) -> None:
-        """Note the time from a record's timestamp to the sink's answer."""
-        self._latencies[bisect_left(_BUCKETS, seconds)] += 1
-        self._latency_sum += seconds
-
-    def collect(self) -> Iterable[Metric]:
-        """Show all as metrics."""
-        for name, documentation, number in (
-            ("received", "Events that were read, retries by topic included.", self.received),
-            ("filtered", "Events that the filter kept back.", self.filtered),
-            ("delivered", "Events that the sink took.", self.delivered),
-        ):
-            yield _counter(name, documentation, {"": number}, ())
-        retried = {"InPlace": self.retried_in_place, "Topic": self.retried_in_topic}
-        yield _counter("retried", "Further attempts, by where they wait.", retried, ("where",))
-        yield _counter("failed_attempts", "Attempts that failed, by reason.", self.failures, ("reason",))
-        yield _counter("dead_lettered", "Events that were given up, by reason.", self.dead_lettered, ("reason",))
-        yield self._histogram()
-
-    def _histogram(self) -> Metric:
-        family = HistogramMetricFamily(
-            f"{_PREFIX}_end_to_end_seconds", "Time from the record's timestamp to the sink's answer."
-        )
-        total, buckets = 0, []
-        for bound, number in zip((*_BUCKETS, "+Inf"), self._latencies, strict=True):
-            total += number
-            buckets.append((str(bound), float(total)))
-        family.add_metric((), buckets, self._latency_sum)
-        return family
 
 
 class RuntimeMetrics(Collector):
@@ -82,13 +33,40 @@ class RuntimeMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Make the metrics."""
-        yield from self._counts.collect()
+        yield from _counted(self._counts)
         yield _gauge("in_flight", "Events on their way to the sink.", self._under_way())
         yield _gauge("buffered", "Events in memory.", self._buffered())
         lag = GaugeMetricFamily(f"{_PREFIX}_lag", "Offsets not read yet.", labels=("topic", "partition"))
         for (topic, partition), number in self._lag().items():
             lag.add_metric((topic, str(partition)), number)
         yield lag
+
+
+def _counted(counts: Counts) -> Iterable[Metric]:
+    """Show all that was counted."""
+    for name, documentation, number in (
+        ("received", "Events that were read, retries by topic included.", counts.received),
+        ("filtered", "Events that the filter kept back.", counts.filtered),
+        ("delivered", "Events that the sink took.", counts.delivered),
+    ):
+        yield _counter(name, documentation, {"": number}, ())
+    retried = {"InPlace": counts.retried_in_place, "Topic": counts.retried_in_topic}
+    yield _counter("retried", "Further attempts, by where they wait.", retried, ("where",))
+    yield _counter("failed_attempts", "Attempts that failed, by reason.", counts.failures, ("reason",))
+    yield _counter("dead_lettered", "Events that were given up, by reason.", counts.dead_lettered, ("reason",))
+    yield _histogram(counts)
+
+
+def _histogram(counts: Counts) -> Metric:
+    family = HistogramMetricFamily(
+        f"{_PREFIX}_end_to_end_seconds", "Time from the record's timestamp to the sink's answer."
+    )
+    total, buckets = 0, []
+    for bound, number in zip((*BUCKETS, "+Inf"), counts.latencies, strict=True):
+        total += number
+        buckets.append((str(bound), float(total)))
+    family.add_metric((), buckets, counts.latency_sum)
+    return family
 
 
 def _counter(name: str, documentation: str, numbers: Mapping[str, float], labels: tuple[str, ...]) -> Metric:

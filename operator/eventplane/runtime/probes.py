@@ -6,9 +6,9 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from eventplane.delivery.engine import Engine
 from eventplane.events.health import Patience, why_not_alive, why_not_ready
 from eventplane.probes import ProbeListener
-from eventplane.runtime.engine import Engine
 from eventplane.runtime.metrics import RuntimeMetrics
 from eventplane.transports.seams import Source
 

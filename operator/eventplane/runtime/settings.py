@@ -1,6 +1,5 @@
 """What a consumer process is told by its environment, and the files that it finds there."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ from pydantic import ValidationError
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.refusals import refusals
+from eventplane.transports.binding import BindingError, binding_root, read_binding
 
 _CONFIG: Final = "/etc/eventplane/runtime.json"
-_BINDINGS: Final = "/bindings"
 
 
 class SettingsError(Exception):
@@ -42,11 +41,11 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
         SettingsError: naming the file and the field.
     """
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
-    bindings = Path(environment.get("SERVICE_BINDING_ROOT", _BINDINGS))
+    bindings = binding_root(environment)
     bears = config.http is not None and config.http.bearer_token_secret_ref is not None
     return RuntimeSettings(
         config=config,
-        client=_client(bindings / "kafka" / "librdkafka.json"),
+        client=_client(bindings / "kafka"),
         token_file=_token_file(bindings / "sink" / "token") if bears else None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
@@ -70,16 +69,11 @@ def _config(path: Path) -> RuntimeConfig:
     return config
 
 
-def _client(path: Path) -> Mapping[str, Any]:
+def _client(folder: Path) -> Mapping[str, Any]:
     try:
-        settings = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is not JSON") from error
-    if not isinstance(settings, dict) or "bootstrap.servers" not in settings:
-        raise SettingsError(f"{path} does not hold settings of librdkafka")
-    return settings
+        return read_binding(folder).client
+    except BindingError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _token_file(path: Path) -> Path:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.work import PartitionWork, Work
 from eventplane.events.delivery import Failure, RetryInPlace, decide
 from eventplane.events.event import Event
 from eventplane.events.processing import Processor
-from eventplane.runtime.work import PartitionWork, Work
 
 _AT_ONCE: Final = 500
 
@@ -36,7 +36,7 @@ class Inbox:
         self._rules = config.retry
         self._failed_readings = 0
         self._registry = registry
-        self._reads_data = processor.reads_data or config.http is not None
+        self._reads_data = processor.reads_data or config.topic is None
         self._now_ms = now_ms
         self._enter = enter
         self._pump = pump

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from eventplane.delivery.work import PartitionWork, Work
 from eventplane.events.dead_letters import History, origin_of
 from eventplane.events.delivery import Failure
-from eventplane.runtime.work import PartitionWork, Work
 from eventplane.transports.seams import Writer
 
 logger = logging.getLogger(__name__)

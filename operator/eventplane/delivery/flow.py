@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+from eventplane.delivery.work import PartitionWork, Work
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.processing import NewData
-from eventplane.runtime.work import PartitionWork, Work
 from eventplane.transports.seams import Sink
 
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.endings import Ambience
+from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
-from eventplane.runtime.endings import Ambience
-from eventplane.runtime.engine import Engine, Ports
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ async def test_without_a_dead_letter_topic_poison_is_not_given_up() -> None:
 
 
 async def test_a_partition_stands_still_while_nothing_can_be_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventplane.runtime.setting_aside._AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("eventplane.delivery.setting_aside._AGAIN_SECONDS", 0.02)
     async with world() as place:
         place.log.refused["dlq"] = Failure("Unavailable", "dlq cannot be written to")
         place.sink.failures.append(REFUSED)
@@ -254,8 +254,8 @@ async def test_never_more_at_once_than_allowed() -> None:
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition is paused when it holds enough, and goes on later, with nothing lost in between."""
-    monkeypatch.setattr("eventplane.runtime.work._MOST_RECORDS", 10)
-    monkeypatch.setattr("eventplane.runtime.work._LEAST_RECORDS", 10)
+    monkeypatch.setattr("eventplane.delivery.work._MOST_RECORDS", 10)
+    monkeypatch.setattr("eventplane.delivery.work._LEAST_RECORDS", 10)
     async with world() as place:
         place.sink.held = []
         for number in range(1_000):

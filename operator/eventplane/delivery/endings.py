@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.counts import Counts
+from eventplane.delivery.flow import Flow
+from eventplane.delivery.setting_aside import SettingAside
+from eventplane.delivery.work import PartitionWork, Work
 from eventplane.events.delivery import (
     Acknowledge,
     DeadLetter,
@@ -17,10 +21,6 @@ from eventplane.events.delivery import (
     attempts_after,
     decide,
 )
-from eventplane.runtime.flow import Flow
-from eventplane.runtime.metrics import Counts
-from eventplane.runtime.setting_aside import SettingAside
-from eventplane.runtime.work import PartitionWork, Work
 
 
 @dataclass(frozen=True, slots=True)

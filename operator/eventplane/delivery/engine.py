@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.counts import Counts
+from eventplane.delivery.endings import Ambience, Endings
+from eventplane.delivery.flow import Flow
+from eventplane.delivery.reading import DataReader, Inbox
+from eventplane.delivery.setting_aside import SettingAside
+from eventplane.delivery.work import PartitionWork, Work, new_partition
 from eventplane.events.dead_letters import Origin, history_of
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
@@ -18,12 +24,6 @@ from eventplane.events.health import PartitionSight
 from eventplane.events.offsets import OutOfOrderError
 from eventplane.events.processing import FILTERED, Processed, Processor
 from eventplane.events.record import Place, Record
-from eventplane.runtime.endings import Ambience, Endings
-from eventplane.runtime.flow import Flow
-from eventplane.runtime.metrics import Counts
-from eventplane.runtime.reading import DataReader, Inbox
-from eventplane.runtime.setting_aside import SettingAside
-from eventplane.runtime.work import PartitionWork, Work, new_partition
 from eventplane.transports.seams import Sink, Source, Writer
 
 logger = logging.getLogger(__name__)

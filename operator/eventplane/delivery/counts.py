@@ -1,0 +1,31 @@
+"""What a consumer counts: plain numbers on the hot path; whoever shows them makes them into a form of its own."""
+
+from bisect import bisect_left
+from collections import Counter
+from typing import Final
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+"""Upper bounds of latencies, seconds."""
+
+
+class Counts:
+    """Numbers since the start."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.filtered = 0
+        self.delivered = 0
+        self.retried_in_place = 0
+        self.retried_in_topic = 0
+        self.dead_lettered: Counter[str] = Counter()
+        """By reason."""
+        self.failures: Counter[str] = Counter()
+        """Failed attempts by reason."""
+        self.latencies = [0] * (len(BUCKETS) + 1)
+        """How many took at most so long, bucket by bucket, and how many longer."""
+        self.latency_sum = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Note the time from a record's timestamp to the sink's answer."""
+        self.latencies[bisect_left(BUCKETS, seconds)] += 1
+        self.latency_sum += seconds

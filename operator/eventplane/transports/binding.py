@@ -1,0 +1,68 @@
+"""What a mounted binding says of Kafka: the files of a Secret, as the Service Binding Specification has them.
+
+https://servicebinding.io/spec/core/1.1.0/ ; the operator writes these keys (docs/guide/access.md).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+_ROOT: Final = "/bindings"
+_CLIENT: Final = "librdkafka.json"
+
+
+class BindingError(Exception):
+    """A binding that is absent or wrong; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One application's access to a Kafka."""
+
+    client: Mapping[str, Any] = field(repr=False)
+    """Settings of librdkafka, with a password among them."""
+    group: str | None = None
+    topics: tuple[str, ...] = ()
+    """Names in Kafka."""
+    schema_registry_url: str | None = None
+    transactional_id_prefix: str | None = None
+
+
+def binding_root(environment: Mapping[str, str]) -> Path:
+    """Tell where bindings are: SERVICE_BINDING_ROOT."""
+    return Path(environment.get("SERVICE_BINDING_ROOT", _ROOT))
+
+
+def read_binding(folder: Path) -> Binding:
+    """Read a binding.
+
+    Raises:
+        BindingError: naming the file.
+    """
+    client = _client(folder / _CLIENT)
+    topics = _text(folder / "topics")
+    return Binding(
+        client,
+        _text(folder / "group"),
+        tuple(each.strip() for each in topics.split(",")) if topics is not None else (),
+        _text(folder / "schemaRegistryUrl"),
+        _text(folder / "transactionalIdPrefix"),
+    )
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text().strip() or None if path.is_file() else None
+
+
+def _client(path: Path) -> Mapping[str, Any]:
+    try:
+        settings = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BindingError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BindingError(f"{path} is not JSON") from error
+    if not isinstance(settings, dict) or "bootstrap.servers" not in settings:
+        raise BindingError(f"{path} does not hold settings of librdkafka")
+    return settings
