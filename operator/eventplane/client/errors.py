@@ -1,4 +1,4 @@
-"""Why an event could not be written or read: whether the event is to blame, or the registry."""
+"""What an application may be told: whether an event is to blame, or a server, or how it was asked."""
 
 from confluent_kafka.serialization import SerializationError as _Base
 
@@ -17,3 +17,43 @@ class RegistryUnavailableError(_Base):
 
 class UnknownMajorError(_Base):
     """The record of major versions cannot be read, so nobody can tell what the event means: it is not to blame."""
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be used; the message names the key."""
+
+
+class InvalidEventError(ValueError):
+    """What is no event, or data that do not fit its type; the message names the place, never the value."""
+
+
+class PublishError(Exception):
+    """An event that was not published, or of which nobody can tell."""
+
+
+class EventRejectedError(PublishError):
+    """It never will be: it does not fit its schema, or the broker refuses it. From a handler: never try it again."""
+
+
+class PublishUnavailableError(PublishError):
+    """It was not acknowledged in time, or there is no such topic, or no right to it: it may be published later."""
+
+
+class PublisherClosedError(PublishError):
+    """The publisher was closed before the event was acknowledged: it may be there or not."""
+
+
+class TransactionError(PublishError):
+    """A transaction that was not committed: nothing of it is visible, and its consumed events come again."""
+
+
+class ConsumingError(Exception):
+    """A subscriber that cannot go on: only a new one can."""
+
+
+class RetryLaterError(Exception):
+    """From a handler: try this event again, no sooner than after so many seconds."""
+
+    def __init__(self, message: str = "", after_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds

@@ -102,16 +102,27 @@ class EventSerializer(Serializer):
 
     def _writer(self, registered: RegisteredText) -> tuple[bytes, Codec]:
         if registered.schema_id not in self._writers:
-            self._writers[registered.schema_id] = self._new_writer(registered)
+            self._writers[registered.schema_id] = writer_of(registered, self._message)
         return self._writers[registered.schema_id]
 
-    def _new_writer(self, registered: RegisteredText) -> tuple[bytes, Codec]:
-        head = frame(registered.schema_id, b"")
-        if registered.schema.type != "PROTOBUF":
-            return head, codec_for(registered.schema)
-        file = ProtobufSchema(registered.schema)
-        index = (0,) if self._message is None else file.index_of(self._message)
-        return head + frame_index(index), file.codec(index)
+
+def writer_of(registered: RegisteredText, message: str | None = None) -> tuple[bytes, Codec]:
+    """Return what stands before all data that a registered schema writes, and what writes them.
+
+    Args:
+        registered: the schema.
+        message: for PROTOBUF, which message of the file; default: the first.
+
+    Raises:
+        SchemaTextError: it is none.
+        DataError: there is no such message.
+    """
+    head = frame(registered.schema_id, b"")
+    if registered.schema.type != "PROTOBUF":
+        return head, codec_for(registered.schema)
+    file = ProtobufSchema(registered.schema)
+    index = (0,) if message is None else file.index_of(message)
+    return head + frame_index(index), file.codec(index)
 
 
 class EventDeserializer(Deserializer):

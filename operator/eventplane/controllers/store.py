@@ -15,8 +15,8 @@ from eventplane.api.subscription import Subscription
 from eventplane.controllers.children import Children
 from eventplane.controllers.policy_shelf import PolicyShelf
 from eventplane.controllers.shelf import Key, Shelf, cause
+from eventplane.events.waits import child_names
 from eventplane.planning.buses import BusDirectory
-from eventplane.planning.dead_letter_topics import child_names
 from eventplane.planning.dead_letters import Policy
 from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, selects_topic
 from eventplane.planning.desired import topic_name

@@ -48,8 +48,17 @@ class Envelope(msgspec.Struct):
     correlation_id: str | None = None
     trace_id: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
+    subject: Any = None
+    dataschema: Any = None
+    datacontenttype: Any = None
+    extensions: Any = None
+    """These four are there where an event has what the service had no name for; others may mean anything by them."""
 
 
+_OF_ENVELOPE: Final = frozenset(
+    {"specversion", "id", "source", "type", "time", "datacontenttype", "eventversion", "correlationid", "traceid"}
+)
+"""Attributes that have a key of their own."""
 _ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 
 
@@ -124,13 +133,8 @@ def _bare(record: Record, origin: Origin | None, content_type: str | None, *, ha
         found = _ENVELOPE.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _other_json(record, origin, value, error)
-    return Event(
-        record,
-        "Envelope",
-        _envelope_attributes(found, (origin.place[0] if origin else record.topic()) or ""),
-        bytes(found.data),
-        JSON,
-    )
+    attributes = _envelope_attributes(found, (origin.place[0] if origin else record.topic()) or "")
+    return Event(record, "Envelope", attributes, bytes(found.data), attributes["datacontenttype"])
 
 
 def _other_json(record: Record, origin: Origin | None, value: bytes, envelope_fault: Exception) -> Event | Failure:
@@ -157,6 +161,7 @@ def _envelope_attributes(envelope: Envelope, topic: str) -> dict[str, str]:
         "source": envelope.source or f"/topics/{topic}",
         "type": envelope.event_type,
         "datacontenttype": JSON,
+        **_beside(envelope),
     }
     if envelope.timestamp is not None:
         attributes["time"] = _with_zone(envelope.timestamp)
@@ -167,6 +172,16 @@ def _envelope_attributes(envelope: Envelope, topic: str) -> dict[str, str]:
     if envelope.trace_id is not None:
         attributes["traceid"] = envelope.trace_id
     return attributes
+
+
+def _beside(envelope: Envelope) -> dict[str, str]:
+    """Return what is beside the service's eight keys, as far as it can be what we write there."""
+    extensions = envelope.extensions if isinstance(envelope.extensions, dict) else {}
+    found = {name: value for name, value in extensions.items() if isinstance(value, str) and name not in _OF_ENVELOPE}
+    if isinstance(envelope.datacontenttype, str) and is_json(envelope.datacontenttype):
+        found["datacontenttype"] = envelope.datacontenttype
+    known = {"subject": envelope.subject, "dataschema": envelope.dataschema}
+    return found | {name: value for name, value in known.items() if isinstance(value, str)}
 
 
 def _with_zone(timestamp: str) -> str:

@@ -5,46 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from eventplane.api import API_VERSION, DELAY_LABEL, MANAGED_BY_LABEL, MANAGER, ROLE_LABEL, SUBSCRIPTION_LABEL
-from eventplane.api.dead_letter_policy import DeadLetterPolicySpec, Retry
+from eventplane.api.dead_letter_policy import DeadLetterPolicySpec
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.quantities import UNLIMITED, milliseconds
 from eventplane.api.subscription import Subscription
+from eventplane.events.waits import child_names, duration_text, waits_ms
 from eventplane.planning.access_desired import Topics
 
 ChildRole: TypeAlias = Literal["dead-letter", "retry"]
 
 _LABEL_LENGTH: Final = 63
 _HASH_DIGITS: Final = 16
-_UNITS: Final = ("w", "d", "h", "m", "s", "ms")
 _LEAST_RETRY_RETENTION_MS: Final = milliseconds("7d")
 _MOST_DAYS: Final = 999_999_999
 _HEADROOM_BYTES: Final = 65_536
 """What a dead letter may be longer than the event: headers say where it comes from and what went wrong."""
 _MESSAGE_BYTES: Final = "max.message.bytes"
-
-
-def waits_ms(retry: Retry) -> tuple[int, ...]:
-    """Compute the wait before the second attempt, the third, and so on, milliseconds."""
-    wait, longest = milliseconds(retry.backoff.initial), milliseconds(retry.backoff.max)
-    waits = []
-    for _ in range(retry.attempts - 1):
-        waits.append(min(wait, longest))
-        wait = min(wait * retry.backoff.factor, longest)
-    return tuple(waits)
-
-
-def child_names(name: str, retry: Retry) -> tuple[str, ...]:
-    """Name the EventTopics of a Subscription: its dead letters, and one for each length of wait, the shortest first."""
-    delays = sorted(set(waits_ms(retry))) if retry.strategy == "RetryTopics" else []
-    return (f"{name}.dlq", *(f"{name}.retry-{duration_text(delay)}" for delay in delays))
-
-
-def duration_text(duration_ms: int) -> str:
-    """Write milliseconds with the largest unit that divides them: 300000 is 5m."""
-    whole = (unit for unit in _UNITS if duration_ms and duration_ms % milliseconds(f"1{unit}") == 0)
-    unit = next(whole, "ms")
-    return f"{duration_ms // milliseconds(f'1{unit}')}{unit}"
 
 
 def subscription_label(name: str) -> str:

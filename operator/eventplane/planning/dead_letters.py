@@ -16,17 +16,16 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.api.quantities import milliseconds
 from eventplane.api.runtime_config import RetryRules, RetryTier
 from eventplane.api.subscription import Subscription
+from eventplane.events.waits import child_names, waits_ms
 from eventplane.planning.access_desired import Topics, topic_to_grant
 from eventplane.planning.access_state import Grant
 from eventplane.planning.dead_letter_topics import (
     ChildRole,
-    child_names,
     children_of,
     delay_of,
     role_of,
     subscription_label,
     topic_manifests,
-    waits_ms,
 )
 from eventplane.planning.plan import Refusal
 

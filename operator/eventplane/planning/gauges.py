@@ -11,8 +11,9 @@ from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.quantities import milliseconds
 from eventplane.api.subscription import Subscription
+from eventplane.events.waits import child_names
 from eventplane.planning.access_desired import Topics, group_name, topic_to_grant
-from eventplane.planning.dead_letter_topics import child_names, role_of
+from eventplane.planning.dead_letter_topics import role_of
 from eventplane.planning.dead_letters import Policy
 from eventplane.planning.gauge_state import GaugeQuery, ObservedGauge, PartitionOffsets
 

@@ -1,4 +1,4 @@
 """The consumer process behind a Subscription's sink: reads, filters, transforms, delivers, retries, sets aside.
 
-The core of `delivery` as a process: settings, probes, metrics, its end. Knows no Kubernetes: a file tells it what to do.
+The core of `delivery` as a process: its settings, probes, metrics. Knows no Kubernetes; a file tells it what to do.
 """

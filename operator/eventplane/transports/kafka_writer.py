@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from eventplane.events.delivery import Failure
 from eventplane.events.record import Header
-from eventplane.transports.seams import Answered
+from eventplane.transports.seams import Answered, Sent, Written
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,22 @@ _RECORD_IS_TO_BLAME: Final = frozenset(
 )
 
 
+class _Sent:
+    """The answer to whoever wants to know where a record is."""
+
+    __slots__ = ("message", "sent")
+
+    def __init__(self, sent: Sent) -> None:
+        self.sent = sent
+        self.message: Any = None
+
+    def __call__(self, failure: Failure | None) -> None:
+        found = self.message
+        self.sent(failure or Written(found.topic(), found.partition(), found.offset(), found.timestamp()[1]))
+
+
 class KafkaWriter:
-    """A Writer on Kafka.
+    """A Writer and Sender on Kafka.
 
     Args:
         settings: of librdkafka.
@@ -59,6 +73,10 @@ class KafkaWriter:
             self._waiting.append((record, answered))
             if len(self._waiting) == 1:
                 self._loop.call_later(_FULL_RETRY_SECONDS, self._write_waiting)
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
+        """Write a record and tell where it is."""
+        self.write(topic, key, value, headers, _Sent(sent))
 
     async def close(self, seconds: float) -> None:
         """Flush, give up what cannot be written in time, and end the thread."""
@@ -105,6 +123,8 @@ class KafkaWriter:
             self._opened.poll(_POLL_SECONDS)
 
     def _delivered(self, answered: Answered, error: KafkaError | None, message: Any) -> None:
+        if type(answered) is _Sent:
+            answered.message = message
         self._answers.append((answered, None if error is None else (str(message.topic()), error)))
         if not self._is_draining:
             self._is_draining = True

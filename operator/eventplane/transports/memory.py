@@ -11,7 +11,7 @@ from eventplane.events.beginning import Committed, End, FirstAfter, starts
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.record import Header, Place, PlainRecord
-from eventplane.transports.seams import Answered, Reader
+from eventplane.transports.seams import Answered, Reader, Sent, Written
 
 _BATCH: Final = 100
 _LARGEST: Final = 1_048_576
@@ -44,14 +44,16 @@ class MemoryLog:
         """Return how many partitions a topic has."""
         return sum(1 for name, _number in self.partitions if name == topic)
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
-        """Write a record into the partition of its key, and let everybody read."""
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> Written:
+        """Write a record into the partition of its key, and let everybody read; return where it is."""
         place = (topic, zlib.crc32(key or b"") % self.count(topic))
         log = self.partitions[place]
-        log.append(PlainRecord(place, len(log), value, key, tuple(headers), self._clock_ms()))
+        written = Written(*place, len(log), self._clock_ms())
+        log.append(PlainRecord(place, written.offset, value, key, tuple(headers), written.timestamp_ms))
         for group in self.groups.values():
             for member in group.members:
                 member.wake()
+        return written
 
     def records(self, topic: str) -> list[PlainRecord]:
         """Return all records of a topic, partition by partition."""
@@ -183,7 +185,7 @@ async def _share_out(group: _Group) -> None:
 
 
 class MemoryWriter:
-    """A Writer on a MemoryLog."""
+    """A Writer and Sender on a MemoryLog."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
@@ -192,16 +194,25 @@ class MemoryWriter:
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], answered: Answered
     ) -> None:
         """Write, or refuse as Kafka would."""
-        answer = asyncio.get_running_loop().call_soon
+
+        def tell(outcome: Written | Failure) -> None:
+            answered(outcome if isinstance(outcome, Failure) else None)
+
+        self.send(topic, key, value, headers, tell)
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
+        """Write and tell where it is, or refuse as Kafka would."""
+        outcome = self._refusal(topic, value) or self._log.append(topic, key, value, headers)
+        asyncio.get_running_loop().call_soon(sent, outcome)
+
+    def _refusal(self, topic: str, value: bytes | None) -> Failure | None:
         if topic in self._log.refused:
-            answer(answered, self._log.refused[topic])
-        elif not self._log.count(topic):
-            answer(answered, Failure("Unavailable", f"{topic} cannot be written to: there is no such topic"))
-        elif len(value or b"") > _LARGEST:
-            answer(answered, Failure("Rejected", "Kafka refuses the record: it is too large"))
-        else:
-            self._log.append(topic, key, value, headers)
-            answer(answered, None)
+            return self._log.refused[topic]
+        if not self._log.count(topic):
+            return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
+        if len(value or b"") > _LARGEST:
+            return Failure("Rejected", "Kafka refuses the record: it is too large")
+        return None
 
     async def close(self, seconds: float) -> None:
         """Have nothing under way."""

@@ -1,6 +1,7 @@
 """What a transport is: a Source and a Writer of records, a Sink for events. These docstrings are the contract."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from eventplane.events.delivery import Failure
@@ -9,6 +10,21 @@ from eventplane.events.record import Header, Place, Record
 
 Answered: TypeAlias = Callable[[Failure | None], None]
 """Is told once, on the event loop, how a delivery or a write ended; None: well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a record is that was written."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    """Of the record, milliseconds since 1970."""
+
+
+Sent: TypeAlias = Callable[[Written | Failure], None]
+"""Is told once, on the event loop, where a record is, or why it is nowhere."""
 
 
 class Reader(Protocol):
@@ -81,6 +97,14 @@ class Writer(Protocol):
 
     async def close(self, seconds: float) -> None:
         """Wait for what is under way, at most so long, and give up the rest: it is not answered."""
+        ...
+
+
+class Sender(Writer, Protocol):
+    """A Writer for those who want to know where a record is."""
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
+        """Write one, as `write` does; in order with all others of its key."""
         ...
 
 

@@ -223,3 +223,15 @@ def test_an_attribute_that_is_no_text_is_found_when_somebody_looks() -> None:
 def test_headers_are_texts_and_no_attributes() -> None:
     event = decoded(b"{}", *BINARY, ("a", b"1"), ("a", b"2"), ("b", None))
     assert event.headers() == {"a": "2", "b": ""}
+
+
+def test_an_envelope_may_say_what_the_service_has_no_name_for() -> None:
+    """As the SDK writes it; of whoever means something else by these keys, nothing is taken."""
+    beside = {"subject": "o-1", "dataschema": "urn:s", "datacontenttype": "application/x+json"}
+    told = decoded(json.dumps({**SERVICE, **beside, "extensions": {"ext": "1", "id": "not mine", "n": 1}}).encode())
+    assert {name: told.attributes.get(name) for name in beside} == beside
+    assert (told.attributes["ext"], told.attributes["id"], "n" in told.attributes) == ("1", "e-1", False)
+    odd = {"subject": {"a": 1}, "dataschema": 7, "datacontenttype": "text/plain", "extensions": [1]}
+    assert (
+        decoded(json.dumps({**SERVICE, **odd}).encode()).attributes == decoded(json.dumps(SERVICE).encode()).attributes
+    )

@@ -14,16 +14,9 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.api.quantities import milliseconds
 from eventplane.api.runtime_config import RetryTier
 from eventplane.api.subscription import Subscription
+from eventplane.events.waits import child_names, duration_text, waits_ms
 from eventplane.planning.access_state import Grant
-from eventplane.planning.dead_letter_topics import (
-    child_names,
-    children_of,
-    delay_of,
-    duration_text,
-    role_of,
-    subscription_label,
-    waits_ms,
-)
+from eventplane.planning.dead_letter_topics import children_of, delay_of, role_of, subscription_label
 from eventplane.planning.dead_letters import DeadLetters, Policy, desire_dead_letters, policy_problem
 from eventplane.planning.plan import Refusal
 

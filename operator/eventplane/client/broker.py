@@ -1,0 +1,62 @@
+"""What publishers and subscribers are connected to: Kafka, or the same in memory for an application's own tests."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from eventplane.client.configuration import BrokerConfig, Conf, config_of
+from eventplane.transports.kafka_settings import consumer_settings, producer_settings
+from eventplane.transports.kafka_source import KafkaSource, Reading
+from eventplane.transports.kafka_writer import KafkaWriter
+from eventplane.transports.seams import Sender, Source
+
+
+class Broker(Protocol):
+    """Opens what events move through. Called on the event loop."""
+
+    @property
+    def config(self) -> BrokerConfig:
+        """What it connects with."""
+        ...
+
+    def sender(self, timeout_seconds: float, failed: Callable[[str], None]) -> Sender:
+        """Open what writes.
+
+        Args:
+            timeout_seconds: how long a record may wait for its acknowledgement.
+            failed: is told of an error after which another sender has to be opened.
+        """
+        ...
+
+    def source(self, group: str, reading: Reading) -> Source:
+        """Open a member of a group, which has not joined yet."""
+        ...
+
+
+class KafkaBroker:
+    """A Broker that is a Kafka."""
+
+    def __init__(self, config: BrokerConfig) -> None:
+        self.config = config
+
+    def sender(self, timeout_seconds: float, failed: Callable[[str], None]) -> Sender:
+        """Open an idempotent producer that waits for all replicas; it connects with the first record."""
+        waits = {"message.timeout.ms": int(timeout_seconds * 1000)} if timeout_seconds else {}
+        settings = producer_settings({**waits, **self.config.client}, self.config.client_id)
+        return KafkaWriter(settings, asyncio.get_running_loop(), failed)
+
+    def source(self, group: str, reading: Reading) -> Source:
+        """Open a consumer on a thread of its own."""
+        settings = consumer_settings(self.config.client, group, self.config.client_id, None)
+        return KafkaSource(settings, reading, asyncio.get_running_loop())
+
+
+def broker_of(given: Broker | BrokerConfig | Conf) -> Broker:
+    """Return a broker as it was given, or Kafka as it was configured.
+
+    Raises:
+        ConfigurationError: what was given is no configuration.
+    """
+    if isinstance(given, BrokerConfig | Mapping):
+        return KafkaBroker(config_of(given))
+    return given

@@ -1,0 +1,213 @@
+"""Events to CloudEvents and to the messaging service's envelope, and back, without loss; read as the runtime reads.
+
+| form | value of the record | attributes |
+|---|---|---|
+| Binary | the data | headers `ce_...`, `content-type` |
+| Structured | one JSON document, CloudEvents' JSON format | in the document |
+| Envelope | the messaging service's JSON document, and beside its eight keys the rest | in the document |
+
+Times are kept to the microsecond. The envelope holds JSON only.
+"""
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+from pydantic import BaseModel
+
+from eventplane.client.errors import InvalidEventError
+from eventplane.client.event import OF_FIELDS, Event, Received
+from eventplane.events.delivery import Failure
+from eventplane.events.envelope import decode_record
+from eventplane.events.event import JSON, UndecodableError, is_json
+from eventplane.events.event import Event as ReadEvent
+from eventplane.events.outgoing import STRUCTURED
+from eventplane.events.record import Header, PlainRecord, Record
+
+WrittenForm: TypeAlias = Literal["Binary", "Structured", "Envelope"]
+"""How events are written: CloudEvents' two content modes, or the messaging service's envelope."""
+_UTC_TAIL: Final = "+00:00"
+_BESIDE: Final = ("subject", "dataschema")
+"""Attributes that the envelope has beside its eight keys."""
+
+
+def to_cloudevent(event: Event[Any]) -> dict[str, Any]:
+    """Return an event as a document of CloudEvents' JSON format 1.0.2.
+
+    Raises:
+        InvalidEventError: data that are no JSON.
+    """
+    document: dict[str, Any] = attributes_of(event)
+    if isinstance(event.data, bytes):
+        document["data_base64"] = base64.b64encode(event.data).decode()
+    elif event.data is not None:
+        document["data"] = orjson.loads(_json(event)) if is_json(event.content_type) else event.data
+    return document
+
+
+def from_cloudevent(document: Mapping[str, Any] | bytes, of: type[Event[Any]] = Event) -> Event[Any]:
+    """Read a document of CloudEvents' JSON format, as bytes or as it was decoded.
+
+    Raises:
+        InvalidEventError: it is none, or its data do not fit the type `of`.
+    """
+    header = ("content-type", STRUCTURED.encode())
+    return _read(PlainRecord(("", 0), 0, _bytes(document), None, (header,)), of)
+
+
+def to_envelope(event: Event[Any]) -> dict[str, Any]:
+    """Return an event as the messaging service writes it.
+
+    Raises:
+        InvalidEventError: data that are no JSON.
+    """
+    if not is_json(event.content_type):
+        raise InvalidEventError(f"the envelope holds JSON only, not {event.content_type}: write CloudEvents")
+    document = {
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "event_version": event.event_version,
+        "source": event.source,
+        "timestamp": event.timestamp.isoformat(),
+        "correlation_id": event.correlation_id,
+        "trace_id": event.trace_id,
+        "data": orjson.loads(_json(event)),
+    }
+    attributes = attributes_of(event)
+    document |= {name: attributes[name] for name in _BESIDE if name in attributes}
+    if event.content_type != JSON:
+        document["datacontenttype"] = event.content_type
+    if event.extensions:
+        document["extensions"] = dict(event.extensions)
+    return document
+
+
+def from_envelope(document: Mapping[str, Any] | bytes, of: type[Event[Any]] = Event) -> Event[Any]:
+    """Read what the messaging service has written, as bytes or as it was decoded.
+
+    Raises:
+        InvalidEventError: it is no envelope, or its data do not fit the type `of`.
+    """
+    record = PlainRecord(("", 0), 0, _bytes(document))
+    read = decode_record(record)
+    if isinstance(read, ReadEvent) and read.form != "Envelope":
+        raise InvalidEventError("an envelope has event_id and event_type")
+    return _read(record, of)
+
+
+def to_record(event: Event[Any], form: WrittenForm) -> tuple[bytes | None, list[Header]]:
+    """Return value and headers of the record that holds an event.
+
+    Raises:
+        InvalidEventError: data that are no JSON, or that the form cannot hold.
+    """
+    try:
+        if form == "Structured":
+            return orjson.dumps(to_cloudevent(event)), [("content-type", STRUCTURED.encode())]
+        if form == "Envelope":
+            return orjson.dumps(to_envelope(event)), []
+        return body_of(event), headers_of(event)
+    except (UnicodeEncodeError, orjson.JSONEncodeError) as error:
+        raise InvalidEventError(f"an attribute of the event cannot be written: {error}") from error
+
+
+def headers_of(event: Event[Any], content_type: str | None = None) -> list[Header]:
+    """Return the headers of CloudEvents' binary mode; content_type: of the value, where it is not the data's."""
+    attributes = attributes_of(event)
+    told = attributes.pop("datacontenttype")
+    headers: list[Header] = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+    return [*headers, ("content-type", (content_type or told).encode())]
+
+
+def body_of(event: Event[Any]) -> bytes | None:
+    """Return the data as bytes; no data of a type that is no JSON are none.
+
+    Raises:
+        InvalidEventError: they are no JSON.
+    """
+    if is_json(event.content_type):
+        return _json(event)
+    data: str | bytes | None = event.data
+    return data.encode() if isinstance(data, str) else data
+
+
+def attributes_of(event: Event[Any]) -> dict[str, str]:
+    """Return CloudEvents' attributes of an event."""
+    fields = {name: getattr(event, of) for name, of in OF_FIELDS.items()}
+    found = {name: value for name, value in fields.items() if value is not None and (value or name != "eventversion")}
+    time = event.timestamp.isoformat().removesuffix(_UTC_TAIL) + "Z"
+    return {"specversion": "1.0", **found, "time": time, **event.extensions}
+
+
+def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
+    """Make an application's event of one that was read.
+
+    Raises:
+        InvalidEventError: its data do not fit, or its time is none.
+        UndecodableError: attributes or data are not what they are said to be.
+    """
+    attributes = dict(read.attributes)
+    attributes.pop("specversion", None)
+    time = attributes.pop("time", None)
+    fields: dict[str, Any] = {field: attributes.pop(name, None) for name, field in OF_FIELDS.items()}
+    fields["event_version"] = fields["event_version"] or ""
+    fields["timestamp"] = _moment(time, read.record)
+    data = read.data()
+    if read.is_framed or fields["content_type"] is None:
+        fields["content_type"] = ""  # what the data are now, not what the bytes were
+    return of(**fields, data=data, extensions=attributes, received=_received(read.record))
+
+
+def _read(record: Record, of: type[Event[Any]]) -> Event[Any]:
+    read = decode_record(record)
+    if isinstance(read, Failure):
+        raise InvalidEventError(read.message)
+    try:
+        event = event_of(read, of)
+    except UndecodableError as error:
+        raise InvalidEventError(str(error)) from error
+    object.__setattr__(event, "received", None)  # a document was read nowhere
+    return event
+
+
+def _received(record: Record) -> Received:
+    kind, timestamp_ms = record.timestamp()
+    return Received(
+        record.topic() or "",
+        record.partition() or 0,
+        record.offset() or 0,
+        record.key(),
+        timestamp_ms if kind else None,
+        tuple(record.headers() or ()),
+    )
+
+
+def _moment(text: str | None, record: Record) -> datetime | None:
+    if text is not None:
+        try:
+            return datetime.fromisoformat(text.upper())
+        except ValueError as error:
+            raise InvalidEventError("time: it is no time as RFC 3339 has it") from error
+    kind, timestamp_ms = record.timestamp()
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC) if kind and timestamp_ms else None
+
+
+def _json(event: Event[Any]) -> bytes:
+    data = event.data
+    try:
+        if isinstance(data, BaseModel):
+            return data.model_dump_json(by_alias=True).encode()
+        return orjson.dumps(data)
+    except (TypeError, ValueError) as error:
+        raise InvalidEventError(f"data of {event.event_type} are no JSON: {error}") from error
+
+
+def _bytes(document: Mapping[str, Any] | bytes) -> bytes:
+    if isinstance(document, bytes):
+        return document
+    try:
+        return orjson.dumps(dict(document))
+    except TypeError as error:
+        raise InvalidEventError(f"the document is no JSON: {error}") from error

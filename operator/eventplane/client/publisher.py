@@ -1,0 +1,221 @@
+"""Publishes events: each is acknowledged by all replicas, or an error says that it is not."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from eventplane.client.back_pressure import Room
+from eventplane.client.broker import Broker, broker_of
+from eventplane.client.codec import WrittenForm, headers_of, to_record
+from eventplane.client.configuration import BrokerConfig, Conf, config_from_environment
+from eventplane.client.errors import (
+    ConfigurationError,
+    EventRejectedError,
+    InvalidEventError,
+    PublisherClosedError,
+    PublishError,
+)
+from eventplane.client.event import Event
+from eventplane.client.receipt import BatchReport, Receipt, outcome_of
+from eventplane.client.topic_schemas import TopicSchemas
+from eventplane.events.delivery import Failure
+from eventplane.events.record import Header
+from eventplane.transports.seams import Sender, Written
+
+logger = logging.getLogger(__name__)
+
+SchemaUse: TypeAlias = Literal["Required", "IfRegistered", "Off"]
+"""Whether events of a topic without a schema are refused, whether only those are published unseen, or all."""
+PartitionKey: TypeAlias = "str | Callable[[Event[Any]], str | None] | None"
+_MOST_EVENTS: Final = 10_000
+_MOST_BYTES: Final = 16_777_216
+
+
+class EventPublisher:
+    """Publishes events to topics, by one producer that keeps the order of each key.
+
+    Args:
+        broker_config: a dict with the service's keys or librdkafka's, a BrokerConfig, or a broker in memory.
+        form: how events are written.
+        schemas: whether data are held to the schema of their topic, where a registry is configured. In the form
+            Binary they are then in the registry's wire format; the other forms hold JSON that was checked.
+        majors: the major version to write by, by topic; default: the newest.
+        timeout_seconds: how long an event may wait for its acknowledgement.
+        max_in_flight: events on their way at a time; `publish_event` waits where there are more.
+        max_in_flight_bytes: and their bytes.
+
+    Raises:
+        ConfigurationError: a configuration that cannot be used.
+    """
+
+    def __init__(
+        self,
+        broker_config: Broker | BrokerConfig | Conf,
+        *,
+        form: WrittenForm = "Binary",
+        schemas: SchemaUse = "IfRegistered",
+        majors: Mapping[str, int] | None = None,
+        timeout_seconds: float = 30.0,
+        max_in_flight: int = _MOST_EVENTS,
+        max_in_flight_bytes: int = _MOST_BYTES,
+    ) -> None:
+        self._broker = broker_of(broker_config)
+        registry = self._broker.config.schema_registry
+        if schemas == "Required" and registry is None:
+            raise ConfigurationError("schema_registry_url: schemas are required, so say where the registry is")
+        self._form = form
+        self._must_have_schema = schemas == "Required"
+        self._schemas = None if registry is None or schemas == "Off" else TopicSchemas(registry, majors or {})
+        self._timeout_seconds = timeout_seconds
+        self._room = Room(max_in_flight, max_in_flight_bytes)
+        self._sender: Sender | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pending: set[asyncio.Future[Receipt]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, binding: str = "kafka", **options: Any
+    ) -> Self:
+        """Publish with the binding that is mounted below SERVICE_BINDING_ROOT.
+
+        Raises:
+            ConfigurationError: naming the file.
+        """
+        return cls(config_from_environment(environment, binding), **options)
+
+    async def publish_event(self, topic: str, event: Event[Any], partition_key: str | None = None) -> Receipt:
+        """Publish an event and wait until all replicas in sync have it.
+
+        Args:
+            topic: name in Kafka.
+            event: what has happened.
+            partition_key: events of one key stay in order; default: the event's id.
+
+        Raises:
+            EventRejectedError: trying again is useless.
+            PublishUnavailableError: it may be published later.
+            PublisherClosedError: nobody can tell.
+        """
+        return await (await self._start(topic, event, partition_key))
+
+    async def publish_batch(
+        self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None
+    ) -> BatchReport:
+        """Publish events without waiting for each, in their order within a key, and tell of each how it fared.
+
+        Args:
+            topic: name in Kafka.
+            events: in order.
+            partition_key: for all, or a function that tells each one's; default: its id.
+        """
+        started: list[asyncio.Future[Receipt] | PublishError] = []
+        try:
+            for event in events:
+                key = partition_key(event) if callable(partition_key) else partition_key
+                try:
+                    started.append(await self._start(topic, event, key))
+                except PublishError as error:
+                    started.append(error)
+            return BatchReport([each if isinstance(each, PublishError) else await _ended(each) for each in started])
+        finally:
+            for each in started:
+                if isinstance(each, asyncio.Future):
+                    each.cancel()  # only where somebody has cut this off; nobody asks for it any more
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """Wait for what is on its way, at most so long; what is left ends with PublisherClosedError."""
+        self._is_closed = True
+        if self._sender is not None:
+            await self._sender.close(seconds)
+            await asyncio.sleep(0)  # the last answers are handed over
+        for future in list(self._pending):
+            if not future.done():
+                future.set_exception(PublisherClosedError("the publisher was closed before this was acknowledged"))
+        if self._schemas is not None:
+            self._schemas.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+    # --- one event
+
+    async def _start(self, topic: str, event: Event[Any], key: str | None) -> asyncio.Future[Receipt]:
+        """Hand an event to the producer, once there is room."""
+        self._check()
+        value, headers = await self._record(topic, event)
+        size = len(value or b"")
+        await self._room.enter(size)
+        try:
+            sender = self._opened()
+        except BaseException:
+            self._room.leave(size)
+            raise
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._pending.add(future)
+        sender.send(topic, (key or event.event_id).encode(), value, headers, partial(self._sent, future, topic, size))
+        return future
+
+    def _sent(self, future: "asyncio.Future[Receipt]", topic: str, size: int, written: Written | Failure) -> None:
+        self._room.leave(size)
+        self._pending.discard(future)
+        if future.done():
+            return
+        outcome = outcome_of(topic, written)
+        if isinstance(outcome, Receipt):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+
+    async def _record(self, topic: str, event: Event[Any]) -> tuple[bytes | None, list[Header]]:
+        try:
+            event = event.checked()
+            schema = None if self._schemas is None else await self._schemas.of(topic)
+            if schema is None:
+                if self._must_have_schema:
+                    raise EventRejectedError(f"{topic}: it has no schema: register one first")
+                return to_record(event, self._form)
+            framed = schema.write(event.data)
+            if self._form != "Binary":
+                return to_record(event, self._form)
+            return framed, headers_of(event, schema.content_type)
+        except InvalidEventError as error:
+            raise EventRejectedError(f"{topic}: {error}") from error
+
+    # --- the producer
+
+    def _check(self) -> None:
+        if self._is_closed:
+            raise PublisherClosedError("the publisher is closed")
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise ConfigurationError("this publisher is used on another event loop: make one for each")
+
+    def _opened(self) -> Sender:
+        self._check()
+        if self._sender is None:
+            self._sender = self._broker.sender(self._timeout_seconds, self._failed)
+        return self._sender
+
+    def _failed(self, problem: str) -> None:
+        """Let go of a producer that is of no use any more; the next event gets another."""
+        logger.error("the producer is replaced", extra={"fields": {"problem": problem}})
+        sender, self._sender = self._sender, None
+        if sender is not None and self._loop is not None:
+            task = self._loop.create_task(sender.close(0.0))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+async def _ended(future: "asyncio.Future[Receipt]") -> Receipt | PublishError:
+    try:
+        return await future
+    except PublishError as error:
+        return error
