@@ -3,25 +3,52 @@
 Knows neither Kubernetes nor the operator; does IO, by Kafka's and the registry's clients only.
 """
 
+from eventplane.client.broker import Broker
 from eventplane.client.codec import from_cloudevent, from_envelope, to_cloudevent, to_envelope
+from eventplane.client.configuration import BrokerConfig
 from eventplane.client.errors import (
+    ConfigurationError,
+    ConsumingError,
     DeserializationError,
+    EventRejectedError,
     InvalidEventError,
+    PublisherClosedError,
+    PublishError,
+    PublishUnavailableError,
     RegistryUnavailableError,
+    RetryLaterError,
     SerializationError,
     UnknownMajorError,
 )
 from eventplane.client.event import Event, Received
+from eventplane.client.iteration import Delivery
+from eventplane.client.publisher import EventPublisher
+from eventplane.client.receipt import BatchReport, Receipt
 from eventplane.client.serialization import EventDeserializer, EventSerializer
+from eventplane.client.subscriber import EventSubscriber
 
 __all__ = [
+    "BatchReport",
+    "Broker",
+    "BrokerConfig",
+    "ConfigurationError",
+    "ConsumingError",
+    "Delivery",
     "DeserializationError",
     "Event",
     "EventDeserializer",
+    "EventPublisher",
+    "EventRejectedError",
     "EventSerializer",
+    "EventSubscriber",
     "InvalidEventError",
+    "PublishError",
+    "PublishUnavailableError",
+    "PublisherClosedError",
+    "Receipt",
     "Received",
     "RegistryUnavailableError",
+    "RetryLaterError",
     "SerializationError",
     "UnknownMajorError",
     "from_cloudevent",

@@ -18,8 +18,9 @@ _BOUNDS: Final[Mapping[str, object]] = {"timeout": 5, "max.retries": 1}
 class RegistryReader:
     """Decodes data with the help of a registry, which takes time: call it on a thread."""
 
-    def __init__(self, url: str, majors: Mapping[str, int]) -> None:
-        self._conf = {"url": url, **_BOUNDS}
+    def __init__(self, conf: Mapping[str, object], majors: Mapping[str, int]) -> None:
+        """Ask with settings of Confluent's SchemaRegistryClient; read topics as their major version, if one is told."""
+        self._conf = {**_BOUNDS, **conf}
         self._majors = majors
         self._deserializers: dict[int | None, EventDeserializer] = {}
         self._lock = threading.Lock()

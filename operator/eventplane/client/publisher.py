@@ -185,7 +185,7 @@ class EventPublisher:
             if self._form != "Binary":
                 return to_record(event, self._form)
             return framed, headers_of(event, schema.content_type)
-        except InvalidEventError as error:
+        except (InvalidEventError, UnicodeEncodeError) as error:
             raise EventRejectedError(f"{topic}: {error}") from error
 
     # --- the producer
@@ -201,15 +201,16 @@ class EventPublisher:
     def _opened(self) -> Sender:
         self._check()
         if self._sender is None:
-            self._sender = self._broker.sender(self._timeout_seconds, self._failed)
+            opened = self._broker.sender(self._timeout_seconds, lambda problem: self._failed(opened, problem))
+            self._sender = opened
         return self._sender
 
-    def _failed(self, problem: str) -> None:
+    def _failed(self, sender: Sender, problem: str) -> None:
         """Let go of a producer that is of no use any more; the next event gets another."""
-        logger.error("the producer is replaced", extra={"fields": {"problem": problem}})
-        sender, self._sender = self._sender, None
-        if sender is not None and self._loop is not None:
-            task = self._loop.create_task(sender.close(0.0))
+        if self._sender is sender:
+            logger.error("the producer is replaced", extra={"fields": {"problem": problem}})
+            self._sender = None
+            task = asyncio.get_running_loop().create_task(sender.close(0.0))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 

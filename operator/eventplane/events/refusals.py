@@ -10,9 +10,15 @@ from eventplane.events.processing import Processor
 Check: TypeAlias = Callable[[RuntimeConfig], str | None]
 
 
-def refusals(config: RuntimeConfig) -> tuple[str, ...]:
-    """Return what stands against running with a configuration; nothing where it can be done."""
-    return tuple(found for check in _CHECKS if (found := check(config)) is not None)
+def refusals(config: RuntimeConfig, *, has_handlers: bool = False) -> tuple[str, ...]:
+    """Return what stands against running with a configuration; nothing where it can be done.
+
+    Args:
+        config: what is asked for.
+        has_handlers: whether an application's own functions are the sink, so that none is named.
+    """
+    checks = (check for check in _CHECKS if not (has_handlers and check is _one_sink))
+    return tuple(found for check in checks if (found := check(config)) is not None)
 
 
 def _one_sink(config: RuntimeConfig) -> str | None:

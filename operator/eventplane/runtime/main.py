@@ -115,7 +115,7 @@ def _registry(config: RuntimeConfig) -> DataReader | None:
     # here, since the registry's client takes as long to import as all the rest, and as much memory
     from eventplane.client.data_reader import RegistryReader  # noqa: PLC0415
 
-    return RegistryReader(config.schema_registry_url, config.majors)
+    return RegistryReader({"url": config.schema_registry_url}, config.majors)
 
 
 def _spare_the_collector() -> None:
