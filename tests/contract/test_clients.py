@@ -9,6 +9,7 @@ import pytest
 from contract.client_arenas import ClientArena, KafkaClients, MemoryClients
 
 from eventplane.client import (
+    ConfigurationError,
     ConsumingError,
     Event,
     EventPublisher,
@@ -16,6 +17,7 @@ from eventplane.client import (
     EventSubscriber,
     PublisherClosedError,
     PublishUnavailableError,
+    TransactionError,
 )
 
 if TYPE_CHECKING:
@@ -385,3 +387,79 @@ async def test_what_only_a_new_subscriber_can_solve_is_raised(clients: ClientAre
     reader._consuming.engine.ended("it is fenced")  # noqa: SLF001
     with pytest.raises(ConsumingError, match="fenced"):
         await task
+
+
+# --- transactions
+
+
+async def test_all_of_a_transaction_is_there_and_in_order(
+    clients: ClientArena, topic: str, publisher: EventPublisher
+) -> None:
+    for name in ("a", "b"):
+        clients.create(f"{topic}-{name}", 2)
+    for round_ in range(3):
+        async with publisher.transaction() as transaction:
+            await transaction.publish_batch(f"{topic}-a", [event(round_ * 10 + number) for number in range(10)], "key")
+            await transaction.publish_event(f"{topic}-b", event(round_))
+    assert [each.data["number"] for each in await clients.published(f"{topic}-a")] == list(range(30))
+    assert sorted(each.data["number"] for each in await clients.published(f"{topic}-b")) == [0, 1, 2]
+
+
+async def test_nothing_of_a_transaction_is_there_if_anything_failed(
+    clients: ClientArena, topic: str, publisher: EventPublisher
+) -> None:
+    clients.create(topic)
+
+    async def publish(second: Event[Any], to: str = topic) -> None:
+        async with publisher.transaction() as transaction:
+            await transaction.publish_event(topic, event(1))
+            await transaction.publish_event(to, second)
+
+    async def fail() -> None:
+        async with publisher.transaction() as transaction:
+            await transaction.publish_event(topic, event(1))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    with pytest.raises(EventRejectedError, match="too large"):
+        await publish(Event("big", "1.0", "shop", {"text": "x" * 2_000_000}))
+    with pytest.raises(TransactionError, match=f"{topic}-none"):
+        await publish(event(2), f"{topic}-none")
+    assert await clients.published(topic) == []
+    await publish(event(2))
+    assert [each.data["number"] for each in await clients.published(topic)] == [1, 2], "it goes on as if nothing was"
+
+
+async def test_what_is_consumed_goes_with_what_is_made_of_it(
+    clients: ClientArena, topic: str, publisher: EventPublisher
+) -> None:
+    """A handler that fails after it published has published nothing, and what it made comes once."""
+    clients.create(topic)
+    clients.create(f"{topic}-made")
+    clients.create(f"g-{topic}.dlq")
+    await publisher.publish_batch(topic, [event(number) for number in range(20)])
+    failed: set[int] = set()
+    reader = subscriber(clients, topic, ordering="Partition")
+
+    async def make(event: Event) -> None:
+        async with publisher.transaction() as transaction:
+            transaction.consumed(reader, event)
+            await transaction.publish_event(f"{topic}-made", event)
+            if event.data["number"] % 3 == 0 and event.data["number"] not in failed:
+                failed.add(event.data["number"])
+                raise OSError
+
+    reader.register_handler("*", make)
+    async with Running(reader):
+        async with asyncio.timeout(30):
+            while await clients.committed(f"g-{topic}", topic) < 20:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.1)
+    assert [each.data["number"] for each in await clients.published(f"{topic}-made")] == list(range(20))
+
+
+async def test_consumed_events_need_an_order(clients: ClientArena, topic: str, publisher: EventPublisher) -> None:
+    reader = subscriber(clients, topic)
+    with pytest.raises(ConfigurationError, match="ordering"):
+        async with publisher.transaction() as transaction:
+            transaction.consumed(reader, event())

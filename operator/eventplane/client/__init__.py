@@ -18,6 +18,7 @@ from eventplane.client.errors import (
     RegistryUnavailableError,
     RetryLaterError,
     SerializationError,
+    TransactionError,
     UnknownMajorError,
 )
 from eventplane.client.event import Event, Received
@@ -26,6 +27,7 @@ from eventplane.client.publisher import EventPublisher
 from eventplane.client.receipt import BatchReport, Receipt
 from eventplane.client.serialization import EventDeserializer, EventSerializer
 from eventplane.client.subscriber import EventSubscriber
+from eventplane.client.transaction import Transaction
 
 __all__ = [
     "BatchReport",
@@ -50,6 +52,8 @@ __all__ = [
     "RegistryUnavailableError",
     "RetryLaterError",
     "SerializationError",
+    "Transaction",
+    "TransactionError",
     "UnknownMajorError",
     "from_cloudevent",
     "from_envelope",

@@ -1,14 +1,16 @@
 """What publishers and subscribers are connected to: Kafka, or the same in memory for an application's own tests."""
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from eventplane.client.configuration import BrokerConfig, Conf, config_of
-from eventplane.transports.kafka_settings import consumer_settings, producer_settings
+from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
 from eventplane.transports.kafka_source import KafkaSource, Reading
+from eventplane.transports.kafka_transactor import KafkaTransactor
 from eventplane.transports.kafka_writer import KafkaWriter
-from eventplane.transports.seams import Sender, Source
+from eventplane.transports.seams import Sender, Source, Transactor
 
 
 class Broker(Protocol):
@@ -32,6 +34,15 @@ class Broker(Protocol):
         """Open a member of a group, which has not joined yet."""
         ...
 
+    def transactor(self, transactional_id: str | None, patience_seconds: float) -> Transactor:
+        """Open what commits transactions.
+
+        Args:
+            transactional_id: of which there may be one at a time; default: a new one.
+            patience_seconds: how long a step may take.
+        """
+        ...
+
 
 class KafkaBroker:
     """A Broker that is a Kafka."""
@@ -49,6 +60,13 @@ class KafkaBroker:
         """Open a consumer on a thread of its own."""
         settings = consumer_settings(self.config.client, group, self.config.client_id, None)
         return KafkaSource(settings, reading, asyncio.get_running_loop())
+
+    def transactor(self, transactional_id: str | None, patience_seconds: float) -> Transactor:
+        """Open a transactional producer; it connects with the first transaction."""
+        config = self.config
+        named = transactional_id or f"{config.transactional_id_prefix or ''}{config.client_id}-{uuid.uuid4().hex[:12]}"
+        settings = transactional_settings(config.client, config.client_id, "") | {"transactional.id": named}
+        return KafkaTransactor(settings, consumer_settings(config.client, "", config.client_id, None), patience_seconds)
 
 
 def broker_of(given: Broker | BrokerConfig | Conf) -> Broker:

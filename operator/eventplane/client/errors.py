@@ -43,8 +43,12 @@ class PublisherClosedError(PublishError):
     """The publisher was closed before the event was acknowledged: it may be there or not."""
 
 
-class TransactionError(PublishError):
-    """A transaction that was not committed: nothing of it is visible, and its consumed events come again."""
+class TransactionError(PublishUnavailableError):
+    """A transaction that was not committed. `is_certain`: nobody will ever see anything of it; else nobody can tell."""
+
+    def __init__(self, message: str, *, is_certain: bool = True) -> None:
+        super().__init__(message)
+        self.is_certain = is_certain
 
 
 class ConsumingError(Exception):

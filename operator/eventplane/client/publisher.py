@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -20,6 +21,7 @@ from eventplane.client.errors import (
 from eventplane.client.event import Event
 from eventplane.client.receipt import BatchReport, Receipt, outcome_of
 from eventplane.client.topic_schemas import TopicSchemas
+from eventplane.client.transaction import Committer, Transaction
 from eventplane.events.delivery import Failure
 from eventplane.events.record import Header
 from eventplane.transports.seams import Sender, Written
@@ -43,6 +45,8 @@ class EventPublisher:
             Binary they are then in the registry's wire format; the other forms hold JSON that was checked.
         majors: the major version to write by, by topic; default: the newest.
         timeout_seconds: how long an event may wait for its acknowledgement.
+        transactional_id: for `transaction`: two publishers of one id fence each other off; default: a new one, that
+            begins with `transactional_id_prefix`.
         max_in_flight: events on their way at a time; `publish_event` waits where there are more.
         max_in_flight_bytes: and their bytes.
 
@@ -58,6 +62,7 @@ class EventPublisher:
         schemas: SchemaUse = "IfRegistered",
         majors: Mapping[str, int] | None = None,
         timeout_seconds: float = 30.0,
+        transactional_id: str | None = None,
         max_in_flight: int = _MOST_EVENTS,
         max_in_flight_bytes: int = _MOST_BYTES,
     ) -> None:
@@ -74,6 +79,8 @@ class EventPublisher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending: set[asyncio.Future[Receipt]] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._transactional_id = transactional_id
+        self._opened_committer: Committer | None = None
         self._is_closed = False
 
     @classmethod
@@ -126,12 +133,32 @@ class EventPublisher:
                 if isinstance(each, asyncio.Future):
                     each.cancel()  # only where somebody has cut this off; nobody asks for it any more
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Publish to any topics, and acknowledge consumed events, all or nothing: `async with ... as transaction`.
+
+        What is published in the block is kept until its end, and written and committed then; an exception in the block
+        means that nothing of it ever was. One transaction of a publisher is committed after the other.
+
+        Raises:
+            TransactionError: it was not committed.
+            EventRejectedError: it never will be, for the sake of one of its events.
+            ConfigurationError: transactions with this publisher are not possible.
+        """
+        self._check()
+        transaction = Transaction(self._record)
+        yield transaction
+        self._check()
+        await self._committer().commit(transaction)
+
     async def close(self, seconds: float = 10.0) -> None:
         """Wait for what is on its way, at most so long; what is left ends with PublisherClosedError."""
         self._is_closed = True
         if self._sender is not None:
             await self._sender.close(seconds)
             await asyncio.sleep(0)  # the last answers are handed over
+        if self._opened_committer is not None:
+            await self._opened_committer.close()
         for future in list(self._pending):
             if not future.done():
                 future.set_exception(PublisherClosedError("the publisher was closed before this was acknowledged"))
@@ -197,6 +224,12 @@ class EventPublisher:
         self._loop = self._loop or loop
         if self._loop is not loop:
             raise ConfigurationError("this publisher is used on another event loop: make one for each")
+
+    def _committer(self) -> Committer:
+        if self._opened_committer is None:
+            transactor = self._broker.transactor(self._transactional_id, self._timeout_seconds)
+            self._opened_committer = Committer(transactor)
+        return self._opened_committer
 
     def _opened(self) -> Sender:
         self._check()

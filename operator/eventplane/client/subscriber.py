@@ -26,7 +26,7 @@ from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.health import Patience, why_not_ready
 from eventplane.events.refusals import refusals
 from eventplane.transports.kafka_source import Reading
-from eventplane.transports.seams import Sender, Source
+from eventplane.transports.seams import Consumed, Sender, Source
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +194,23 @@ class EventSubscriber:
     def lag(self) -> Mapping[tuple[str, int], int]:
         """How many offsets are left in each of its partitions, as last known."""
         return {} if self._consuming is None else self._consuming.source.lag()
+
+    def consumed(self, event: Event[Any]) -> Consumed:
+        """Say up to where the group is through once an event is, for `Transaction.consumed`.
+
+        Raises:
+            ConfigurationError: events of its partition may be under way besides: ordering is not Partition.
+            ConsumingError: its partition is somebody else's by now.
+        """
+        if self._config.delivery.ordering != "Partition":
+            raise ConfigurationError("ordering: consumed events go into a transaction with ordering Partition only")
+        received, consuming = event.received, self._consuming
+        if received is None or consuming is None:
+            raise ConfigurationError("the event was not read by this subscriber")
+        place = (received.topic, received.partition)
+        if place not in {sight.place for sight in consuming.engine.sights()}:
+            raise ConsumingError("the event's partition is another's by now")
+        return Consumed(self._config.group, consuming.source.membership(), {place: received.offset + 1})
 
     # --- looping
 

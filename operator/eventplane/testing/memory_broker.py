@@ -18,8 +18,8 @@ from eventplane.events.dead_letters import json_view
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.transports.kafka_source import Reading
-from eventplane.transports.memory import MemoryLog, MemorySource, MemoryWriter
-from eventplane.transports.seams import Sender, Source
+from eventplane.transports.memory import MemoryLog, MemorySource, MemoryTransactor, MemoryWriter
+from eventplane.transports.seams import Sender, Source, Transactor
 
 
 class MemoryBroker:
@@ -76,6 +76,11 @@ class MemoryBroker:
     def source(self, group: str, reading: Reading) -> Source:
         """Open a member of a group."""
         return MemorySource(self.log, group, reading.topics, reading.retry_topics, reading.start_from)
+
+    def transactor(self, transactional_id: str | None, patience_seconds: float) -> Transactor:
+        """Open what commits transactions."""
+        del transactional_id, patience_seconds
+        return MemoryTransactor(self.log)
 
     def _left(self, group: str, topics: tuple[str, ...]) -> int:
         committed = self.log.groups[group].offsets

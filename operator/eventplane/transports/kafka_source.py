@@ -29,6 +29,7 @@ _IDLE_SECONDS: Final = 0.05
 _HANDED_OVER: Final = 4
 """Batches that the reader has not looked at yet, at most."""
 _LAG_SECONDS: Final = 5.0
+_MEMBERSHIP_SECONDS: Final = 0.2
 _SAME_COMPLAINT_SECONDS: Final = 60.0
 
 
@@ -61,6 +62,7 @@ class KafkaSource:
         self._lag: Mapping[Place, int] = {}
         self._newest: dict[Place, int] = {}
         self._uncommitted: set[Place] = set()
+        self._membership: Any = None
         self._problem: str | None = None
         self._polled = time.monotonic()
         self._complained: dict[int, float] = {}
@@ -89,6 +91,13 @@ class KafkaSource:
     def seconds_since_poll(self) -> float:
         """Tell how long ago the thread went round."""
         return time.monotonic() - self._polled
+
+    def membership(self) -> Any:
+        """Return the group's metadata as of the last look: a broker tells old members by it (KIP-447).
+
+        Not asked for here: the client's call, made from another thread than its own, has been seen to wait for ever.
+        """
+        return self._membership
 
     async def stop(self) -> None:
         """Leave."""
@@ -123,11 +132,14 @@ class KafkaSource:
         self._on_loop(partial(self._reader.ended, self._problem))
 
     def _read(self) -> None:
-        looked = time.monotonic()
+        looked = known = time.monotonic()
         while not self._stopping.is_set() and self._problem is None:
             self._polled = time.monotonic()
             while self._commands:
                 self._commands.popleft()()
+            if self._owned and (self._membership is None or self._polled - known > _MEMBERSHIP_SECONDS):
+                known = self._polled
+                self._membership = self._consumer.consumer_group_metadata()
             messages = self._consumer.consume(_BATCH, 0)
             if not messages:
                 message = self._consumer.poll(_IDLE_SECONDS)
@@ -226,6 +238,7 @@ class KafkaSource:
             )
             consumer.incremental_assign(assigned)
         self._owned.update(places)
+        self._membership = None
         self._on_loop(partial(self._reader.assigned, places))
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:

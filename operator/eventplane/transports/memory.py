@@ -11,7 +11,7 @@ from eventplane.events.beginning import Committed, End, FirstAfter, starts
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.record import Header, Place, PlainRecord
-from eventplane.transports.seams import Answered, Reader, Sent, Written
+from eventplane.transports.seams import Answered, Consumed, Reader, Sent, UncommittedError, Write, Written
 
 _BATCH: Final = 100
 _LARGEST: Final = 1_048_576
@@ -54,6 +54,16 @@ class MemoryLog:
             for member in group.members:
                 member.wake()
         return written
+
+    def refusal(self, topic: str, value: bytes | None) -> Failure | None:
+        """Say why a record cannot be written, as Kafka would."""
+        if topic in self.refused:
+            return self.refused[topic]
+        if not self.count(topic):
+            return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
+        if len(value or b"") > _LARGEST:
+            return Failure("Rejected", "Kafka refuses the record: it is too large")
+        return None
 
     def records(self, topic: str) -> list[PlainRecord]:
         """Return all records of a topic, partition by partition."""
@@ -104,6 +114,9 @@ class MemorySource:
     def lag(self) -> Mapping[Place, int]:
         """Count what is left."""
         return {place: len(self._log.partitions[place]) - at for place, at in self._positions.items()}
+
+    def membership(self) -> None:
+        """Need none: nobody in this process is cut off from the group."""
 
     def seconds_since_poll(self) -> float:
         """Be always at work."""
@@ -202,21 +215,33 @@ class MemoryWriter:
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
         """Write and tell where it is, or refuse as Kafka would."""
-        outcome = self._refusal(topic, value) or self._log.append(topic, key, value, headers)
+        outcome = self._log.refusal(topic, value) or self._log.append(topic, key, value, headers)
         asyncio.get_running_loop().call_soon(sent, outcome)
-
-    def _refusal(self, topic: str, value: bytes | None) -> Failure | None:
-        if topic in self._log.refused:
-            return self._log.refused[topic]
-        if not self._log.count(topic):
-            return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
-        if len(value or b"") > _LARGEST:
-            return Failure("Rejected", "Kafka refuses the record: it is too large")
-        return None
 
     async def close(self, seconds: float) -> None:
         """Have nothing under way."""
         del seconds
+
+
+class MemoryTransactor:
+    """A Transactor on a MemoryLog."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    async def commit(self, writes: Sequence[Write], consumed: Consumed | None) -> None:
+        """Write all and commit offsets, or nothing of it."""
+        for write in writes:
+            refusal = self._log.refusal(write.topic, write.value)
+            if refusal is not None:
+                raise UncommittedError(refusal)
+        for write in writes:
+            self._log.append(write.topic, write.key, write.value, write.headers)
+        if consumed is not None:
+            self._log.groups[consumed.group].offsets |= dict(consumed.offsets)
+
+    async def close(self) -> None:
+        """Have nothing open."""
 
 
 class MemorySink:

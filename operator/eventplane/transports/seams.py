@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
@@ -78,6 +78,10 @@ class Source(Protocol):
         """Tell how long ago it was last seen at work."""
         ...
 
+    def membership(self) -> Any:
+        """Tell as whom it is in the group, so that a transaction is refused once it is not any more."""
+        ...
+
     async def stop(self) -> None:
         """Let the reader leave its partitions, commit, and leave the group. Harmless twice."""
         ...
@@ -124,4 +128,53 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; what is under way is cut off and not answered."""
+        ...
+
+
+class Write(NamedTuple):
+    """A record that goes into a transaction, and the record that it comes from."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    place: Place
+    offset: int
+    alone: bool = False
+    """It is written apart from others, so that nobody else is to blame for a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """Up to where a group is through with partitions, if what was made of their records is written."""
+
+    group: str
+    membership: Any
+    """What the Source said when the records were ours."""
+    offsets: Mapping[Place, int]
+
+
+class UncommittedError(Exception):
+    """A transaction that was not committed; nobody sees anything of it."""
+
+    def __init__(self, failure: Failure, *, is_certain: bool = True) -> None:
+        """Say why; not certain: it may have been committed after all."""
+        super().__init__(failure.message)
+        self.failure = failure
+        self.is_certain = is_certain
+
+
+class Transactor(Protocol):
+    """Writes records and commits offsets of a group, all or nothing; one transaction at a time."""
+
+    async def commit(self, writes: Sequence[Write], consumed: Consumed | None) -> None:
+        """Write all, in order within a key, and commit.
+
+        Raises:
+            UncommittedError: reasons are those of a Writer, and Unavailable where a member is not one any more.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the producer."""
         ...

@@ -1,0 +1,95 @@
+"""Events of several topics, and the events that they were made of, all or nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeAlias
+
+from eventplane.client.errors import ConfigurationError, EventRejectedError, TransactionError
+from eventplane.client.event import Event
+from eventplane.events.record import Header
+from eventplane.transports.seams import Consumed, Transactor, UncommittedError, Write
+
+Encode: TypeAlias = Callable[[str, Event[Any]], Awaitable[tuple[bytes | None, list[Header]]]]
+_NOWHERE = ("", 0)
+
+
+class Consumer(Protocol):
+    """Who reads the events that a transaction acknowledges: an EventSubscriber."""
+
+    def consumed(self, event: Event[Any]) -> Consumed:
+        """Say up to where its group is through once an event is."""
+        ...
+
+
+class Transaction:
+    """What is going to be committed at the end of the block."""
+
+    def __init__(self, encode: Encode) -> None:
+        self.writes: list[Write] = []
+        self.acknowledged: Consumed | None = None
+        self._encode = encode
+
+    async def publish_event(self, topic: str, event: Event[Any], partition_key: str | None = None) -> None:
+        """Have an event published with the rest; the order within a key is that of these calls.
+
+        Raises:
+            EventRejectedError: it is not fit to be published.
+            PublishUnavailableError: the registry does not answer.
+        """
+        value, headers = await self._encode(topic, event)
+        self.writes.append(Write(topic, (partition_key or event.event_id).encode(), value, headers, _NOWHERE, 0))
+
+    async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: str | None = None) -> None:
+        """Have events published with the rest, in order; raises as `publish_event` does."""
+        for event in events:
+            await self.publish_event(topic, event, partition_key)
+
+    def consumed(self, by: Consumer, event: Event[Any]) -> None:
+        """Acknowledge an event with the rest, and all before it in its partition. Called by the handler of the event.
+
+        Args:
+            by: the subscriber that reads it, with ordering Partition.
+            event: as it was handed to the handler.
+
+        Raises:
+            ConfigurationError: the subscriber keeps another order, or has not read the event.
+            ConsumingError: the event's partition is another's by now.
+        """
+        told = by.consumed(event)
+        known = self.acknowledged
+        if known is not None and known.group != told.group:
+            raise ConfigurationError("a transaction acknowledges events of one group")
+        earlier = {} if known is None else dict(known.offsets)
+        furthest = {place: max(offset, earlier.get(place, 0)) for place, offset in told.offsets.items()}
+        # as whom it was in the group at first: if that has changed since, the broker refuses
+        membership = told.membership if known is None else known.membership
+        self.acknowledged = Consumed(told.group, membership, earlier | furthest)
+
+
+class Committer:
+    """Commits one transaction after the other."""
+
+    def __init__(self, transactor: Transactor) -> None:
+        self._transactor = transactor
+        self._turn = asyncio.Lock()
+
+    async def commit(self, transaction: Transaction) -> None:
+        """Write and commit; an empty transaction is none.
+
+        Raises:
+            TransactionError: it was not committed.
+            EventRejectedError: the broker refuses one of its events for good.
+        """
+        if not transaction.writes and transaction.acknowledged is None:
+            return
+        async with self._turn:
+            try:
+                await self._transactor.commit(transaction.writes, transaction.acknowledged)
+            except UncommittedError as error:
+                if error.failure.reason == "Rejected":
+                    raise EventRejectedError(error.failure.message) from error
+                raise TransactionError(error.failure.message, is_certain=error.is_certain) from error
+
+    async def close(self) -> None:
+        """Let go of the producer."""
+        await self._transactor.close()
