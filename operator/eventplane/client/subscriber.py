@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
@@ -277,7 +278,7 @@ class EventSubscriber:
         except ValidationError as error:
             faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
             raise ConfigurationError("; ".join(faults)) from None
-        found = refusals(config, has_handlers=True)
+        found = [*_start_fault(config.start_from), *refusals(config, has_handlers=True)]
         if found:
             raise ConfigurationError("; ".join(found))
         return config
@@ -320,6 +321,14 @@ class EventSubscriber:
     def _failed(self, problem: str) -> None:
         self._problems.append(problem)
         self._stopping.set()
+
+
+def _start_fault(start_from: str) -> Iterable[str]:
+    if start_from not in {"Earliest", "Latest"}:
+        try:
+            datetime.fromisoformat(start_from)
+        except ValueError:
+            yield "start_from: it is Earliest, Latest, or a time as RFC 3339 has it"
 
 
 def _rules(retry: RetryPolicy | None, group: str, dead_letter_topic: str | None) -> Any:
