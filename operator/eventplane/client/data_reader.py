@@ -37,6 +37,13 @@ class RegistryReader:
                     break
         return outcomes
 
+    def close(self) -> None:
+        """Close the connections to the registry."""
+        with self._lock:
+            for each in self._deserializers.values():
+                each.close()
+            self._deserializers.clear()
+
     def _read(self, event: Event, topic: str) -> Failure | None:
         context = SerializationContext(topic, MessageField.VALUE, list(event.record.headers() or ()))
         try:

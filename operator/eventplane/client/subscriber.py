@@ -43,6 +43,7 @@ class _Consuming:
     source: Source
     sink: HandlerSink
     sender: Sender
+    registry: RegistryReader | None
     over: asyncio.Event
     """Set when all of it has ended."""
 
@@ -297,9 +298,10 @@ class EventSubscriber:
             Reading(config.topics, config.retry.topics, config.start_from, self._leave_seconds + _FLUSH_SECONDS),
         )
         sink = HandlerSink(self._handlers, config.delivery.concurrency, self._handler_timeout_seconds)
-        ports = Ports(source, sink, sender, self._registry())
+        registry = self._registry()
+        ports = Ports(source, sink, sender, registry)
         engine = Engine(config, ports, Ambience(leave_seconds=self._leave_seconds))
-        self._consuming = _Consuming(engine, source, sink, sender, asyncio.Event())
+        self._consuming = _Consuming(engine, source, sink, sender, registry, asyncio.Event())
         source.start(engine)
         logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
         return self._consuming
@@ -309,6 +311,8 @@ class EventSubscriber:
         consuming.engine.close()
         await consuming.sink.close()
         await consuming.sender.close(_FLUSH_SECONDS)
+        if consuming.registry is not None:
+            await asyncio.to_thread(consuming.registry.close)
         consuming.over.set()
         counts = consuming.engine.counts
         told = {"group": self._config.group, "delivered": counts.delivered, "dead": counts.dead_lettered.total()}
