@@ -60,8 +60,21 @@ used.refused
 used.refuses
 used.records
 used.waiting
-# a dead letter as a document, for the SDK and the command
-used.json_view
+# what the SDK is for: applications call it
+used.data_schema
+used.with_data
+used.from_environment
+used.publish_batch
+used.register_handler
+used.create_topic
+used.published
+used.dead_letters
+# methods of dicts and lists that data of events do not have
+used.popitem
+used.reverse
+used.sort
+# for who writes to a transaction all the time
+used.serve
 # aiohttp's hook
 used.resolve
 # what users read in status

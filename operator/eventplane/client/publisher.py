@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeAlias
@@ -19,6 +19,7 @@ from eventplane.client.errors import (
     PublishError,
 )
 from eventplane.client.event import Event
+from eventplane.client.keys import PartitionKey, key_of
 from eventplane.client.receipt import BatchReport, Receipt, outcome_of
 from eventplane.client.topic_schemas import TopicSchemas
 from eventplane.client.transaction import Committer, Transaction
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 SchemaUse: TypeAlias = Literal["Required", "IfRegistered", "Off"]
 """Whether events of a topic without a schema are refused, whether only those are published unseen, or all."""
-PartitionKey: TypeAlias = "str | Callable[[Event[Any]], str | None] | None"
 _MOST_EVENTS: Final = 10_000
 _MOST_BYTES: Final = 16_777_216
 
@@ -107,7 +107,7 @@ class EventPublisher:
             PublishUnavailableError: it may be published later.
             PublisherClosedError: nobody can tell.
         """
-        return await (await self._start(topic, event, partition_key))
+        return await (await self._start(topic, event, key_of(event, partition_key)))
 
     async def publish_batch(
         self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None
@@ -122,9 +122,8 @@ class EventPublisher:
         started: list[asyncio.Future[Receipt] | PublishError] = []
         try:
             for event in events:
-                key = partition_key(event) if callable(partition_key) else partition_key
                 try:
-                    started.append(await self._start(topic, event, key))
+                    started.append(await self._start(topic, event, key_of(event, partition_key)))
                 except PublishError as error:
                     started.append(error)
             return BatchReport([each if isinstance(each, PublishError) else await _ended(each) for each in started])
@@ -173,7 +172,7 @@ class EventPublisher:
 
     # --- one event
 
-    async def _start(self, topic: str, event: Event[Any], key: str | None) -> asyncio.Future[Receipt]:
+    async def _start(self, topic: str, event: Event[Any], key: bytes) -> asyncio.Future[Receipt]:
         """Hand an event to the producer, once there is room."""
         self._check()
         value, headers = await self._record(topic, event)
@@ -186,7 +185,7 @@ class EventPublisher:
             raise
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._pending.add(future)
-        sender.send(topic, (key or event.event_id).encode(), value, headers, partial(self._sent, future, topic, size))
+        sender.send(topic, key, value, headers, partial(self._sent, future, topic, size))
         return future
 
     def _sent(self, future: "asyncio.Future[Receipt]", topic: str, size: int, written: Written | Failure) -> None:

@@ -226,7 +226,7 @@ class EventSubscriber:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Stop. The event that the loop is at is acknowledged, unless an exception has ended the loop."""
         if error is None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 from eventplane.client.errors import ConfigurationError, EventRejectedError, TransactionError
 from eventplane.client.event import Event
+from eventplane.client.keys import PartitionKey, key_of
 from eventplane.events.record import Header
 from eventplane.transports.seams import Consumed, Transactor, UncommittedError, Write
 
@@ -29,7 +30,7 @@ class Transaction:
         self.acknowledged: Consumed | None = None
         self._encode = encode
 
-    async def publish_event(self, topic: str, event: Event[Any], partition_key: str | None = None) -> None:
+    async def publish_event(self, topic: str, event: Event[Any], partition_key: PartitionKey = None) -> None:
         """Have an event published with the rest; the order within a key is that of these calls.
 
         Raises:
@@ -37,9 +38,9 @@ class Transaction:
             PublishUnavailableError: the registry does not answer.
         """
         value, headers = await self._encode(topic, event)
-        self.writes.append(Write(topic, (partition_key or event.event_id).encode(), value, headers, _NOWHERE, 0))
+        self.writes.append(Write(topic, key_of(event, partition_key), value, headers, _NOWHERE, 0))
 
-    async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: str | None = None) -> None:
+    async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None) -> None:
         """Have events published with the rest, in order; raises as `publish_event` does."""
         for event in events:
             await self.publish_event(topic, event, partition_key)
