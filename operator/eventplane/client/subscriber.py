@@ -4,35 +4,33 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from eventplane.api.dead_letter_policy import Retry
 from eventplane.api.delivery import Ordering
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.client.broker import Broker, broker_of
 from eventplane.client.configuration import BrokerConfig, Conf, config_from_environment
+from eventplane.client.consumer_config import RetryPolicy, checked, consumer_config, retry_rules
 from eventplane.client.data_reader import RegistryReader
 from eventplane.client.errors import ConfigurationError, ConsumingError
 from eventplane.client.event import Event
-from eventplane.client.failures import rules_of
 from eventplane.client.handler_sink import HandlerSink
 from eventplane.client.handlers import HandlerFunction, Handlers
 from eventplane.client.iteration import Delivery, Feed
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.health import Patience, why_not_ready
-from eventplane.events.refusals import refusals
 from eventplane.transports.kafka_source import Reading
 from eventplane.transports.seams import Consumed, Sender, Source
 
 logger = logging.getLogger(__name__)
 
-RetryPolicy: TypeAlias = Retry | Mapping[str, Any]
 _FLUSH_SECONDS: Final = 5.0
+_NO_TOPIC: Final = ""
+"""Stands for the topics as long as none was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +90,19 @@ class EventSubscriber:
         if not group:
             raise ConfigurationError("group_id: name the consumer group")
         registry = self._broker.config.schema_registry
-        self._told: dict[str, Any] = {
-            "namespace": group.rpartition(".")[0],
-            "name": group.rpartition(".")[2],
-            "group": group,
-            "topics": ("?",),
-            "majors": dict(majors or {}),
-            "schema_registry_url": None if registry is None else str(registry.get("url")),
-            "start_from": start_from,
-            "filter": filter,
-            "delivery": {"ordering": ordering, "concurrency": concurrency},
-            "retry": _rules(retry, group, dead_letter_topic),
-        }
-        self._config = self._checked()
+        self._config = consumer_config(
+            group,
+            retry_rules(retry or Retry(), group, dead_letter_topic),
+            topics=self._broker.config.topics or (_NO_TOPIC,),
+            majors=dict(majors or {}),
+            schema_registry_url=None if registry is None else str(registry.get("url")),
+            start_from=start_from,
+            filter=filter,
+            delivery={"ordering": ordering, "concurrency": concurrency},
+        )
         self._handler_timeout_seconds = handler_timeout_seconds
         self._leave_seconds = leave_seconds
         self._handlers = Handlers()
-        self._topics: tuple[str, ...] = self._broker.config.topics
         self._consuming: _Consuming | None = None
         self._stopping = asyncio.Event()
         self._problems: list[str] = []
@@ -141,8 +135,9 @@ class EventSubscriber:
         Raises:
             ConfigurationError: none, or one that this subscriber writes to as well.
         """
-        self._topics = (topics,) if isinstance(topics, str) else tuple(topics)
-        self._config = self._checked()
+        named = (topics,) if isinstance(topics, str) else tuple(topics)
+        config = self._config
+        self._config = checked(config.model_copy(update={"topics": named or (_NO_TOPIC,)}))
 
     def register_handler(
         self, event_type: str, handler: HandlerFunction, *, data_type: type[BaseModel] | None = None
@@ -271,27 +266,14 @@ class EventSubscriber:
 
     # --- its parts
 
-    def _checked(self) -> RuntimeConfig:
-        if getattr(self, "_topics", None):
-            self._told["topics"] = self._topics
-        try:
-            config = RuntimeConfig.model_validate(self._told)
-        except ValidationError as error:
-            faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-            raise ConfigurationError("; ".join(faults)) from None
-        found = [*_start_fault(config.start_from), *refusals(config, has_handlers=True)]
-        if found:
-            raise ConfigurationError("; ".join(found))
-        return config
-
     def _begin(self) -> _Consuming:
         if self._consuming is not None:
             raise ConfigurationError("it was started before: make another one")
-        if not self._topics:
+        config = self._config
+        if config.topics == (_NO_TOPIC,):
             raise ConfigurationError("subscribe to a topic first")
         if not self._handlers:
             raise ConfigurationError("register a handler first")
-        self._config = config = self._checked()
         sender = self._broker.sender(0.0, self._failed)  # never given up by the clock
         source = self._broker.source(
             config.group,
@@ -325,24 +307,6 @@ class EventSubscriber:
     def _failed(self, problem: str) -> None:
         self._problems.append(problem)
         self._stopping.set()
-
-
-def _start_fault(start_from: str) -> Iterable[str]:
-    if start_from not in {"Earliest", "Latest"}:
-        try:
-            datetime.fromisoformat(start_from)
-        except ValueError:
-            yield "start_from: it is Earliest, Latest, or a time as RFC 3339 has it"
-
-
-def _rules(retry: RetryPolicy | None, group: str, dead_letter_topic: str | None) -> Any:
-    try:
-        policy = retry if isinstance(retry, Retry) else Retry.model_validate(retry or {})
-    except ValidationError as error:
-        faults = [f"retry.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise ConfigurationError("; ".join(faults)) from None
-    named = None if dead_letter_topic is None else dead_letter_topic.replace("{group}", group)
-    return rules_of(policy, group, named)
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -96,8 +96,8 @@ class Transactions:
             self._watched(self._flush)
 
     def serve(self) -> None:
-        """Look at what has been answered."""
-        self._producer.poll(0)
+        """Look at what has been answered; raises UndoneError."""
+        self._translated(partial(self._producer.poll, 0))
 
     def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:
         """Commit what was written together with offsets of a group, whose metadata let the broker fence old members.
@@ -132,7 +132,7 @@ class Transactions:
     def _produce(self, write: Write) -> None:
         until = time.monotonic() + self._patience_seconds
         while not self._produced(write):
-            self._producer.poll(_FULL_SECONDS)
+            self._translated(partial(self._producer.poll, _FULL_SECONDS))
             if time.monotonic() > until:
                 raise UndoneError("the producer's buffer stays full")
 
@@ -194,8 +194,12 @@ class Transactions:
             raise self._undone(error.args[0]) from error
 
     def _undone(self, error: KafkaError) -> UndoneError:
+        if error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name
+            try:
+                self._producer.begin_transaction()  # which says what is fatal about it
+            except KafkaException as cause:
+                error = cause.args[0]
         self._look_at(error)
-        self._producer.poll(0)  # for what it has to complain about beside that
         return UndoneError(f"the transaction is undone: {error.str()}", is_final=self._is_fenced)
 
     def _bounded(self, call: Callable[[], object], seconds: float) -> None:
