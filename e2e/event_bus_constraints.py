@@ -32,6 +32,10 @@ _REGISTRY: Final = {
         "url": "https://registry:8081",
         "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "client"}},
         "authentication": {"secretRef": {"name": "login"}},
+        "applications": {
+            "authentication": {"secretRef": {"name": "readers"}},
+            "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "shared"}},
+        },
     }
 }
 _SELECTOR: Final = {"allowedNamespaces": {"from": "Selector", "selector": SOME_LABELS}}
@@ -143,6 +147,33 @@ def _registry() -> Iterator[Constrained]:
     yield Constrained(
         bus, f"{place}.authentication.secretRef", (login["secretRef"],), ((ABSENT, "Required value"),), _REGISTRY
     )
+    yield from _applications(f"{place}.applications")
+
+
+def _applications(place: str) -> Iterator[Constrained]:
+    bus = "EventBus"
+    yield Constrained(bus, place, (ABSENT, {}, {"tls": {}}), (), _REGISTRY)
+    own = "must not get the Secret of the operator itself"
+    yield Constrained(
+        bus,
+        f"{place}.authentication.secretRef.name",
+        ("s", "s" * 253),
+        (*NAME_REFUSED.items(), ("login", own)),
+        _REGISTRY,
+    )
+    nothing = ((ABSENT, "Required value"),)
+    yield Constrained(bus, f"{place}.authentication.secretRef", ({"name": "readers"},), nothing, _REGISTRY)
+    own = "must not get the certificate of the operator itself"
+    yield Constrained(
+        bus,
+        f"{place}.tls.certificateSecretRef.name",
+        ("s", "s" * 253),
+        (*NAME_REFUSED.items(), ("client", own)),
+        _REGISTRY,
+    )
+    yield _secret_name(f"{place}.tls.caSecretRef.name", _REGISTRY)
+    key_refused = (("", "should be at least 1 chars long"), ("k" * 254, "may not be more than 253 bytes"))
+    yield Constrained(bus, f"{place}.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), key_refused, _REGISTRY)
 
 
 def _namespaces() -> Iterator[Constrained]:

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     # the user must act: found in the registry, or about to be put there
     REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     """The EventBus names no schema registry."""
+    REGISTRY_LOGIN_MISSING = "RegistryLoginMissing"
+    """The EventBus does not say as whom applications read its schema registry, to which the operator logs in."""
     DEFINITION_NOT_FOUND = "DefinitionNotFound"
     """The ConfigMap that holds the definition, or its key, does not exist."""
     DEFINITION_INVALID = "DefinitionInvalid"
@@ -166,6 +168,8 @@ class ConditionType(StrEnum):
     """As many pods as asked for are at work, all of them as the resource says now."""
     AUTOSCALED = "Autoscaled"
     """The number of pods follows the lag."""
+    REGISTRY_READABLE = "RegistryReadable"
+    """Eventplane's own consumer has what it takes to read the schema registry, which its topics need."""
     DEAD_LETTERS_PRESENT = "DeadLettersPresent"
     """Somebody should look at dead letters. Readiness does not hang on it."""
     SCHEMA_REGISTRY_READY = "SchemaRegistryReady"

@@ -64,21 +64,55 @@ class Kafka(ApiModel):
 
 
 class RegistryAuthentication(ApiModel):
-    """How the operator proves who it is to the schema registry."""
+    """How somebody proves who they are to the schema registry."""
 
     secret_ref: SecretRef
     """A Secret with the keys username and password, for HTTP basic authentication."""
 
 
+class RegistryApplications(ApiModel):
+    """As whom applications reach the schema registry. All of them share it, so it should be let read and nothing else.
+
+    The operator's own credentials are never passed on.
+    """
+
+    authentication: RegistryAuthentication | None = None
+    """Credentials that every Publication and Subscription of the bus gets into its Secret; absent means that the
+    registry asks those who read for no password."""
+    tls: Tls | None = None
+    """Whom applications trust, by default those whom the operator trusts, and a certificate that they all share."""
+
+
 class SchemaRegistry(ApiModel):
     """The connection to a schema registry that speaks Confluent's API."""
+
+    model_config = rules(
+        (
+            (
+                "!has(self.authentication) || !has(self.applications) || !has(self.applications.authentication)"
+                " || self.applications.authentication.secretRef.name != self.authentication.secretRef.name"
+            ),
+            "applications must not get the Secret of the operator itself: name another, of a user that may only read",
+        ),
+        (
+            (
+                "!has(self.tls) || !has(self.tls.certificateSecretRef) || !has(self.applications)"
+                " || !has(self.applications.tls) || !has(self.applications.tls.certificateSecretRef)"
+                " || self.applications.tls.certificateSecretRef.name != self.tls.certificateSecretRef.name"
+            ),
+            "applications must not get the certificate of the operator itself: name another, of who may only read",
+        ),
+    )
 
     url: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)
     """Base address of the API: what clients call schema.registry.url."""
     tls: Tls | None = None
     """Whom to trust, and the client's certificate; default: the trust store of the operator's image."""
     authentication: RegistryAuthentication | None = None
-    """Absent means that the registry asks for no password."""
+    """How the operator logs in; absent means that the registry asks for no password."""
+    applications: RegistryApplications | None = None
+    """As whom applications reach it; absent means that nobody has said so. An empty one says that everybody may
+    read."""
 
 
 class LabelSelectorRequirement(ApiModel):

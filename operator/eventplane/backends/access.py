@@ -25,7 +25,7 @@ from eventplane.planning.access_state import (
     ObservedSecret,
     PrincipalQuery,
 )
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 
 LookAtSecret: TypeAlias = Callable[[str, str], Awaitable[ObservedSecret]]
@@ -43,10 +43,10 @@ class AccessBackend:
     """
 
     def __init__(
-        self, connection: KafkaConnection, principals: PrincipalBackend, look_at_secret: LookAtSecret, write: Write
+        self, connection: AccessConnection, principals: PrincipalBackend, look_at_secret: LookAtSecret, write: Write
     ) -> None:
         self.connection = connection
-        """How the operator reaches this Kafka, from which follows how applications do."""
+        """What access is made with: how the operator reaches this Kafka, from which follows how applications do."""
         self._principals = principals
         self._look_at_secret = look_at_secret
         self._write = write

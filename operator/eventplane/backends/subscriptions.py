@@ -10,7 +10,7 @@ from eventplane.backends.objects import ObjectBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.planning.access_changes import AccessChange, WriteSecret
 from eventplane.planning.access_state import AccessQuery, ObservedAccess
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectChange, ObjectKey, ObservedObject
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.subscriptions import SubscriptionChange
@@ -46,8 +46,8 @@ class SubscriptionBackend:
         self._objects = objects
 
     @property
-    def connection(self) -> KafkaConnection:
-        """How the operator reaches this Kafka."""
+    def connection(self) -> AccessConnection:
+        """What access is made with."""
         return self._access.connection
 
     async def probe(self) -> ClusterState:

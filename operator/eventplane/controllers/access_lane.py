@@ -8,23 +8,24 @@ from eventplane.api.event_bus import EventBusStatus
 from eventplane.backends.access import AccessBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.controllers.lane_on_kafka import Answering, LaneOnKafka
+from eventplane.controllers.queue import Urgency
 from eventplane.controllers.shelf import Key
 from eventplane.planning.access_changes import RemoveUser
 from eventplane.planning.access_desired import user_prefix
 from eventplane.planning.access_strays import keeps_user, stray_users
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, Secrets, access_secret_names, connect_access
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
 
-ConnectAccess: TypeAlias = Callable[[KafkaConnection, Key], AccessBackend]
+ConnectAccess: TypeAlias = Callable[[AccessConnection, Key], AccessBackend]
 
 
 class KeepsUsers(Answering, Protocol):
     """A backend that knows the users of a Kafka."""
 
     @property
-    def connection(self) -> KafkaConnection:
-        """How the operator reaches this Kafka."""
+    def connection(self) -> AccessConnection:
+        """What access is made with."""
         ...
 
     async def users(self, prefix: str) -> frozenset[str]:
@@ -43,6 +44,18 @@ B = TypeVar("B", bound=KeepsUsers)
 class AccessLane(LaneOnKafka[A, B], Generic[A, B]):
     """Everything that happens to the Publications, or to the Subscriptions, of one bus."""
 
+    def secret_names(self) -> frozenset[str]:
+        """Name the Secrets that access is made with."""
+        return access_secret_names(self.bus)
+
+    def connection(self, secrets: Secrets) -> AccessConnection | Refusal:
+        """Make what access is made with."""
+        return connect_access(self.bus, secrets)
+
+    def reconnected(self) -> None:
+        """Look at everything again: what is handed out to applications may be another."""
+        self.mark_all(Urgency.CHANGE)
+
     def bus_status(self, before: EventBusStatus, found: ClusterState | BackendError | Refusal) -> EventBusStatus:
         """Say nothing: the lane of its topics tells of the same Kafka."""
         del found
@@ -50,7 +63,7 @@ class AccessLane(LaneOnKafka[A, B], Generic[A, B]):
 
     async def sweep(self, backend: B) -> None:
         """Remove the users of resources that are gone, or that this Kafka is not for any more."""
-        if backend.connection.mechanism is None:
+        if backend.connection.kafka.mechanism is None:
             return
         try:
             users = await backend.users(user_prefix(self.reconciler.cluster))  # before the living are counted

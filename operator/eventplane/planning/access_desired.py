@@ -1,9 +1,8 @@
 """Publications and Subscriptions to the access they ask for: every name, grant and piece of a Secret is made here."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from eventplane.api.access import Access
@@ -14,7 +13,8 @@ from eventplane.api.metadata import Metadata
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.binding import Binding, without_secrets
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.plan import Refusal, fingerprint
 
@@ -26,7 +26,6 @@ _LEAST_ITERATIONS: Final = 4096
 """What Kafka demands; it takes four times as many, which would make many users at once slow."""
 _ITERATIONS_RANGE: Final = 2048
 _SCRAM: Final = frozenset({"SCRAM-SHA-512", "SCRAM-SHA-256"})
-_LOGIN_MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,8 @@ class DesiredAccess:
     """Why other topics that it asks for cannot be granted yet."""
     settings: Mapping[str, str]
     """What its client has to be told beside the password, by librdkafka's names."""
-    registry_url: str | None
+    registry: RegistryConnection | None
+    """How its client reaches the schema registry, if the bus has one."""
     transactional_id_prefix: str | None = None
 
     @property
@@ -61,61 +61,48 @@ class DesiredAccess:
             password: the user's.
             user: one of its two users; by default the first.
         """
-        return {key: value for key, value in self._secret_entries(password, user).items() if value is not None}
+        return {key: value for key, value in self._entries(password, user).items() if value is not None}
 
     def is_in(self, secret: Mapping[str, str], password: str, user: str | None = None) -> bool:
         """Tell whether a Secret holds what `secret_data` says; what others have added to it is theirs."""
-        return all(secret.get(key) == value for key, value in self._secret_entries(password, user).items())
+        return all(secret.get(key) == value for key, value in self._entries(password, user).items())
 
-    def _secret_entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
-        user = user or self.user
-        settings = dict(self.settings)
+    def public_data(self) -> Mapping[str, str]:
+        """Write its Secret without what nobody else may know: neither its password nor the registry's."""
+        return replace(self, registry=without_secrets(self.registry)).secret_data("")
+
+    def _entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
+        user, settings = user or self.user, dict(self.settings)
         if user is not None:
             settings |= {"sasl.username": user, "sasl.password": password}
-        return {
-            "type": "kafka",
-            "provider": "eventplane",
-            "bootstrapServers": settings["bootstrap.servers"],
-            "securityProtocol": settings["security.protocol"],
-            "saslMechanism": settings.get("sasl.mechanism"),
-            "user": user,
-            "username": user,
-            "password": password if user else None,
-            "ca.crt": settings.get("ssl.ca.pem"),
-            "topics": ",".join(self.topics),
-            "group": self.group,
-            "transactionalIdPrefix": self.transactional_id_prefix,
-            "schemaRegistryUrl": self.registry_url,
-            "librdkafka.json": json.dumps(settings, indent=1, sort_keys=True),
-            "client.properties": _java_properties(settings),
-        }
+        return Binding(settings, self.topics, self.transactional_id_prefix, self.registry).entries()
 
     def fingerprint(self) -> str:
-        """Reduce to a short text that changes when anything asked for changes; the password is nothing asked for."""
-        data = self.secret_data("")
+        """Reduce to a short text that changes when anything asked for changes; passwords are nothing asked for."""
         return fingerprint(
             self.query.secret_name,
             *(grant.describe() for grant in sorted(self.grants)),
-            *(f"{key}={value}" for key, value in sorted(data.items())),
+            *(f"{key}={value}" for key, value in sorted(self.public_data().items())),
         )
 
 
 def desire_access(
-    resource: Access, bus: EventBus, connection: KafkaConnection, topics: Topics, cluster: str
+    resource: Access, bus: EventBus, connection: AccessConnection, topics: Topics, cluster: str
 ) -> DesiredAccess | Refusal:
     """Resolve what a Publication or Subscription asks for on its bus.
 
     Args:
         resource: who asks.
         bus: where.
-        connection: how the operator itself reaches that bus; of its credentials nothing is passed on.
+        connection: what its access is made with.
         topics: the EventTopics that it names.
         cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
     """
-    refusal = _no_identity(bus, connection) or _no_sense(resource)
+    kafka = connection.kafka
+    refusal = _no_identity(bus, kafka) or _no_sense(resource)
     if refusal is not None:
         return refusal
-    mechanism = cast("ScramMechanism | None", connection.mechanism)  # `_no_identity` has refused PLAIN
+    mechanism = cast("ScramMechanism | None", kafka.mechanism)  # `_no_identity` has refused PLAIN
     user = user_name(resource, cluster)
     names = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
     granted = tuple(sorted({name for name in names.values() if name is not None}))
@@ -129,8 +116,8 @@ def desire_access(
         topics=granted,
         missing=tuple(missing_topic(resource, topics, ref, bus) for ref, name in names.items() if name is None)
         or _none_selected(resource, topics),
-        settings=_client_settings(connection, user, group),
-        registry_url=bus.spec.schema_registry.url if bus.spec.schema_registry else None,
+        settings=_client_settings(kafka, user, group),
+        registry=connection.registry,
         transactional_id_prefix=prefix,
     )
 
@@ -236,24 +223,3 @@ def _client_settings(connection: KafkaConnection, user: str, group: str | None) 
         "group.id": group,
     }
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def _java_properties(settings: Mapping[str, str]) -> str:
-    """Write settings as the file that Java's clients and Kafka's own tools read (`--command-config`)."""
-    rest = dict(settings)
-    ca, user, password = (rest.pop(key, None) for key in ("ssl.ca.pem", "sasl.username", "sasl.password"))
-    if ca is not None:
-        rest |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": ca}
-    if user is not None:
-        rest["sasl.jaas.config"] = f"{_LOGIN_MODULE} required username={_quoted(user)} password={_quoted(password)};"
-    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(rest.items()))
-
-
-def _quoted(value: str | None) -> str:
-    """Quote as JAAS does; somebody may have put a password of his own into the Secret."""
-    escaped = (value or "").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n")

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from eventplane.api.access import AccessStatus, Binding, CredentialsStatus
 from eventplane.api.conditions import Condition, ConditionType, Reason, Status
 from eventplane.api.subscription import SubscriptionStatus
-from eventplane.planning.access import AccessCase, credentials_of
+from eventplane.planning.access_case import AccessCase, credentials_of
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,

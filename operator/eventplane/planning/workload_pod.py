@@ -23,6 +23,8 @@ _FROM_SECRET: Final = {
     "KAFKA_GROUP_ID": "group",
     "KAFKA_TOPICS": "topics",
     "SCHEMA_REGISTRY_URL": "schemaRegistryUrl",
+    "SCHEMA_REGISTRY_USERNAME": "schemaRegistryUsername",
+    "SCHEMA_REGISTRY_PASSWORD": "schemaRegistryPassword",
 }
 """Variables of every container, and the keys of the Secret that they are taken from."""
 _RUNTIME_GRACE_SECONDS: Final = 60

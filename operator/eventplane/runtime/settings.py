@@ -26,6 +26,8 @@ class RuntimeSettings:
     config: RuntimeConfig
     client: Mapping[str, Any]
     """Settings of librdkafka, from the Secret."""
+    binding: Path
+    """The folder of that Secret."""
     token_file: Path | None
     instance_id: str | None
     """Of a static member of the group; only for pods whose names stay."""
@@ -43,10 +45,12 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
     """
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
     bindings = Path(environment.get("SERVICE_BINDING_ROOT", _BINDINGS))
+    binding = bindings / "kafka"
     bears = config.http is not None and config.http.bearer_token_secret_ref is not None
     return RuntimeSettings(
         config=config,
-        client=_client(bindings / "kafka" / "librdkafka.json"),
+        client=_client(binding / "librdkafka.json"),
+        binding=binding,
         token_file=_token_file(bindings / "sink" / "token") if bears else None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),

@@ -42,7 +42,7 @@ from eventplane.planning.access_desired import desire_access
 from eventplane.planning.access_state import ObservedAccess, ObservedSecret
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
-from eventplane.planning.connection import connect, no_registry
+from eventplane.planning.connection import AccessConnection, connect, no_login_for_applications, no_registry
 from eventplane.planning.dead_letters import desire_dead_letters
 from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.desired import desire_topic
@@ -115,7 +115,7 @@ REFUSALS: Final[Mapping[Reason, object]] = {
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
     ).missing[0],
     Reason.IDENTITY_NOT_SUPPORTED: desire_access(
-        publication(), event_bus(), replace(KAFKA, mechanism="PLAIN"), {}, CLUSTER
+        publication(), event_bus(), AccessConnection(replace(KAFKA, mechanism="PLAIN")), {}, CLUSTER
     ),
     Reason.EXPRESSION_INVALID: refuse_delivery(subscription(filter="event.typo").spec),
     Reason.SECRET_OWNED_BY_ANOTHER: next(
@@ -126,6 +126,9 @@ REFUSALS: Final[Mapping[Reason, object]] = {
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
     ).missing[0],
     Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
+    Reason.REGISTRY_LOGIN_MISSING: no_login_for_applications(
+        event_bus(schema_registry={"url": "http://registry", "authentication": {"secret_ref": {"name": "login"}}})
+    ),
     Reason.DEFINITION_NOT_FOUND: definition_of(
         schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
     ),
