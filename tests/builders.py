@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
-from eventplane.api.access import AccessStatus
+from eventplane.api.access import Access, AccessStatus
 from eventplane.api.conditions import Condition, Reason, Status
 from eventplane.api.dead_letter_policy import DeadLetterPolicy, DeadLetterPolicySpec, DeadLetterPolicyStatus
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
@@ -450,6 +450,8 @@ REGISTRY_LOGIN: Final = RegistryConnection(
     password="readers-own",  # noqa: S106 - of no server
 )
 """How applications reach the registry where that asks for everything that it may ask for."""
+MUTUAL: Final = KafkaConnection(("kafka:9092",), tls=True, certificate_pem="CERT", key_pem="KEY")
+"""How the operator reaches a Kafka that knows everybody by certificates."""
 PASSWORD: Final = "kept"  # noqa: S105 - of no server
 ISSUED: Final = Issue(NOW)
 """How the password in a Secret came about."""
@@ -506,6 +508,31 @@ def dead_letter_policy(
         spec=_checked(DeadLetterPolicySpec, spec),
         status=status or DeadLetterPolicyStatus(),
     )
+
+
+def mapping_bus(
+    template: str | None = "CN={{ name }}.{{ namespace }}", *, kind: str | None = "TLS", name: str = "main"
+) -> EventBus:
+    """Make a bus whose applications come with credentials of their own; kind None logs in as nobody."""
+    login = {"secret_ref": {"name": "login"}} if kind != "TLS" else {}
+    kafka = {
+        "bootstrap_servers": ["kafka:9092"],
+        "tls": {"certificate_secret_ref": {"name": "pair"}},
+        "authentication": {"type": kind, **login} if kind is not None else None,
+        "principals": {"template": template} if template is not None else None,
+    }
+    return event_bus(name, kafka=kafka)
+
+
+def mapped_access(
+    resource: Publication | Subscription, *, bus: EventBus | None = None, twin: Access | None = None
+) -> DesiredAccess:
+    """Resolve the access that a resource asks for where principals are mapped; its topics have been made."""
+    bus = bus or mapping_bus()
+    made = {each.name: settled(event_topic(each.name, resource.metadata.namespace)) for each in resource.spec.topics}
+    desired = desire_access(resource, bus, AccessConnection(MUTUAL), made, CLUSTER, twin)
+    assert isinstance(desired, DesiredAccess), desired
+    return desired
 
 
 def wanted_access(

@@ -103,6 +103,10 @@ class Reason(StrEnum):
     """An EventTopic that the resource names has not been made on this bus."""
     IDENTITY_NOT_SUPPORTED = "IdentityNotSupported"
     """The EventBus knows its users in a way in which none can be added."""
+    PRINCIPAL_OWNED_BY_ANOTHER = "PrincipalOwnedByAnother"
+    """Another resource, named in the message, has the principal that is mapped to this one."""
+    PRINCIPAL_HAS_ACCESS = "PrincipalHasAccess"
+    """The principal that is mapped to the resource may do more, and nothing says that Eventplane has granted it."""
     SECRET_OWNED_BY_ANOTHER = "SecretOwnedByAnother"  # noqa: S105 - a reason, not a secret
     """A Secret of the name that credentials were to be kept in exists, and belongs to somebody else."""
     EXPRESSION_INVALID = "ExpressionInvalid"

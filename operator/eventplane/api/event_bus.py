@@ -1,7 +1,7 @@
 """EventBus: one messaging installation, and the rules for those who use it."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -40,10 +40,60 @@ class Authentication(ApiModel):
     """A Secret with the keys username and password."""
 
 
+_NAMESPACE: Final = "{{ namespace }}"
+_NAME: Final = "{{ name }}"
+_KIND: Final = "{{ kind }}"
+
+
+class Principals(ApiModel):
+    """Which principals applications have that prove who they are by something that Kafka does not keep.
+
+    A principal follows from where its resource is and what it is called, so no namespace can name that of another.
+    """
+
+    template: str = Field(
+        min_length=1,
+        max_length=256,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"size(self.split('{_NAMESPACE}')) == 2 && size(self.split('{_NAME}')) == 2",
+                    "message": f"a template has {_NAMESPACE} once and {_NAME} once, or principals would be shared",
+                },
+                {
+                    "rule": (
+                        f"!self.replace('{_NAMESPACE}', '').replace('{_NAME}', '').replace('{_KIND}', '')"
+                        ".matches('[{}]')"
+                    ),
+                    "message": f"a template knows {_NAMESPACE}, {_NAME} and {_KIND}, written like that, and no more",
+                },
+                {
+                    "rule": f"self.replace('{_KIND}', '').matches('[}}][}}][^{{}}]*[^a-z0-9{{}}-][^{{}}]*[{{][{{]')",
+                    "message": (
+                        f"between {_NAMESPACE} and {_NAME} there has to be a dot, or anything else that is no letter in"
+                        " lower case, digit or hyphen: else two resources could have one principal"
+                    ),
+                },
+                {
+                    "rule": "!self.startsWith('User:')",
+                    "message": "leave out User: with which Kafka's principals begin, it is meant",
+                },
+            ]
+        },
+    )
+    """The name of a resource's principal, without `User:`, such as `CN={{ name }}.{{ namespace }}`. It has
+    `{{ namespace }}` and `{{ name }}` once each, may have `{{ kind }}`, which is publication or subscription, and is
+    taken literally for the rest: as Kafka's ssl.principal.mapping.rules leave it."""
+
+
 class Kafka(ApiModel):
     """The connection to Kafka."""
 
     model_config = rules(
+        (
+            ("!has(self.principals) || (has(self.authentication) && self.authentication.type in ['TLS', 'PLAIN'])"),
+            "principals go with authentication of type TLS or PLAIN: with SCRAM, applications get users of their own",
+        ),
         (
             (
                 "!has(self.authentication) || self.authentication.type != 'TLS'"
@@ -61,6 +111,9 @@ class Kafka(ApiModel):
     """Present where the listener speaks TLS; absent means plaintext."""
     authentication: Authentication | None = None
     """Absent means that the listener asks for no credentials."""
+    principals: Principals | None = None
+    """Which principals applications have where Kafka can be given no users, which is with TLS and PLAIN; absent means
+    that Publications and Subscriptions are refused there."""
 
 
 class RegistryAuthentication(ApiModel):

@@ -20,6 +20,7 @@ from eventplane.planning.access_changes import (
 from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_state import (
     AccessQuery,
+    Grant,
     ObservedAccess,
     ObservedPrincipal,
     ObservedSecret,
@@ -58,6 +59,11 @@ class AccessBackend:
     async def users(self, prefix: str) -> frozenset[str]:
         """Name the users whose name begins with a prefix; see PrincipalBackend."""
         return await self._principals.users(prefix)
+
+    async def grants(self, users: Collection[str]) -> Mapping[str, frozenset[Grant]]:
+        """Tell what users may do, whose access this is or not; those that cannot be told of are left out."""
+        seen = await self._principals.observe({PrincipalQuery(user, None) for user in users})
+        return {each.user: each.grants for each in seen.values() if each.error is None}
 
     async def close(self) -> None:
         """Release connections."""
@@ -148,5 +154,5 @@ def _seen(secret: ObservedSecret | BackendError, principals: Sequence[ObservedPr
     error = next((each.error for each in principals if each.error is not None), None)
     if error is not None:
         return ObservedAccess(error=error)
-    first, second = principals or (None, None)
+    first, second = (*principals, None, None)[:2]
     return ObservedAccess(secret, first, second)

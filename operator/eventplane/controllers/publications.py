@@ -33,7 +33,9 @@ class PublicationReconciler(Reconciler[Publication, AccessBackend, AccessCase]):
         wanted: list[tuple[Publication, DesiredAccess]] = []
         for resource in resources:
             topics = self.store.topics_of(resource)
-            desired = desire_access(resource, bus, backend.connection, topics, self.cluster)
+            desired = desire_access(
+                resource, bus, backend.connection, topics, self.cluster, self.store.twin_of(resource)
+            )
             if isinstance(desired, Refusal):
                 batch.refused.append((resource, desired))
             else:

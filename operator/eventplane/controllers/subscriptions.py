@@ -76,6 +76,7 @@ class SubscriptionReconciler(Reconciler[Subscription, SubscriptionBackend, Subsc
             siblings=store.siblings_of(resource),
             drained=self.gauges.drained(resource.metadata.key),
             has_autoscaler=has_autoscaler,
+            twin=store.twin_of(resource),
         )
 
     def status_of(self, flight: Flight[SubscriptionCase]) -> SubscriptionStatus:

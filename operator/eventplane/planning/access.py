@@ -1,18 +1,19 @@
 """The planner of applications' access: what must change so that an application has what it asks for, and no more."""
 
-from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final, cast
 
+from eventplane.api.conditions import Reason
+from eventplane.planning.access_alignment import align_grants, joined
 from eventplane.planning.access_case import AccessCase, credentials_of, owns_secret
 from eventplane.planning.access_changes import (
     AccessChange,
-    GrantAccess,
     RemovePassword,
-    RevokeAccess,
     SetPassword,
 )
 from eventplane.planning.access_desired import iterations_of
 from eventplane.planning.access_effects import observed_after
+from eventplane.planning.access_mapped import plan_mapped
 from eventplane.planning.access_rotation import (
     Credentials,
     Issue,
@@ -26,13 +27,15 @@ from eventplane.planning.access_secret import align_secret, not_ours, write, wri
 from eventplane.planning.access_state import (
     Grant,
     ObservedPrincipal,
-    PrincipalQuery,
     ScramMechanism,
     other_user,
 )
 from eventplane.planning.decision import Decision, applied_here, held_back
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
+
+_ASK_AGAIN_SECONDS: Final = 30.0
+"""How soon a principal is looked at again that another has: nobody tells when that lets go of it."""
 
 
 def decide_access(case: AccessCase) -> Decision[AccessChange]:
@@ -72,6 +75,8 @@ def _timed(case: AccessCase, decision: Decision[AccessChange]) -> Decision[Acces
     """Say when a password or a user will have had its time; a rotation waits until the user before has retired."""
     seen = observed_after(case.observed, decision.changes)
     before, credentials = credentials_of(case, case.observed), credentials_of(case, seen)
+    if any(each.reason == Reason.PRINCIPAL_OWNED_BY_ANOTHER for each in decision.refusals):
+        return replace(decision, again_in_seconds=_ASK_AGAIN_SECONDS)
     if credentials is None:
         return decision
     rotated = before is not None and before.user != credentials.user
@@ -103,7 +108,8 @@ def plan_access(case: AccessCase, *, repairs: bool = True) -> Plan[AccessChange]
     | ours                     | that password       | more than asked for   | revoke those                       |
 
     There the Secret comes first: a password that only Kafka knows would be lost if we stopped in between, and where we
-    may write no Secret, no user is made. Then comes the other user, the first of these that fits:
+    may write no Secret, no user is made. Principals that are mapped are another matter, see `plan_mapped`.
+    Then comes the other user, the first of these that fits:
 
     | the other user                           | rotation is due | plan                                               |
     |------------------------------------------|-----------------|----------------------------------------------------|
@@ -123,38 +129,39 @@ def plan_access(case: AccessCase, *, repairs: bool = True) -> Plan[AccessChange]
     principal, credentials = case.desired.query.principal, credentials_of(case, case.observed)
     if principal is None:
         return align_secret(case, "", None, {}, recorded=True, repairs=repairs)
+    if case.desired.mark is not None:
+        return plan_mapped(case, case.desired.mark, repairs=repairs)
+    mechanism = cast("ScramMechanism", principal.mechanism)  # a principal that is not mapped has one
     if credentials is None:
-        return _first_credentials(case, principal) if repairs else Plan()
+        return _first_credentials(case, principal.user, mechanism) if repairs else Plan()
     current, other = (case.observed.user(user) for user in (credentials.user, other_user(credentials.user)))
     stays = is_retiring(case.resource, credentials.issue, other, case.now, clients_gone=case.old_clients_gone)
     rotates = not stays and is_due(case.resource, credentials.issue, case.now)
     secret_plan = _secret(case, credentials, repairs=repairs)
     parts = [replace(secret_plan, changes=()) if rotates else secret_plan]  # a rotation rewrites it
     if repairs:
-        parts.append(_password(principal.mechanism, current, credentials.password))
-        parts += (_aligned(each, case.desired.grants) for each in ((current, other) if stays else (current,)))
+        parts.append(_password(mechanism, current, credentials.password))
+        parts += (align_grants(each, case.desired.grants) for each in ((current, other) if stays else (current,)))
     if rotates:
-        parts.append(
-            _rotation(case, principal.mechanism, credentials, other, case.desired.grants if repairs else current.grants)
-        )
+        parts.append(_rotation(case, mechanism, credentials, other, case.desired.grants if repairs else current.grants))
     elif not stays:
         parts.append(_removal(other))
-    return _joined(parts)
+    return joined(parts)
 
 
 # --- its parts
 
 
-def _first_credentials(case: AccessCase, principal: PrincipalQuery) -> Plan[AccessChange]:
+def _first_credentials(case: AccessCase, user: str, mechanism: ScramMechanism) -> Plan[AccessChange]:
     """Issue the first password, or the next one after its Secret is gone."""
     desired, issue = case.desired, Issue(case.now, request_of(case.resource))
-    shown, password = case.observed.user(principal.user), case.new_password
-    return _joined(
+    shown, password = case.observed.user(user), case.new_password
+    return joined(
         (
-            _removal(case.observed.user(other_user(principal.user))),
+            _removal(case.observed.user(other_user(user))),
             written(case, write(case, desired.secret_data(password), issue.annotations())),
-            _set(principal.mechanism, shown, password),
-            _aligned(shown, desired.grants),
+            _set(mechanism, shown, password),
+            align_grants(shown, desired.grants),
         )
     )
 
@@ -169,19 +176,6 @@ def _password(mechanism: ScramMechanism, shown: ObservedPrincipal, password: str
     return Plan() if shown.iterations == iterations_of(password) else _set(mechanism, shown, password)
 
 
-def _aligned(shown: ObservedPrincipal, wanted: frozenset[Grant]) -> Plan[AccessChange]:
-    """Let a user do what is wanted, and no more."""
-    missing, extra = sorted(wanted - shown.grants), sorted(shown.grants - wanted)
-    changes: list[AccessChange] = []
-    if missing:
-        changes.append(GrantAccess(shown.user, tuple(missing)))
-    if extra:
-        changes.append(RevokeAccess(shown.user, tuple(extra)))
-    differences = [Difference(grant.describe(), "granted", "missing") for grant in missing]
-    differences += [Difference(grant.describe(), "not granted", "granted") for grant in extra]
-    return Plan(tuple(changes), differences=tuple(differences))
-
-
 def _rotation(
     case: AccessCase,
     mechanism: ScramMechanism,
@@ -192,7 +186,7 @@ def _rotation(
     """Give the other user the turn; that is nothing that was done behind our back."""
     password, issue = case.new_password, Issue(case.now, request_of(case.resource), credentials.user)
     data = case.desired.secret_data(password, other.user)
-    steps = _joined((_set(mechanism, other, password), _aligned(other, grants)))
+    steps = joined((_set(mechanism, other, password), align_grants(other, grants)))
     return Plan((*steps.changes, write(case, data, issue.annotations(), other.user)))
 
 
@@ -200,19 +194,10 @@ def _removal(other: ObservedPrincipal) -> Plan[AccessChange]:
     """Let a user in no more; nobody can tell one that was cut short from one that a foreigner made."""
     if other.iterations is None and not other.grants:
         return Plan()
-    return Plan((RemovePassword(other.user), *_aligned(other, frozenset()).changes))
+    return Plan((RemovePassword(other.user), *align_grants(other, frozenset()).changes))
 
 
 def _set(mechanism: ScramMechanism, shown: ObservedPrincipal, password: str) -> Plan[AccessChange]:
     change = SetPassword(shown.user, mechanism, password, iterations_of(password))
     actual = "no user" if shown.iterations is None else "another"
     return Plan((change,), differences=(Difference("password", "the one in the Secret", actual),))
-
-
-def _joined(parts: Iterable[Plan[AccessChange]]) -> Plan[AccessChange]:
-    """Make one plan of several; what two users have in common is one difference."""
-    those = tuple(parts)
-    return Plan(
-        tuple(change for part in those for change in part.changes),
-        differences=tuple(dict.fromkeys(each for part in those for each in part.differences)),
-    )

@@ -33,7 +33,7 @@ def owns_secret(case: AccessCase) -> bool:
 def credentials_of(case: AccessCase, seen: ObservedAccess) -> Credentials | None:
     """Read the credentials in the resource's Secret, as seen; None where it has none, or they are not ours."""
     first = case.desired.user
-    if first is None or not is_owner(case, seen.secret):
+    if first is None or not case.desired.has_password or not is_owner(case, seen.secret):
         return None
     return credentials_in(seen.secret, first, case.now)
 

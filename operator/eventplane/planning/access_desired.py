@@ -13,9 +13,10 @@ from eventplane.api.metadata import Metadata
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
-from eventplane.planning.binding import Binding, without_secrets
+from eventplane.planning.binding import Binding, holds, without_secrets
 from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.delivery import refuse_delivery
+from eventplane.planning.mapped_principals import USERS, maps_principals, mark_of, principal_name
 from eventplane.planning.plan import Refusal, fingerprint
 
 Topics = Mapping[str, EventTopic | None]
@@ -43,11 +44,20 @@ class DesiredAccess:
     registry: RegistryConnection | None
     """How its client reaches the schema registry, if the bus has one."""
     transactional_id_prefix: str | None = None
+    mark: Grant | None = None
+    """What says that a principal is this application's, where that is mapped; one of its grants."""
+    rival: str | None = None
+    """The elder resource that the same principal is mapped to, if there is one."""
 
     @property
     def user(self) -> str | None:
         """Its first user; None where the bus asks for no credentials."""
         return self.query.principal.user if self.query.principal else None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether its user is one that Kafka keeps: then it has a password, and takes turns with another."""
+        return self.query.principal is not None and self.query.principal.mechanism is not None
 
     @property
     def group(self) -> str | None:
@@ -65,17 +75,18 @@ class DesiredAccess:
 
     def is_in(self, secret: Mapping[str, str], password: str, user: str | None = None) -> bool:
         """Tell whether a Secret holds what `secret_data` says; what others have added to it is theirs."""
-        return all(secret.get(key) == value for key, value in self._entries(password, user).items())
+        return holds(secret, self._entries(password, user))
 
     def public_data(self) -> Mapping[str, str]:
         """Write its Secret without what nobody else may know: neither its password nor the registry's."""
         return replace(self, registry=without_secrets(self.registry)).secret_data("")
 
     def _entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
-        user, settings = user or self.user, dict(self.settings)
-        if user is not None:
-            settings |= {"sasl.username": user, "sasl.password": password}
-        return Binding(settings, self.topics, self.transactional_id_prefix, self.registry).entries()
+        settings = dict(self.settings)
+        if self.has_password:
+            settings |= {"sasl.username": user or self.user or "", "sasl.password": password}
+        mapped = self.user if self.mark is not None else None
+        return Binding(settings, self.topics, self.transactional_id_prefix, self.registry, mapped).entries()
 
     def fingerprint(self) -> str:
         """Reduce to a short text that changes when anything asked for changes; passwords are nothing asked for."""
@@ -87,7 +98,12 @@ class DesiredAccess:
 
 
 def desire_access(
-    resource: Access, bus: EventBus, connection: AccessConnection, topics: Topics, cluster: str
+    resource: Access,
+    bus: EventBus,
+    connection: AccessConnection,
+    topics: Topics,
+    cluster: str,
+    twin: Access | None = None,
 ) -> DesiredAccess | Refusal:
     """Resolve what a Publication or Subscription asks for on its bus.
 
@@ -97,28 +113,28 @@ def desire_access(
         connection: what its access is made with.
         topics: the EventTopics that it names.
         cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
+        twin: the resource of the other kind that has its name, on the same bus.
     """
-    kafka = connection.kafka
-    refusal = _no_identity(bus, kafka) or _no_sense(resource)
-    if refusal is not None:
-        return refusal
-    mechanism = cast("ScramMechanism | None", kafka.mechanism)  # `_no_identity` has refused PLAIN
-    user = user_name(resource, cluster)
+    kafka, user = connection.kafka, user_name(resource, cluster)
+    principal = _no_sense(resource) or _principal(resource, bus, kafka, user)
+    if isinstance(principal, Refusal):
+        return principal
+    mark = mark_of(user) if principal is not None and principal.mechanism is None else None
     names = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
     granted = tuple(sorted({name for name in names.values() if name is not None}))
     prefix = f"{user}." if isinstance(resource, Publication) and resource.spec.transactional else None
     group = group_name(resource.metadata) if isinstance(resource, Subscription) else None
     return DesiredAccess(
-        query=AccessQuery(
-            resource.metadata.namespace, resource.secret_name, PrincipalQuery(user, mechanism) if mechanism else None
-        ),
-        grants=frozenset(_grants(granted, group, prefix)) if mechanism else frozenset(),
+        query=AccessQuery(resource.metadata.namespace, resource.secret_name, principal),
+        grants=frozenset(_grants(granted, group, prefix, mark)) if principal is not None else frozenset(),
         topics=granted,
         missing=tuple(missing_topic(resource, topics, ref, bus) for ref, name in names.items() if name is None)
         or _none_selected(resource, topics),
-        settings=_client_settings(kafka, user, group),
+        settings=_client_settings(kafka, principal.user if principal is not None else None, group),
         registry=connection.registry,
         transactional_id_prefix=prefix,
+        mark=mark,
+        rival=_rival(resource, bus, twin) if mark is not None else None,
     )
 
 
@@ -127,7 +143,7 @@ def desire_access(
 
 def user_prefix(cluster: str) -> str:
     """Return what the names of all users begin with that the operators of a Kubernetes cluster make."""
-    return f"eventplane.{cluster[:_CLUSTER_DIGITS]}."
+    return f"{USERS}{cluster[:_CLUSTER_DIGITS]}."
 
 
 def user_name(resource: Access, cluster: str) -> str:
@@ -183,7 +199,9 @@ def _none_selected(resource: Access, topics: Topics) -> tuple[Refusal, ...]:
 # --- what is granted
 
 
-def _grants(topics: tuple[str, ...], group: str | None, transactional_ids: str | None) -> Iterator[Grant]:
+def _grants(
+    topics: tuple[str, ...], group: str | None, transactional_ids: str | None, mark: Grant | None
+) -> Iterator[Grant]:
     """Grant the least that works.
 
     READ and WRITE imply DESCRIBE, and whoever may write to a topic may produce idempotently (KIP-679).
@@ -194,26 +212,75 @@ def _grants(topics: tuple[str, ...], group: str | None, transactional_ids: str |
         yield Grant("GROUP", group, "READ")
     if transactional_ids is not None:
         yield Grant("TRANSACTIONAL_ID", transactional_ids, "WRITE", prefixed=True)
+    if mark is not None:
+        yield mark
+
+
+# --- who is granted it
+
+
+def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: str) -> PrincipalQuery | Refusal | None:
+    """Tell who a resource is to Kafka; the first row that fits wins.
+
+    | the operator logs in with | principals of the bus | who                                         |
+    |---------------------------|-----------------------|---------------------------------------------|
+    | nothing                   | any                   | nobody: anybody may do everything           |
+    | SCRAM, and no certificate | any                   | a user that is made for it                  |
+    | TLS or PLAIN              | a template            | the principal that is mapped to it          |
+    | else                      | any                   | refuse IdentityNotSupported                 |
+    """
+    if kafka.certificate_pem is None and (kafka.mechanism is None or kafka.mechanism in _SCRAM):
+        mechanism = cast("ScramMechanism | None", kafka.mechanism)
+        return PrincipalQuery(user, mechanism) if mechanism is not None else None
+    if not maps_principals(bus):
+        return Refusal(
+            Reason.IDENTITY_NOT_SUPPORTED,
+            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka"
+            " can be given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka, or a"
+            " template in spec.kafka.principals for those that it has",
+        )
+    name = principal_name(resource, bus)
+    if isinstance(name, Refusal):
+        return name
+    return _not_ours_to_issue(resource, bus) or PrincipalQuery(name, None)
+
+
+def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
+    """Refuse what takes credentials that nobody has told of, or that Eventplane would have to issue."""
+    where, credentials = "/".join(bus.metadata.key), resource.spec.credentials
+    if credentials.rotate_every is not None:
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f"there is no password to rotate on EventBus {where}, whose users come with their own credentials: take"
+            " credentials.rotateEvery out, and renew them where they are issued",
+        )
+    has_sink = isinstance(resource, Subscription) and resource.spec.sink is not None
+    by_certificate = bus.spec.kafka.authentication is not None and bus.spec.kafka.authentication.type == "TLS"
+    if has_sink and not (by_certificate and credentials.certificate_secret_ref is not None):
+        return Refusal(
+            Reason.IDENTITY_NOT_SUPPORTED,
+            f"EventBus {where} has users that come with their own credentials, and Eventplane's own consumer has none: "
+            + ("set credentials.certificateSecretRef" if by_certificate else "take workload instead of sink"),
+        )
+    return None
+
+
+def _rival(resource: Access, bus: EventBus, twin: Access | None) -> str | None:
+    """Name the elder resource that has the same principal: of another name none has it."""
+    if twin is None or twin.metadata.seniority > resource.metadata.seniority:
+        return None
+    shared = principal_name(twin, bus) == principal_name(resource, bus)
+    return f"{twin.kind} {'/'.join(twin.metadata.key)}" if shared else None
 
 
 # --- what a client has to know
-
-
-def _no_identity(bus: EventBus, connection: KafkaConnection) -> Refusal | None:
-    if connection.certificate_pem is None and (connection.mechanism is None or connection.mechanism in _SCRAM):
-        return None
-    return Refusal(
-        Reason.IDENTITY_NOT_SUPPORTED,
-        f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka can be"
-        " given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka",
-    )
 
 
 def _no_sense(resource: Access) -> Refusal | None:
     return refuse_delivery(resource.spec) if isinstance(resource, Subscription) else None
 
 
-def _client_settings(connection: KafkaConnection, user: str, group: str | None) -> Mapping[str, str]:
+def _client_settings(connection: KafkaConnection, user: str | None, group: str | None) -> Mapping[str, str]:
     settings = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),
         "security.protocol": connection.protocol,

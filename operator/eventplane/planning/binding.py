@@ -15,6 +15,8 @@ _REGISTRY_LOGIN: Final[Mapping[str, str]] = {
     "key_pem": "schemaRegistry.tls.key",
 }
 """What a registry is shown of who somebody is, and the entries of the Secret that hold it."""
+_TOLD_ONCE: Final = frozenset({"group", "transactionalIdPrefix", "principal"})
+"""Entries that tell what no other entry tells."""
 _HIDDEN: Final = ("password", "key_pem")
 
 
@@ -29,6 +31,8 @@ class Binding:
     transactional_id_prefix: str | None
     registry: RegistryConnection | None
     """How it reaches the schema registry, if there is one."""
+    principal: str | None = None
+    """Who it has to be to Kafka, where it comes with credentials of its own."""
 
     def entries(self) -> Mapping[str, str | None]:
         """Write the Secret; what is None is not to be in it."""
@@ -40,6 +44,7 @@ class Binding:
             "bootstrapServers": settings["bootstrap.servers"],
             "securityProtocol": settings["security.protocol"],
             "saslMechanism": settings.get("sasl.mechanism"),
+            "principal": self.principal,
             "user": user,
             "username": user,
             "password": settings.get("sasl.password"),
@@ -53,6 +58,14 @@ class Binding:
             "librdkafka.json": json.dumps(settings, indent=1, sort_keys=True),
             "client.properties": _java_properties(settings, registry),
         }
+
+
+def holds(secret: Mapping[str, str], entries: Mapping[str, str | None]) -> bool:
+    """Tell whether a Secret holds these entries; what others have added to it is theirs.
+
+    That goes for most entries, too, that are not to be in it: had we put it there, another entry would differ as well.
+    """
+    return all(secret.get(key) == value for key, value in entries.items() if value is not None or key in _TOLD_ONCE)
 
 
 def without_secrets(registry: RegistryConnection | None) -> RegistryConnection | None:
@@ -80,7 +93,7 @@ def _java_properties(settings: Mapping[str, str], registry: RegistryConnection |
     ca, user, password = (rest.pop(key, None) for key in ("ssl.ca.pem", "sasl.username", "sasl.password"))
     if ca is not None:
         rest |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": ca}
-    if user is not None:
+    if user is not None and password is not None:
         rest["sasl.jaas.config"] = f"{_LOGIN_MODULE} required username={_quoted(user)} password={_quoted(password)};"
     rest |= _registry_properties(registry) if registry is not None else {}
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(rest.items()))
@@ -108,9 +121,9 @@ def _registry_properties(registry: RegistryConnection) -> Mapping[str, str]:
     return told
 
 
-def _quoted(value: str | None) -> str:
+def _quoted(value: str) -> str:
     """Quote as JAAS does; somebody may have put a password of his own into the Secret."""
-    escaped = (value or "").replace("\\", "\\\\").replace('"', '\\"')
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 

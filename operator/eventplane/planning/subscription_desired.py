@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from eventplane.api import API_VERSION
+from eventplane.api.access import Access
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.subscription import Subscription
@@ -47,6 +48,8 @@ class Circumstances:
     """Names in Kafka of its retry and dead-letter topics in which nothing has waited for a while."""
     has_autoscaler: bool = False
     """KEDA is installed."""
+    twin: Access | None = None
+    """The Publication that has its name, on the same bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
     refusal = no_sink_topic(subscription)
     if refusal is not None:
         return refusal
-    access = desire_access(subscription, around.bus, around.connection, around.topics, around.cluster)
+    access = desire_access(subscription, around.bus, around.connection, around.topics, around.cluster, around.twin)
     if isinstance(access, Refusal):
         return access
     access = with_sink_topic(access, subscription, around.sink_topic, around.bus)

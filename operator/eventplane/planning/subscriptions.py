@@ -70,7 +70,7 @@ class SubscriptionCase:
         """The part that is about what it becomes inside of the cluster."""
         user, told = self.access.desired.user, told_after(self.access, self.access_decision)
         manifests = self.desired.manifests
-        unborn = user is not None and TURN_ANNOTATION not in told
+        unborn = self.access.desired.has_password and TURN_ANNOTATION not in told
         return ObjectsCase(
             owner=owner_of(self.subscription),
             desired=tuple(told_of(manifest, told) for manifest in manifests),

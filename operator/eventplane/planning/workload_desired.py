@@ -252,7 +252,7 @@ def _deployment(
         "progressDeadlineSeconds": _PROGRESS_SECONDS,
         "template": {
             "metadata": {"labels": dict(labels_of(subscription)), "annotations": annotations},
-            "spec": pod_of(subscription, access.query.secret_name, object_name(subscription), runtime_image, selector),
+            "spec": pod_of(subscription, access, object_name(subscription), runtime_image, selector),
         },
     }
     if workload is not None and workload.readiness is None:

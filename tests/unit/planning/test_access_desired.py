@@ -204,6 +204,7 @@ def test_what_others_add_to_a_secret_is_theirs_and_what_they_change_is_not() -> 
     assert desired.is_in({**data, "more": "theirs"}, "p")
     assert not desired.is_in({**data, "topics": "mine"}, "p")
     assert not desired.is_in({**data, "group": "there should be none"}, "p")
+    assert desired.is_in({**data, "schemaRegistryUsername": "theirs"}, "p"), "nor could it be taken away"
 
 
 def test_the_fingerprint_tells_what_is_asked_for_and_not_which_password() -> None:
