@@ -3,6 +3,7 @@
 Knows neither Kubernetes nor the operator; does IO, by Kafka's and the registry's clients only.
 """
 
+from eventplane.client.binding import registry_settings
 from eventplane.client.errors import (
     DeserializationError,
     RegistryUnavailableError,
@@ -18,4 +19,5 @@ __all__ = [
     "RegistryUnavailableError",
     "SerializationError",
     "UnknownMajorError",
+    "registry_settings",
 ]

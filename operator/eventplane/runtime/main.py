@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from eventplane.api.quantities import milliseconds
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.health import Patience
 from eventplane.runtime.endings import Ambience
 from eventplane.runtime.engine import Engine, Ports
@@ -66,7 +65,7 @@ async def run(settings: RuntimeSettings) -> int:
         loop,
     )
     engine = Engine(
-        config, Ports(source, sink, writer, _registry(config)), Ambience(leave_seconds=settings.leave_seconds)
+        config, Ports(source, sink, writer, _registry(settings)), Ambience(leave_seconds=settings.leave_seconds)
     )
     probes = ProbeServer(engine, source, Patience(), settings.port)
     loop.set_exception_handler(lambda _loop, context: _unhandled(context, fail))
@@ -109,13 +108,16 @@ def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
     )
 
 
-def _registry(config: RuntimeConfig) -> DataReader | None:
+def _registry(settings: RuntimeSettings) -> DataReader | None:
+    config = settings.config
     if config.schema_registry_url is None:
         return None
     # here, since the registry's client takes as long to import as all the rest, and as much memory
+    from eventplane.client.binding import registry_settings  # noqa: PLC0415
     from eventplane.runtime.registry import RegistryReader  # noqa: PLC0415
 
-    return RegistryReader(config.schema_registry_url, config.majors)
+    told = {**registry_settings(settings.binding), "url": config.schema_registry_url}
+    return RegistryReader(told, config.majors)
 
 
 def _spare_the_collector() -> None:

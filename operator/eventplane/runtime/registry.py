@@ -18,8 +18,14 @@ _BOUNDS: Final[Mapping[str, object]] = {"timeout": 5, "max.retries": 1}
 class RegistryReader:
     """Decodes data with the help of a registry, which takes time: call it on a thread."""
 
-    def __init__(self, url: str, majors: Mapping[str, int]) -> None:
-        self._conf = {"url": url, **_BOUNDS}
+    def __init__(self, conf: Mapping[str, object], majors: Mapping[str, int]) -> None:
+        """Prepare to ask; nothing is sent before the first call.
+
+        Args:
+            conf: where the registry is, and who asks: settings of Confluent's client.
+            majors: in which major version the events of a topic are wanted.
+        """
+        self._conf = {**conf, **_BOUNDS}
         self._majors = majors
         self._deserializers: dict[int | None, EventDeserializer] = {}
         self._lock = threading.Lock()

@@ -25,7 +25,9 @@ class RuntimeSettings:
 
     config: RuntimeConfig
     client: Mapping[str, Any]
-    """Settings of librdkafka, from the Secret."""
+    """Settings of librdkafka, from the Secret, and where the certificate is of who comes with one."""
+    binding: Path
+    """The folder of that Secret."""
     token_file: Path | None
     instance_id: str | None
     """Of a static member of the group; only for pods whose names stay."""
@@ -43,10 +45,12 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
     """
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
     bindings = Path(environment.get("SERVICE_BINDING_ROOT", _BINDINGS))
+    binding = bindings / "kafka"
     bears = config.http is not None and config.http.bearer_token_secret_ref is not None
     return RuntimeSettings(
         config=config,
-        client=_client(bindings / "kafka" / "librdkafka.json"),
+        client={**_client(binding / "librdkafka.json"), **_certificate(bindings / "certificate")},
+        binding=binding,
         token_file=_token_file(bindings / "sink" / "token") if bears else None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
@@ -80,6 +84,17 @@ def _client(path: Path) -> Mapping[str, Any]:
     if not isinstance(settings, dict) or "bootstrap.servers" not in settings:
         raise SettingsError(f"{path} does not hold settings of librdkafka")
     return settings
+
+
+def _certificate(folder: Path) -> Mapping[str, str]:
+    """Point librdkafka to a certificate that is mounted beside the binding; it reads it once."""
+    if not folder.is_dir():
+        return {}
+    files = {"ssl.certificate.location": folder / "tls.crt", "ssl.key.location": folder / "tls.key"}
+    for path in files.values():
+        if not path.is_file():
+            raise SettingsError(f"{path} is absent: credentials.certificateSecretRef names a Secret without it")
+    return {setting: str(path) for setting, path in files.items()}
 
 
 def _token_file(path: Path) -> Path:

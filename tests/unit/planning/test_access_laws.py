@@ -5,12 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from builders import CLUSTER, KAFKA, event_bus, event_topic, publication, settled, subscription
+from builders import ACCESS, CLUSTER, REGISTRY_LOGIN, event_bus, event_topic, publication, settled, subscription
 from hypothesis import given, note
 from hypothesis import strategies as st
 from unit.planning.laws import Action, LawWorld, actions, steps_of, with_metadata, with_spec
 
-from eventplane.api import APPROVE_ANNOTATION, ISSUED_AT_ANNOTATION, REPLACED_USER_ANNOTATION, ROTATE_ANNOTATION
+from eventplane.api import (
+    APPROVE_ANNOTATION,
+    ISSUED_AT_ANNOTATION,
+    REGISTRY_LOGIN_ANNOTATION,
+    REPLACED_USER_ANNOTATION,
+    ROTATE_ANNOTATION,
+)
 from eventplane.api.access import Access, Credentials, TopicRef
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_topic import EventTopic
@@ -18,7 +24,8 @@ from eventplane.api.quantities import milliseconds
 from eventplane.backends.access import AccessBackend
 from eventplane.backends.memory_kubernetes import MemoryKubernetes
 from eventplane.backends.memory_principals import Acl, MemoryPrincipalBackend, MemoryPrincipals
-from eventplane.planning.access import AccessCase, decide_access
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,
@@ -33,6 +40,8 @@ from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_rotation import credentials_in
 from eventplane.planning.access_state import Grant, other_user
 from eventplane.planning.access_strays import stray_users
+from eventplane.planning.binding import registry_login
+from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.decision import Decision, is_paused
 from eventplane.planning.plan import Plan
 from eventplane.planning.verdicts import condition
@@ -56,6 +65,12 @@ LIVES: Final = (
     Credentials(rotate_every="1d", grace="0s"),
     Credentials(grace="30m"),
 )
+REGISTRIES: Final = (
+    None,
+    RegistryConnection("http://registry"),
+    REGISTRY_LOGIN,
+    replace(REGISTRY_LOGIN, password="renewed"),  # noqa: S106 - of no server
+)
 MANY_PASSES: Final = 6
 
 
@@ -75,7 +90,7 @@ class Backend(AccessBackend):
         self.kubernetes = MemoryKubernetes(lambda: datetime(2026, 1, 1, tzinfo=UTC))
         self.kafka = MemoryPrincipalBackend(MemoryPrincipals())
         self._answer_to_lose: Exception | None = None
-        super().__init__(KAFKA, self.kafka, self.kubernetes.look_at_secret, self._write_watched)
+        super().__init__(ACCESS, self.kafka, self.kubernetes.look_at_secret, self._write_watched)
 
     async def _write_watched(self, change: WriteSecret) -> None:
         """See that a Secret sends clients to another user only when that is let in, and may do what the one before may.
@@ -187,7 +202,7 @@ class World(LawWorld[Access, Flight]):
 
     async def _look(self, resource: Access) -> Flight:
         named = {each.name: self.topics.get(each.name) for each in resource.spec.topics}
-        desired = desire_access(resource, BUS, KAFKA, named, CLUSTER)
+        desired = desire_access(resource, BUS, self.backend.connection, named, CLUSTER)
         assert isinstance(desired, DesiredAccess)
         self.made += 1
         observed = (await self.backend.observe([desired.query]))[desired.query]
@@ -250,6 +265,7 @@ class World(LawWorld[Access, Flight]):
             in_kafka
             and self._allowed(user) == desired.grants
             and desired.is_in(secret, secret["password"], user)
+            and (REGISTRY_LOGIN_ANNOTATION in record) is bool(registry_login(secret))
             and (gone or (kept and self._allowed(other) == desired.grants))
         )
 
@@ -262,13 +278,8 @@ class World(LawWorld[Access, Flight]):
         verb, which, how = action
         if verb in OWN:
             self.use(verb, which, how)
-        elif verb == "wait":
-            self.now += WAITS[how % len(WAITS)]
-        elif verb == "clients":
-            self.clients_gone = not self.clients_gone
-            self.promises.clear()
-        elif verb == "crash":
-            self.unreported = True
+        elif verb in {"wait", "clients", "crash", "login"}:
+            self._go_on(verb, how)
         elif verb in {"topic", "untopic"}:
             name = TOPICS[how % 2]
             self.topics.pop(name, None)
@@ -276,6 +287,18 @@ class World(LawWorld[Access, Flight]):
                 self.topics[name] = settled(event_topic(name))
         elif self.resources:
             self._meddle(verb, list(self.resources.values())[which % len(self.resources)], how)
+
+    def _go_on(self, verb: str, how: int) -> None:
+        match verb:
+            case "wait":
+                self.now += WAITS[how % len(WAITS)]
+            case "clients":
+                self.clients_gone = not self.clients_gone
+                self.promises.clear()
+            case "crash":
+                self.unreported = True
+            case _:  # login
+                self.backend.connection = replace(ACCESS, registry=REGISTRIES[how % len(REGISTRIES)])
 
     def _meddle(self, verb: str, resource: Access, how: int) -> None:
         first, name, kubernetes = user_name(resource, CLUSTER), resource.secret_name, self.backend.kubernetes
@@ -321,16 +344,17 @@ def _grace(resource: Access) -> timedelta:
 
 
 def _leaves_drift(case: AccessCase, change: AccessChange) -> bool:
-    """Tell whether a change is of the user that has not the turn, or only dates what is in the Secret."""
+    """Tell whether a change is of the user that has not the turn, or of the registry's login, or only dates these."""
     secret = case.observed.secret
     credentials = credentials_in(secret, case.desired.user or "", case.now)
     assert credentials is not None
     is_there = isinstance(change, WriteSecret) and change.data.items() <= (secret.data or {}).items()
-    return is_there or change.user == other_user(credentials.user)
+    renewed = isinstance(change, WriteSecret) and registry_login(change.data) != registry_login(secret.data or {})
+    return is_there or renewed or change.user == other_user(credentials.user)
 
 
 FOREIGN_VERBS: Final = ("widen", "deny", "narrow", "password", "drop", "lose", "unrecord", "edit", "topic", "untopic")
-TURNS: Final = ("rotate", "rotate", "wait", "wait", "clients", "crash")
+TURNS: Final = ("rotate", "rotate", "wait", "wait", "clients", "crash", "login")
 OWN: Final = ("approve", "approve", "pause", "resume", "delete", "respec", "mode", "credentials")
 EDITED: Final = ("password", "topics", "more", "client.properties", "username", "user")
 

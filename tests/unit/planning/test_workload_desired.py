@@ -7,6 +7,7 @@ import pytest
 from builders import (
     DEPLOYMENT,
     KAFKA,
+    REGISTRY_LOGIN,
     RUNTIME_IMAGE,
     consumer,
     event_bus,
@@ -152,12 +153,13 @@ def test_a_container_gets_its_settings_as_variables_and_as_files() -> None:
             "KAFKA_GROUP_ID": "group",
             "KAFKA_TOPICS": "topics",
             "SCHEMA_REGISTRY_URL": "schemaRegistryUrl",
+            "SCHEMA_REGISTRY_USERNAME": "schemaRegistryUsername",
+            "SCHEMA_REGISTRY_PASSWORD": "schemaRegistryPassword",
         }.items()
     }
     given = {source["secretKeyRef"]["key"] for source in env.values()}
     resource = consumer()
-    bus = event_bus(schema_registry={"url": "http://registry:8081"})
-    assert given <= wanted_access(resource, bus=bus).secret_data("p").keys()
+    assert given <= wanted_access(resource, registry=REGISTRY_LOGIN).secret_data("p").keys()
     assert container_of(resource)["volumeMounts"] == [
         {"name": "kafka", "mountPath": "/bindings/kafka", "readOnly": True}
     ]
