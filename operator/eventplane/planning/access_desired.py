@@ -119,7 +119,7 @@ def desire_access(
     user = user_name(resource, cluster)
     names = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
     granted = tuple(sorted({name for name in names.values() if name is not None}))
-    prefix = f"{user}." if isinstance(resource, Publication) and resource.spec.transactional else None
+    prefix = f"{user}." if _writes_in_transactions(resource) else None
     group = group_name(resource.metadata) if isinstance(resource, Subscription) else None
     return DesiredAccess(
         query=AccessQuery(
@@ -224,6 +224,12 @@ def _no_identity(bus: EventBus, connection: KafkaConnection) -> Refusal | None:
 
 def _no_sense(resource: Access) -> Refusal | None:
     return refuse_delivery(resource.spec) if isinstance(resource, Subscription) else None
+
+
+def _writes_in_transactions(resource: Access) -> bool:
+    if isinstance(resource, Publication):
+        return resource.spec.transactional
+    return isinstance(resource, Subscription) and resource.spec.delivery.guarantee == "ExactlyOnce"
 
 
 def _client_settings(connection: KafkaConnection, user: str, group: str | None) -> Mapping[str, str]:
