@@ -15,7 +15,7 @@ from eventplane.transports.memory_exchange import MemoryExchange
 from eventplane.transports.seams import Made, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from e2e.servers.kafka import Kafka
     from eventplane.events.delivery import Failure
@@ -120,6 +120,12 @@ class KafkaExchanges(KafkaTransports):
         super().__init__(kafka)
         self._ids = 0
 
+    def append_all(self, topic: str, numbers: Iterable[int]) -> None:
+        producer = Producer(self._config | {"acks": "all"})
+        for number in numbers:
+            producer.produce(topic, key=b"%d" % number, value=b"%d" % number)
+        assert producer.flush(SECONDS) == 0
+
     def values(self, topic: str) -> list[bytes | None]:
         return committed_values(self._config, topic)
 
@@ -134,10 +140,12 @@ class KafkaExchanges(KafkaTransports):
         topic: str,
         start_from: str = "Earliest",
         make: Callable[[dict[str, Any]], Any] = Producer,
-        pace: Pace = Pace(patience_seconds=5.0),  # noqa: B008 - frozen
+        patience_seconds: float = 5.0,
+        **settings: Any,
     ) -> KafkaExchange:
-        """Open one with a transactional id, and perhaps with a producer that misbehaves."""
-        consumer = consumer_settings(self._config, group, "contract", None)
+        """Open one with an id, perhaps with a producer that misbehaves, or with other settings of the consumer."""
+        consumer = consumer_settings({**self._config, **settings}, group, "contract", None)
+        pace = Pace(patience_seconds=patience_seconds)
         producer = transactional_settings(self._config, transactional_id, "") | {
             "topic.metadata.propagation.max.ms": 1000
         }

@@ -25,7 +25,7 @@ def refuse_delivery(spec: SubscriptionSpec) -> Refusal | None:
 
 
 def _no_transactions(spec: SubscriptionSpec) -> Refusal | None:
-    """Refuse ExactlyOnce but from topic to topic: only there is one transaction about what is written and what is read."""
+    """Refuse ExactlyOnce but from topic to topic: nowhere else can one transaction hold what is read and written."""
     if spec.delivery.guarantee != "ExactlyOnce" or (spec.sink is not None and spec.sink.topic_ref is not None):
         return None
     if spec.sink is not None:

@@ -74,10 +74,10 @@ class Transactions:
         """Writes that were refused, why, and whether that is certain."""
         self._patience_seconds = patience_seconds
         self._doubt: str | None = None
-        self._fatal: KafkaError | None = None
+        self._is_fenced = False
         self._is_open = False
         self._hangs = False
-        self._producer = make({**settings, "error_cb": self._on_error, "logger": logger})
+        self._producer: Any = make({**settings, "error_cb": self._look_at, "logger": logger})
         try:
             self._watched(partial(self._producer.init_transactions, patience_seconds))
         except UndoneError:
@@ -96,8 +96,8 @@ class Transactions:
             self._watched(self._flush)
 
     def serve(self) -> None:
-        """Look at what has been answered."""
-        self._producer.poll(0)
+        """Look at what has been answered; raises UndoneError."""
+        self._translated(partial(self._producer.poll, 0))
 
     def commit(self, offsets: Sequence[TopicPartition], group: Any) -> None:
         """Commit what was written together with offsets of a group, whose metadata let the broker fence old members.
@@ -111,23 +111,28 @@ class Transactions:
         self._is_open = False
 
     def close(self) -> None:
-        """Drop what is under way, and let go, as far as that takes no time; a producer that hangs is left as it is."""
-        if self._hangs:
-            return
+        """Drop what is under way, and let go; a producer that hangs is left as it is.
 
-        def close() -> None:
-            self._producer.purge()
-            self._producer.close()
+        Not by Producer.close, which aborts, and does not take it well if that fails.
+        """
+        if self._hangs or self._producer is None:
+            return
+        dropped = [self._producer]
+        self._producer = None
+
+        def drop() -> None:
+            dropped[0].purge()
+            dropped.clear()
 
         with contextlib.suppress(UndoneError):
-            self._bounded(close, _CLOSE_SECONDS)
+            self._bounded(drop, _CLOSE_SECONDS)
 
     # --- calls of the producer
 
     def _produce(self, write: Write) -> None:
         until = time.monotonic() + self._patience_seconds
         while not self._produced(write):
-            self._producer.poll(_FULL_SECONDS)
+            self._translated(partial(self._producer.poll, _FULL_SECONDS))
             if time.monotonic() > until:
                 raise UndoneError("the producer's buffer stays full")
 
@@ -158,7 +163,8 @@ class Transactions:
     def _flush(self) -> None:
         left = self._producer.flush(self._patience_seconds)
         if self.refusals or self._doubt is not None or left:
-            raise UndoneError(self._doubt or (f"{left} records are not written" if left else "records are refused"))
+            problem = self._doubt or (f"{left} records are not written" if left else "records are refused")
+            raise UndoneError(problem, is_final=self._is_fenced)
 
     def _answered(self, write: Write, error: KafkaError | None, _message: Any) -> None:
         if error is None:
@@ -170,10 +176,10 @@ class Transactions:
             self.refusals.append((write, failure, True))
         else:
             self._doubt = self._doubt or f"{write.topic} cannot be written to: {error.str()}"
+            self._look_at(error)
 
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = self._fatal or error
+    def _look_at(self, error: KafkaError) -> None:
+        self._is_fenced = self._is_fenced or error.code() in _FENCED
 
     # --- bounds
 
@@ -187,8 +193,13 @@ class Transactions:
             raise self._undone(error.args[0]) from error
 
     def _undone(self, error: KafkaError) -> UndoneError:
-        codes = {error.code(), self._fatal.code() if self._fatal is not None else error.code()}
-        return UndoneError(f"the transaction is undone: {error.str()}", is_final=bool(codes & _FENCED))
+        if error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name
+            try:
+                self._producer.begin_transaction()  # which says what is fatal about it
+            except KafkaException as cause:
+                error = cause.args[0]
+        self._look_at(error)
+        return UndoneError(f"the transaction is undone: {error.str()}", is_final=self._is_fenced)
 
     def _bounded(self, call: Callable[[], object], seconds: float) -> None:
         """Wait for a call, and no longer: one that hangs is left to itself, with the producer that it hangs in."""
