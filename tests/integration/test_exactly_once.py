@@ -63,10 +63,10 @@ def test_killed_again_and_again_each_event_is_there_once_and_in_order(
 ) -> None:
     topics.create(name, f"{name}.out", f"{name}.dlq", partitions=3)
     chance = random.Random(7)  # noqa: S311 - no secret
-    total, kills = 12_000, 6
+    total, kills = 6_000, 6
     with consumers(tmp_path / "c", event_kafka, config(name, filter="event.data.number % 100 != 99")) as started:
         for turn in range(kills):
-            topics.write_events(name, range(turn * 2000, (turn + 1) * 2000), keys=KEYS)
+            topics.write_events(name, range(turn * 1000, (turn + 1) * 1000), keys=KEYS)
             topics.write(name, [("poison", b"\xff no event", {"ce_id": str(-1 - turn)})])
             done = topics.committed(f"group-{name}", name)
             process = started.start(HOSTNAME="pod-1")
@@ -91,18 +91,18 @@ def test_pods_come_and_go_and_nothing_is_there_twice(
     with consumers(tmp_path / "c", event_kafka, config(name)) as started:
         first = started.start(HOSTNAME="pod-1")
         first.wait_ready()
-        topics.write_events(name, range(3000), keys=KEYS)
+        topics.write_events(name, range(1000), keys=KEYS)
         second = started.start(HOSTNAME="pod-2")
-        topics.write_events(name, range(3000, 6000), keys=KEYS)
+        topics.write_events(name, range(1000, 2000), keys=KEYS)
         second.wait_ready()
         assert first.terminate() == 0
-        topics.write_events(name, range(6000, 9000), keys=KEYS)
-        wait_until(lambda: topics.committed(f"group-{name}", name) >= 9000, "all is finished")
+        topics.write_events(name, range(2000, 3000), keys=KEYS)
+        wait_until(lambda: topics.committed(f"group-{name}", name) >= 3000, "all is finished")
         assert second.metric("eventplane_runtime_delivered_total") > 0
         assert second.terminate() == 0
     out = numbers(topics.read_committed(f"{name}.out"))
-    assert sorted(out) == list(range(9000))
-    assert all([each for each in out if each % KEYS == key] == list(range(key, 9000, KEYS)) for key in range(KEYS))
+    assert sorted(out) == list(range(3000))
+    assert all([each for each in out if each % KEYS == key] == list(range(key, 3000, KEYS)) for key in range(KEYS))
 
 
 def test_retry_topics_and_dead_letters_are_in_the_transaction(

@@ -33,6 +33,8 @@ class MemoryLog:
         self.groups: defaultdict[str, _Group] = defaultdict(_Group)
         self.refused: dict[str, Failure] = {}
         """Topics that cannot be written to, and why."""
+        self.largest: dict[str, int] = {}
+        """How large the values of a topic may be, in bytes, where that is not the default."""
         self._clock_ms = clock_ms
 
     def create(self, topic: str, partitions: int = 1) -> None:
@@ -59,7 +61,7 @@ class MemoryLog:
             return self.refused[topic]
         if not self.count(topic):
             return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
-        if len(value or b"") > _LARGEST:
+        if len(value or b"") > self.largest.get(topic, _LARGEST):
             return Failure("Rejected", "Kafka refuses the record: it is too large")
         return None
 
