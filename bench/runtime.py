@@ -230,14 +230,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.runtime", description=__doc__)
     parser.add_argument("--n", type=int, default=200_000, help="events of the largest case (default: 200,000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and consumer (default: 3)")
-    parser.add_argument("--only", choices=_SHARE, help="one case (default: all)")
+    parser.add_argument("--only", choices=_SHARE, nargs="+", default=tuple(_SHARE), help="cases (default: all)")
     arguments = parser.parse_args()
-    cases = tuple(_SHARE) if arguments.only is None else (arguments.only,)
     measured: dict[str, Any] = {"case": "runtime", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
     folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
     try:
         with Kafka(brokers=1) as kafka:
-            measure(Place(kafka, folder), max(40_000, arguments.n), arguments.rounds, cases, measured)
+            measure(Place(kafka, folder), max(40_000, arguments.n), arguments.rounds, arguments.only, measured)
     except (BenchError, OSError, KeyboardInterrupt) as failure:
         measured["failed"] = str(failure) or type(failure).__name__
     finally:

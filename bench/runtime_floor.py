@@ -1,7 +1,7 @@
 """What a bare script takes for the work of a consumer: reading; reading and writing, also in transactions; posting.
 
-Run as a process. Reads its work as JSON from standard input, writes what it measured as JSON. No envelope, no filter, no order, and
-nothing is known about what is finished: records are committed once, at the end.
+Run as a process. Reads its work as JSON from standard input, writes what it measured as JSON. No envelope, no filter,
+no order, and nothing is known about what is finished: without transactions, records are committed once, at the end.
 """
 
 import asyncio

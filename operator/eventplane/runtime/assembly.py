@@ -21,7 +21,7 @@ from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
 from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_writer import KafkaWriter
-from eventplane.transports.seams import Sink, Writer
+from eventplane.transports.seams import Exchange, Sink, Writer
 from eventplane.transports.topic_sink import TopicSink
 
 _FLUSH_SECONDS: Final = 5.0
@@ -97,7 +97,7 @@ def assemble(settings: RuntimeSettings, loop: asyncio.AbstractEventLoop, fail: C
     return _at_least_once(settings, KafkaSource(consumer, reading, loop), writer)
 
 
-def _in_transactions(config: RuntimeConfig, sink_topic: str, exchange: KafkaExchange) -> Assembly:
+def _in_transactions(config: RuntimeConfig, sink_topic: str, exchange: Exchange) -> Assembly:
     relay = Relay(config, sink_topic, _registry(config))
 
     async def close() -> None:
