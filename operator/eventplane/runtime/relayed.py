@@ -102,5 +102,7 @@ class Task:
 
     def wait_ms(self, now_ms: int) -> int:
         """Tell for how long it is not due."""
+        if self.history is None and not self.partition.tried:
+            return 0
         dues = (self.history.due_ms if self.history else None, self.tried.due_ms if self.tried else None)
         return max(0, *((due or 0) - now_ms for due in dues))

@@ -27,10 +27,14 @@ _AGAIN_SECONDS: Final = 1.0
 class Pace:
     """How much goes into a transaction."""
 
+    few: int = 100
+    """Read at once, at most, where no more wait to be read."""
     records: int = 5_000
     """Read, at most: a commit costs three round trips, which are nothing beside so many."""
     seconds: float = 0.1
-    """From its first record on, at most: until then nobody sees what was written."""
+    """From its first record on, at most, where no more wait to be read: until then nobody sees what was written."""
+    busy_seconds: float = 1.0
+    """The same, where more wait: then a moment more is nothing beside what they wait anyway."""
     patience_seconds: float = 30.0
     """How long a call of the producer may take."""
 
@@ -86,11 +90,12 @@ class KafkaExchange(KafkaMember):
         records = self._expected(self._fetch())
         if records:
             self._put(records)
-        if self._records and self._is_full():
+        if self._records and self._is_full(is_busy=len(records) > self._pace.few):
             self._commit()
 
-    def _is_full(self) -> bool:
-        return self._records >= self._pace.records or time.monotonic() - self._began >= self._pace.seconds
+    def _is_full(self, *, is_busy: bool) -> bool:
+        seconds = self._pace.busy_seconds if is_busy else self._pace.seconds
+        return self._records >= self._pace.records or time.monotonic() - self._began >= seconds
 
     def _put(self, records: list[Message]) -> None:
         made = self._worker.work(records)  # type: ignore[arg-type]  # a Message is a Record
