@@ -122,7 +122,7 @@ def desire_access(
     mark = mark_of(user) if principal is not None and principal.mechanism is None else None
     names = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
     granted = tuple(sorted({name for name in names.values() if name is not None}))
-    prefix = f"{user}." if isinstance(resource, Publication) and resource.spec.transactional else None
+    prefix = f"{user}." if _writes_in_transactions(resource) else None
     group = group_name(resource.metadata) if isinstance(resource, Subscription) else None
     return DesiredAccess(
         query=AccessQuery(resource.metadata.namespace, resource.secret_name, principal),
@@ -278,6 +278,12 @@ def _rival(resource: Access, bus: EventBus, twin: Access | None) -> str | None:
 
 def _no_sense(resource: Access) -> Refusal | None:
     return refuse_delivery(resource.spec) if isinstance(resource, Subscription) else None
+
+
+def _writes_in_transactions(resource: Access) -> bool:
+    if isinstance(resource, Publication):
+        return resource.spec.transactional
+    return isinstance(resource, Subscription) and resource.spec.delivery.guarantee == "ExactlyOnce"
 
 
 def _client_settings(connection: KafkaConnection, user: str | None, group: str | None) -> Mapping[str, str]:

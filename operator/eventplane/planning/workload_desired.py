@@ -162,6 +162,7 @@ def runtime_config(
         namespace=metadata.namespace,
         name=metadata.name,
         group=access.group or "",
+        transactional_id_prefix=access.transactional_id_prefix,
         topics=access.topics,
         majors=dict(majors or {}),
         schema_registry_url=access.registry.url if access.registry is not None else None,

@@ -29,13 +29,26 @@ class Counts:
         """By reason."""
         self.failures: Counter[str] = Counter()
         """Failed attempts by reason."""
-        self._latencies = [0] * (len(_BUCKETS) + 1)
-        self._latency_sum = 0.0
+        self.latencies = [0] * (len(_BUCKETS) + 1)
+        """From a record's timestamp to the sink's answer, by bucket."""
+        self.latency_sum = 0.0
 
     def took(self, seconds: float) -> None:
         """Note the time from a record's timestamp to the sink's answer."""
-        self._latencies[bisect_left(_BUCKETS, seconds)] += 1
-        self._latency_sum += seconds
+        self.latencies[bisect_left(_BUCKETS, seconds)] += 1
+        self.latency_sum += seconds
+
+    def add(self, other: "Counts") -> None:
+        """Count what another has counted."""
+        self.received += other.received
+        self.filtered += other.filtered
+        self.delivered += other.delivered
+        self.retried_in_place += other.retried_in_place
+        self.retried_in_topic += other.retried_in_topic
+        self.dead_lettered += other.dead_lettered
+        self.failures += other.failures
+        self.latencies = [mine + its for mine, its in zip(self.latencies, other.latencies, strict=True)]
+        self.latency_sum += other.latency_sum
 
     def collect(self) -> Iterable[Metric]:
         """Show all as metrics."""
@@ -56,10 +69,10 @@ class Counts:
             f"{_PREFIX}_end_to_end_seconds", "Time from the record's timestamp to the sink's answer."
         )
         total, buckets = 0, []
-        for bound, number in zip((*_BUCKETS, "+Inf"), self._latencies, strict=True):
+        for bound, number in zip((*_BUCKETS, "+Inf"), self.latencies, strict=True):
             total += number
             buckets.append((str(bound), float(total)))
-        family.add_metric((), buckets, self._latency_sum)
+        family.add_metric((), buckets, self.latency_sum)
         return family
 
 

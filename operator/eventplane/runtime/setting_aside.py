@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from eventplane.events.dead_letters import History, origin_of
+from eventplane.events.dead_letters import History, set_aside
 from eventplane.events.delivery import Failure
 from eventplane.runtime.work import PartitionWork, Work
 from eventplane.transports.seams import Writer
@@ -27,15 +27,15 @@ class SettingAside:
 
     def write(self, work: Work, topic: str, failure: Failure, delay_ms: int | None, done: Callable[[], None]) -> None:
         """Write an event with its history to a topic; done once it is there."""
-        now_ms = self._now_ms()
-        history = History(
+        history = set_aside(
+            work.record,
+            work.history,
+            failure,
             subscription=self._subscription,
-            origin=work.history.origin if work.history is not None else origin_of(work.record),
-            failure=failure,
             attempts=work.attempt,
-            first_failure_ms=work.first_failure_ms or now_ms,
-            last_failure_ms=now_ms,
-            due_ms=None if delay_ms is None else now_ms + delay_ms,
+            first_failure_ms=work.first_failure_ms,
+            now_ms=self._now_ms(),
+            delay_ms=delay_ms,
         )
         self._send(work, topic, history, done)
 

@@ -34,6 +34,13 @@ _PRODUCER: Final[Settings] = {
     "compression.type": "lz4",
     "topic.metadata.propagation.max.ms": 10_000,
 }
+_TRANSACTIONAL: Final[Settings] = {
+    # what a killed process left open holds up who reads committed events only, and who takes over its partitions
+    "transaction.timeout.ms": 30_000,
+    "message.timeout.ms": 30_000,
+    # what went well is known once the transaction is committed
+    "delivery.report.only.error": True,
+}
 _BOTH: Final[Settings] = {
     "log_level": 4,
     "reconnect.backoff.ms": 100,
@@ -59,3 +66,12 @@ def producer_settings(given: Settings, client_id: str) -> dict[str, Any]:
     """Return what a Producer is made with."""
     fitting = {name: value for name, value in given.items() if name not in _NOT_FOR_PRODUCERS}
     return {**_BOTH, **_PRODUCER, **fitting, "client.id": client_id}
+
+
+def transactional_settings(given: Settings, client_id: str, prefix: str) -> dict[str, Any]:
+    """Return what a Producer of transactions is made with.
+
+    Its id is of the pod: one that comes back under the same name ends at once what it left open. That two pods never
+    commit the same is seen to by the group's metadata (KIP-447).
+    """
+    return {**producer_settings(given, client_id), **_TRANSACTIONAL, "transactional.id": f"{prefix}{client_id}"}

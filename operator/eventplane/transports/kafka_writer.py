@@ -89,7 +89,7 @@ class KafkaWriter:
         except BufferError:
             return False
         except KafkaException as error:
-            self._loop.call_soon(answered, _failure(topic, error.args[0]))
+            self._loop.call_soon(answered, failure_of(topic, error.args[0]))
         return True
 
     def _write_waiting(self) -> None:
@@ -124,10 +124,11 @@ class KafkaWriter:
         self._is_draining = False  # first: what comes from now on wakes the loop again
         while self._answers:
             answered, error = self._answers.popleft()
-            answered(None if error is None else _failure(*error))
+            answered(None if error is None else failure_of(*error))
 
 
-def _failure(topic: str, error: KafkaError) -> Failure:
+def failure_of(topic: str, error: KafkaError) -> Failure:
+    """Say what a refused write is: the record's fault, or the topic's."""
     if error.code() in _RECORD_IS_TO_BLAME:
         return Failure("Rejected", f"Kafka refuses the record: {error.str()}")
     return Failure("Unavailable", f"{topic} cannot be written to: {error.str()}")

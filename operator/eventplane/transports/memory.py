@@ -33,6 +33,8 @@ class MemoryLog:
         self.groups: defaultdict[str, _Group] = defaultdict(_Group)
         self.refused: dict[str, Failure] = {}
         """Topics that cannot be written to, and why."""
+        self.largest: dict[str, int] = {}
+        """How large the values of a topic may be, in bytes, where that is not the default."""
         self._clock_ms = clock_ms
 
     def create(self, topic: str, partitions: int = 1) -> None:
@@ -52,6 +54,16 @@ class MemoryLog:
         for group in self.groups.values():
             for member in group.members:
                 member.wake()
+
+    def refusal(self, topic: str, value: bytes | None) -> Failure | None:
+        """Say why a record cannot be written, as Kafka would."""
+        if topic in self.refused:
+            return self.refused[topic]
+        if not self.count(topic):
+            return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
+        if len(value or b"") > self.largest.get(topic, _LARGEST):
+            return Failure("Rejected", "Kafka refuses the record: it is too large")
+        return None
 
     def records(self, topic: str) -> list[PlainRecord]:
         """Return all records of a topic, partition by partition."""
@@ -94,6 +106,16 @@ class MemorySource:
         """Resume."""
         self._paused.discard(place)
         self.wake()
+
+    def position(self, place: Place) -> int:
+        """Tell what is read next."""
+        return self._positions[place]
+
+    def seek(self, place: Place, offset: int) -> None:
+        """Read on from another offset, if the partition is ours."""
+        if place in self._positions:
+            self._positions[place] = offset
+            self.wake()
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Commit at once."""
@@ -192,16 +214,10 @@ class MemoryWriter:
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], answered: Answered
     ) -> None:
         """Write, or refuse as Kafka would."""
-        answer = asyncio.get_running_loop().call_soon
-        if topic in self._log.refused:
-            answer(answered, self._log.refused[topic])
-        elif not self._log.count(topic):
-            answer(answered, Failure("Unavailable", f"{topic} cannot be written to: there is no such topic"))
-        elif len(value or b"") > _LARGEST:
-            answer(answered, Failure("Rejected", "Kafka refuses the record: it is too large"))
-        else:
+        refusal = self._log.refusal(topic, value)
+        if refusal is None:
             self._log.append(topic, key, value, headers)
-            answer(answered, None)
+        asyncio.get_running_loop().call_soon(answered, refusal)
 
     async def close(self, seconds: float) -> None:
         """Have nothing under way."""

@@ -1,7 +1,11 @@
-"""What a transport is: a Source and a Writer of records, a Sink for events. These docstrings are the contract."""
+"""What a transport is: a Source and a Writer of records, or an Exchange that is both; a Sink for events.
+
+These docstrings are the contract.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
 
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
@@ -100,4 +104,87 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; what is under way is cut off and not answered."""
+        ...
+
+
+class Write(NamedTuple):
+    """A record that goes into a transaction, and the record that it comes from."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    place: Place
+    offset: int
+    alone: bool = False
+    """It is written apart from others, so that nobody else is to blame for a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made of some records."""
+
+    writes: Sequence[Write]
+    positions: Mapping[Place, int]
+    """Up to where each partition is done; committed together with the writes."""
+    waits: Mapping[Place, float] = field(default_factory=dict)
+    """Partitions that are left alone for so many seconds; then they are read on from their positions."""
+
+
+class Worker(Protocol):
+    """Who makes something of what an Exchange reads.
+
+    Never called by two threads at a time, but not on the event loop, unless it says so. What was made is certain only
+    once `committed` is called; after `undone` all of it is read again, from the last committed positions on.
+    """
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        """Partitions are ours from now on; also told where there are none for us."""
+        ...
+
+    def work(self, records: Sequence[Record]) -> Made:
+        """Make something of records of our partitions, in order within each; may be given the same again."""
+        ...
+
+    def committed(self) -> None:
+        """All that was made so far is there, and committed."""
+        ...
+
+    def refused(self, write: Write, failure: Failure, *, certain: bool) -> None:
+        """A write was refused, so all is going to be undone; not certain: it may be another's fault that went along.
+
+        Reasons: Rejected where the record is to blame, Unavailable where the topic is.
+        """
+        ...
+
+    def undone(self, problem: str) -> None:
+        """Nothing that was not committed has happened, because of a problem."""
+        ...
+
+    def lost(self, places: Sequence[Place]) -> None:
+        """Partitions are somebody else's."""
+        ...
+
+    def ended(self, problem: str | None) -> None:
+        """Nothing more will be read, as with a Reader; called on the event loop."""
+        ...
+
+
+class Exchange(Protocol):
+    """A member of a consumer group that writes what is made of the records, and commits both in one transaction."""
+
+    def start(self, worker: Worker) -> None:
+        """Join and work."""
+        ...
+
+    def lag(self) -> Mapping[Place, int]:
+        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
+        ...
+
+    def seconds_since_poll(self) -> float:
+        """Tell how long ago it was last seen at work."""
+        ...
+
+    async def stop(self) -> None:
+        """Commit what was made, and leave the group. Harmless twice."""
         ...

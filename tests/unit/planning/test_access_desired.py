@@ -89,6 +89,15 @@ def test_a_subscription_may_read_in_its_own_group_and_nothing_else() -> None:
     assert desired.grants == {Grant("TOPIC", "shop.orders", "READ"), Grant("GROUP", "shop.billing", "READ")}
 
 
+def test_a_subscription_that_delivers_exactly_once_has_its_own_transactional_ids() -> None:
+    """READ in the group is what offsets in a transaction take beside them."""
+    once: dict[str, Any] = {"sink": {"topic_ref": {"name": "returns"}}, "delivery": {"guarantee": "ExactlyOnce"}}
+    desired = wanted_access(subscription("billing", **once))
+    assert desired.transactional_id_prefix == "eventplane.cluster-.shop.billing.subscription."
+    own = Grant("TRANSACTIONAL_ID", "eventplane.cluster-.shop.billing.subscription.", "WRITE", prefixed=True)
+    assert desired.grants - wanted_access(subscription("billing")).grants == {own}
+
+
 @pytest.mark.parametrize(
     ("topic", "reason"),
     [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.runtime.parts import Registry, until
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.dead_letters import history_of
@@ -20,7 +21,7 @@ from eventplane.runtime.engine import Engine, Ports
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from eventplane.transports.seams import Sink
 
@@ -32,23 +33,6 @@ RETRY: dict[str, Any] = {
     "giveUpOn": ["Undecodable", "ExpressionFailed", "Rejected"],
     "deadLetterTopic": "dlq",
 }
-
-
-class Registry:
-    """Reads a registry's wire format; it may be away."""
-
-    def __init__(self) -> None:
-        self.is_away = False
-
-    def read_all(self, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
-        if self.is_away:
-            return [Failure("Unavailable", "no answer", blames_event=False)] * len(events)
-        outcomes: list[Failure | None] = []
-        for event, topic in events:
-            number = (event.body or b"")[5:]
-            outcomes.append(None if number.isdigit() else Failure("Undecodable", "no number"))
-            event.set_data({"number": int(number or b"0") if number.isdigit() else None, "topic": topic})
-        return outcomes
 
 
 class World:
@@ -72,12 +56,6 @@ class World:
 
     def committed(self) -> int:
         return sum(offset for (topic, _number), offset in self.log.groups["g"].offsets.items() if topic == "orders")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - the world has no event for each wish
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
