@@ -114,18 +114,19 @@ class WorkQueue(Generic[K]):
     def take(self, limit: int) -> list[Item[K]]:
         """Take up to `limit` dirty keys, the most urgent and oldest first, and few resyncs: what comes next waits.
 
-        | taken before it    | resyncs taken                                            |
-        |--------------------|----------------------------------------------------------|
-        | nothing            | as many as `paced` found, up to `MOST_RESYNCS`            |
-        | changes or deletes | up to `LEAST_RESYNCS`                                    |
+        | taken before it    | resyncs taken                                  |
+        |--------------------|------------------------------------------------|
+        | nothing            | as many as `paced` found, up to `MOST_RESYNCS` |
+        | changes or deletes | up to `LEAST_RESYNCS`                          |
         """
         self._wake_up()
-        urgent = [entry for entry in self._waiting.items() if entry[1][0] is not Urgency.RESYNC]
+        urgent: list[tuple[K, tuple[Urgency, float]]] = []
+        resyncs: list[tuple[K, tuple[Urgency, float]]] = []
+        for entry in self._waiting.items():
+            (resyncs if entry[1][0] is Urgency.RESYNC else urgent).append(entry)
         chosen = heapq.nsmallest(limit, urgent, key=lambda entry: entry[1])
-        resyncs = min(limit - len(chosen), LEAST_RESYNCS if chosen else self._resyncs)
-        if resyncs and len(urgent) < len(self._waiting):
-            others = (entry for entry in self._waiting.items() if entry[1][0] is Urgency.RESYNC)
-            chosen += heapq.nsmallest(resyncs, others, key=lambda entry: entry[1])
+        room = min(limit - len(chosen), LEAST_RESYNCS if chosen else self._resyncs)
+        chosen += heapq.nsmallest(room, resyncs, key=lambda entry: entry[1])
         for key, _ in chosen:
             del self._waiting[key]
             self._in_flight.add(key)
