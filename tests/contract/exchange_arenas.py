@@ -11,6 +11,7 @@ from contract.transport_arenas import SECONDS, KafkaTransports, MemoryTransports
 from eventplane.transports.kafka_exchange import KafkaExchange, Pace
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, transactional_settings
+from eventplane.transports.memory import MemorySource
 from eventplane.transports.memory_exchange import MemoryExchange
 from eventplane.transports.seams import Made, Write
 
@@ -110,7 +111,7 @@ class MemoryExchanges(MemoryTransports):
         return [each.value() for each in self.log.records(topic)]
 
     def exchange(self, group: str, topic: str, start_from: str = "Earliest") -> Exchange:
-        return MemoryExchange(self.log, group, (topic,), (), start_from)
+        return MemoryExchange(MemorySource(self.log, group, (topic,), (), start_from))
 
 
 class KafkaExchanges(KafkaTransports):

@@ -38,12 +38,17 @@ async def working(exchange: Exchange, copyist: Copyist) -> AsyncIterator[Copyist
         await until(lambda: copyist.is_over)
 
 
-async def test_what_is_made_is_there_with_its_offsets(exchanges: ExchangeArena, topic: str) -> None:
-    out = f"{topic}.out"
+def prepared(exchanges: ExchangeArena, topic: str, count: int) -> str:
+    """Make a topic of one partition with so many records, and one to copy them to; return that."""
     exchanges.create(topic)
-    exchanges.create(out)
-    for number in range(50):
+    exchanges.create(f"{topic}.out")
+    for number in range(count):
         exchanges.append(topic, b"k", b"%d" % number)
+    return f"{topic}.out"
+
+
+async def test_what_is_made_is_there_with_its_offsets(exchanges: ExchangeArena, topic: str) -> None:
+    out = prepared(exchanges, topic, 50)
     async with working(exchanges.exchange(f"g-{topic}", topic), Copyist(out)) as copyist:
         await until(lambda: copyist.certain == 50)
         assert exchanges.values(out) == [b"%d" % number for number in range(50)]
@@ -57,11 +62,7 @@ async def test_what_is_made_is_there_with_its_offsets(exchanges: ExchangeArena, 
 
 async def test_what_is_refused_is_told_and_all_is_made_again_without_it(exchanges: ExchangeArena, topic: str) -> None:
     """Nothing of the transaction is seen until the one who is to blame is found, and left out."""
-    out = f"{topic}.out"
-    exchanges.create(topic)
-    exchanges.create(out)
-    for number in range(10):
-        exchanges.append(topic, b"k", b"%d" % number)
+    out = prepared(exchanges, topic, 10)
     copyist = Copyist(out)
     copyist.enlarged = {(topic, 0): {4}}
     async with working(exchanges.exchange(f"g-{topic}", topic), copyist):
@@ -83,11 +84,7 @@ async def test_a_topic_that_is_not_there_is_told(exchanges: ExchangeArena, topic
 
 
 async def test_what_waits_is_read_on_from_there(exchanges: ExchangeArena, topic: str) -> None:
-    out = f"{topic}.out"
-    exchanges.create(topic)
-    exchanges.create(out)
-    for number in range(20):
-        exchanges.append(topic, b"k", b"%d" % number)
+    out = prepared(exchanges, topic, 20)
     copyist = Copyist(out)
     copyist.waits = {(topic, 0): {7: 0.3, 12: 0.1}}
     async with working(exchanges.exchange(f"g-{topic}", topic), copyist):
@@ -119,10 +116,7 @@ async def test_partitions_are_handed_over_with_nothing_twice(exchanges: Exchange
 
 
 async def test_what_begins_at_the_end_of_a_topic_goes_on_from_there(exchanges: ExchangeArena, topic: str) -> None:
-    out = f"{topic}.out"
-    exchanges.create(topic)
-    exchanges.create(out)
-    exchanges.append(topic, b"k", b"old")
+    out = prepared(exchanges, topic, 1)
     async with working(exchanges.exchange(f"g-{topic}", topic, start_from="Latest"), Copyist(out)) as copyist:
         await until(lambda: len(copyist.places) == 1)
     exchanges.append(topic, b"k", b"new")

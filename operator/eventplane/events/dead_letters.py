@@ -115,6 +115,16 @@ def set_aside(
     )
 
 
+def first_topic(history: History | None, place: Place) -> str:
+    """Tell the topic that an event was written to at first, whose subject its data belong to.
+
+    Args:
+        history: what is known of it, where it was set aside before.
+        place: where it is read now.
+    """
+    return history.origin.place[0] if history is not None else place[0]
+
+
 def history_of(record: Record) -> History | None:
     """Read what is known of an event that was set aside; None where it never was, or somebody wrote nonsense."""
     found = {

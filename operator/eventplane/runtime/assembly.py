@@ -1,13 +1,12 @@
 """Which parts a consumer is made of: an engine between a source and a sink, or a relay in an exchange."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from eventplane.api.quantities import milliseconds
 from eventplane.events.health import PartitionSight
-from eventplane.events.record import Place
 from eventplane.runtime.endings import Ambience
 from eventplane.runtime.engine import Engine, Ports
 from eventplane.runtime.metrics import Counts
@@ -20,7 +19,7 @@ from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
 from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_writer import KafkaWriter
-from eventplane.transports.seams import Exchange, Sink, Writer
+from eventplane.transports.seams import Exchange, Member, Sink, Writer
 from eventplane.transports.topic_sink import TopicSink
 
 _FLUSH_SECONDS: Final = 5.0
@@ -50,28 +49,12 @@ class WorkInSight(Protocol):
         ...
 
 
-class Intake(Protocol):
-    """What a Source and an Exchange have in common."""
-
-    def lag(self) -> Mapping[Place, int]:
-        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
-        ...
-
-    def seconds_since_poll(self) -> float:
-        """Tell how long ago it was last seen at work."""
-        ...
-
-    async def stop(self) -> None:
-        """Leave the group."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """A consumer, put together."""
 
     work: WorkInSight
-    intake: Intake
+    intake: Member
     start: Callable[[], None]
     close: Callable[[], Awaitable[None]]
     """Lets go of the rest, after the intake has stopped."""

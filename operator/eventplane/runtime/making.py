@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eventplane.api.runtime_config import RuntimeConfig
-from eventplane.events.dead_letters import history_of, set_aside
+from eventplane.events.dead_letters import first_topic, history_of, set_aside
 from eventplane.events.delivery import (
     Acknowledge,
     DeadLetter,
@@ -89,7 +89,9 @@ class Maker:
         ]
         if not unread:
             return
-        failures = read_data(registry, [(event, _first_topic(task)) for task, event in unread])
+        failures = read_data(
+            registry, [(event, first_topic(task.history, task.partition.place)) for task, event in unread]
+        )
         for (task, _event), failure in zip(unread, failures, strict=True):
             task.made = failure
         if any(failure is None or failure.blames_event for failure in failures):
@@ -116,10 +118,7 @@ class Maker:
                 return self._failed(task, failure, batch)
             case Write() as write:
                 batch.writes.append(write)
-                batch.counts.delivered += 1
-                kind, written_ms = task.record.timestamp()
-                if kind:
-                    batch.counts.took(max(0, batch.now_ms - written_ms) / 1000)
+                batch.counts.deliver(task.record, batch.now_ms)
         return 0
 
     def _outcome(self, task: Task) -> Filtered | Failure | Write:
@@ -185,8 +184,3 @@ class Maker:
 
 def _place(record: Record) -> Place:
     return record.topic() or "", record.partition() or 0
-
-
-def _first_topic(task: Task) -> str:
-    """Tell the topic whose subject the data belong to."""
-    return task.history.origin.place[0] if task.history is not None else task.partition.place[0]

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from eventplane.events.record import Place
+from eventplane.events.record import Place, Record
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _PREFIX: Final = "eventplane_runtime"
@@ -33,8 +33,13 @@ class Counts:
         """From a record's timestamp to the sink's answer, by bucket."""
         self.latency_sum = 0.0
 
-    def took(self, seconds: float) -> None:
-        """Note the time from a record's timestamp to the sink's answer."""
+    def deliver(self, record: Record, now_ms: int) -> None:
+        """Count a record that the sink took, and the time since its timestamp, where it has one."""
+        self.delivered += 1
+        kind, written_ms = record.timestamp()
+        if not kind:
+            return
+        seconds = max(0, now_ms - written_ms) / 1000
         self.latencies[bisect_left(_BUCKETS, seconds)] += 1
         self.latency_sum += seconds
 

@@ -8,8 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eventplane.events.health import Patience, why_not_alive, why_not_ready
 from eventplane.probes import ProbeListener
-from eventplane.runtime.assembly import Intake, WorkInSight
+from eventplane.runtime.assembly import WorkInSight
 from eventplane.runtime.metrics import RuntimeMetrics
+from eventplane.transports.seams import Member
 
 _STOPPING: Final = "stopping"
 
@@ -17,7 +18,7 @@ _STOPPING: Final = "stopping"
 class ProbeServer(ProbeListener):
     """Answers probes, as `events.health` has it."""
 
-    def __init__(self, work: WorkInSight, intake: Intake, patience: Patience, port: int) -> None:
+    def __init__(self, work: WorkInSight, intake: Member, patience: Patience, port: int) -> None:
         super().__init__(port, alive=self._alive, ready=self._ready, scrape=self._scrape)
         self._work = work
         self._intake = intake

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.dead_letters import first_topic
 from eventplane.events.delivery import Failure, RetryInPlace, decide
 from eventplane.events.event import Event
 from eventplane.runtime.interpreting import Interpreter
@@ -121,7 +122,11 @@ class Inbox:
         registry = self._registry
         if registry is None:
             return
-        events = [(work.decoded, _topic(work)) for work in works if isinstance(work.decoded, Event)]
+        events = [
+            (work.decoded, first_topic(work.history, work.partition.place))
+            for work in works
+            if isinstance(work.decoded, Event)
+        ]
         outcomes = await asyncio.to_thread(read_data, registry, events)
         for work, failure in zip(works, outcomes, strict=True):
             work.made = failure
@@ -130,8 +135,3 @@ class Inbox:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _topic(work: Work) -> str:
-    """Tell the topic whose subject the data belong to."""
-    return work.history.origin.place[0] if work.history is not None else work.partition.place[0]

@@ -5,7 +5,6 @@ one that may be another's fault is written apart from others then. That memory e
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -19,12 +18,9 @@ from eventplane.runtime.making import Maker
 from eventplane.runtime.metrics import Counts
 from eventplane.runtime.reading import DataReader
 from eventplane.runtime.relayed import RelayedPartition, Tried
+from eventplane.runtime.setting_aside import AGAIN_SECONDS, log_going_on, log_standing_still
 from eventplane.transports.seams import Made, Write
 
-logger = logging.getLogger(__name__)
-
-_AGAIN_MS: Final = 2_000
-"""Until what could not be set aside is tried again."""
 _TROUBLE: Final = 3
 """So many transactions undone in a row are worth telling a probe."""
 
@@ -75,7 +71,7 @@ class Relay:
         self._settle()
         for each in self._partitions.values():
             if each.forget():
-                logger.info("a partition goes on", extra={"fields": _fields(each)})
+                log_going_on(each.place)
 
     def undone(self, problem: str) -> None:
         """Count nothing of it."""
@@ -99,12 +95,9 @@ class Relay:
             tried.failure = failure
             tried.first_failure_ms = tried.first_failure_ms or now_ms
             return
-        tried.due_ms = now_ms + _AGAIN_MS
+        tried.due_ms = now_ms + int(AGAIN_SECONDS * 1000)
         if partition.stuck is None:
-            logger.error(
-                "a partition stands still: what failed in it cannot be set aside",
-                extra={"fields": _fields(partition) | {"problem": failure.message}},
-            )
+            log_standing_still(partition.place, failure)
         partition.stuck = (write.offset, failure.message)
 
     def lost(self, places: Sequence[Place]) -> None:
@@ -139,7 +132,3 @@ class Relay:
         now = self._clock()
         for each in self._partitions.values():
             each.settle(now)
-
-
-def _fields(partition: RelayedPartition) -> dict[str, object]:
-    return {"topic": partition.place[0], "partition": partition.place[1]}

@@ -81,7 +81,7 @@ class MemorySource:
         retry_topics: tuple[str, ...] = (),
         start_from: str = "Earliest",
     ) -> None:
-        self._log = log
+        self.log = log
         self._group = log.groups[group]
         self._topics = (*topics, *retry_topics)
         self._retry_topics = frozenset(retry_topics)
@@ -107,6 +107,11 @@ class MemorySource:
         self._paused.discard(place)
         self.wake()
 
+    @property
+    def offsets(self) -> dict[Place, int]:
+        """What the group has committed."""
+        return self._group.offsets
+
     def position(self, place: Place) -> int:
         """Tell what is read next."""
         return self._positions[place]
@@ -123,7 +128,7 @@ class MemorySource:
 
     def lag(self) -> Mapping[Place, int]:
         """Count what is left."""
-        return {place: len(self._log.partitions[place]) - at for place, at in self._positions.items()}
+        return {place: len(self.log.partitions[place]) - at for place, at in self._positions.items()}
 
     def seconds_since_poll(self) -> float:
         """Be always at work."""
@@ -147,7 +152,7 @@ class MemorySource:
 
     def wanted(self) -> list[Place]:
         """Return all partitions of its topics."""
-        return sorted(place for place in self._log.partitions if place[0] in self._topics)
+        return sorted(place for place in self.log.partitions if place[0] in self._topics)
 
     async def give_up(self, keep: set[Place]) -> None:
         """Leave the partitions that another is to have."""
@@ -167,10 +172,10 @@ class MemorySource:
                 case Committed(offset):
                     self._positions[place] = offset
                 case End():
-                    self._positions[place] = self._group.offsets[place] = len(self._log.partitions[place])
+                    self._positions[place] = self._group.offsets[place] = len(self.log.partitions[place])
                 case FirstAfter(timestamp_ms):
-                    late = [each.at for each in self._log.partitions[place] if each.written_ms >= timestamp_ms]
-                    self._positions[place] = min(late, default=len(self._log.partitions[place]))
+                    late = [each.at for each in self.log.partitions[place] if each.written_ms >= timestamp_ms]
+                    self._positions[place] = min(late, default=len(self.log.partitions[place]))
                 case _:
                     self._positions[place] = 0
         self._reader.assigned(new)
@@ -187,7 +192,7 @@ class MemorySource:
 
     def _next(self) -> list[PlainRecord]:
         for place, position in self._positions.items():
-            found = self._log.partitions[place][position : position + _BATCH]
+            found = self.log.partitions[place][position : position + _BATCH]
             if found and place not in self._paused:
                 self._positions[place] = found[-1].at + 1
                 return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from eventplane.events.record import Place, Record
-from eventplane.transports.memory import MemoryLog, MemorySource
+from eventplane.transports.memory import MemorySource
 from eventplane.transports.seams import Made, Worker
 
 Ending: TypeAlias = Literal["Committed", "Undone", "Unseen"]
@@ -14,21 +14,14 @@ Ending: TypeAlias = Literal["Committed", "Undone", "Unseen"]
 
 
 class MemoryExchange:
-    """An Exchange on a MemoryLog; it reads as a MemorySource does."""
+    """An Exchange on a MemoryLog, which reads by a MemorySource."""
 
-    def __init__(
-        self,
-        log: MemoryLog,
-        group: str,
-        topics: tuple[str, ...],
-        retry_topics: tuple[str, ...] = (),
-        start_from: str = "Earliest",
-    ) -> None:
+    def __init__(self, source: MemorySource) -> None:
         self.endings: deque[Ending] = deque()
         """How the next transactions end; then all are committed."""
-        self._log = log
-        self._offsets = log.groups[group].offsets
-        self._source = MemorySource(log, group, topics, retry_topics, start_from)
+        self._source = source
+        self._log = source.log
+        self._offsets = source.offsets
         self._worker: Worker
         self._firsts: dict[Place, int] = {}
         self._waiting: dict[Place, asyncio.TimerHandle] = {}

@@ -39,8 +39,24 @@ class Reader(Protocol):
         ...
 
 
-class Source(Protocol):
+class Member(Protocol):
     """A member of a consumer group."""
+
+    def lag(self) -> Mapping[Place, int]:
+        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
+        ...
+
+    def seconds_since_poll(self) -> float:
+        """Tell how long ago it was last seen at work."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave the group, with all that is finished committed. Harmless twice."""
+        ...
+
+
+class Source(Member, Protocol):
+    """A member that hands over what it reads; before it leaves, its reader leaves its partitions."""
 
     def start(self, reader: Reader) -> None:
         """Join and read."""
@@ -56,18 +72,6 @@ class Source(Protocol):
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Note offsets in the group, soon; of partitions that are not ours any more nothing is noted."""
-        ...
-
-    def lag(self) -> Mapping[Place, int]:
-        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
-        ...
-
-    def seconds_since_poll(self) -> float:
-        """Tell how long ago it was last seen at work."""
-        ...
-
-    async def stop(self) -> None:
-        """Let the reader leave its partitions, commit, and leave the group. Harmless twice."""
         ...
 
 
@@ -170,21 +174,9 @@ class Worker(Protocol):
         ...
 
 
-class Exchange(Protocol):
-    """A member of a consumer group that writes what is made of the records, and commits both in one transaction."""
+class Exchange(Member, Protocol):
+    """A member that writes what is made of the records, and commits both in one transaction."""
 
     def start(self, worker: Worker) -> None:
         """Join and work."""
-        ...
-
-    def lag(self) -> Mapping[Place, int]:
-        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
-        ...
-
-    def seconds_since_poll(self) -> float:
-        """Tell how long ago it was last seen at work."""
-        ...
-
-    async def stop(self) -> None:
-        """Commit what was made, and leave the group. Harmless twice."""
         ...

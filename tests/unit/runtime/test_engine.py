@@ -178,7 +178,7 @@ async def test_without_a_dead_letter_topic_poison_is_not_given_up() -> None:
 
 
 async def test_a_partition_stands_still_while_nothing_can_be_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventplane.runtime.setting_aside._AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("eventplane.runtime.setting_aside.AGAIN_SECONDS", 0.02)
     async with world() as place:
         place.log.refused["dlq"] = Failure("Unavailable", "dlq cannot be written to")
         place.sink.failures.append(REFUSED)

@@ -16,7 +16,7 @@ from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.runtime.relay import Relay
-from eventplane.transports.memory import MemoryLog
+from eventplane.transports.memory import MemoryLog, MemorySource
 from eventplane.transports.memory_exchange import MemoryExchange
 from eventplane.transports.seams import Write
 
@@ -74,7 +74,7 @@ async def world(registry: Registry | None = None, partitions: int = 2, **others:
         **others,
     }
     config = RuntimeConfig.model_validate(told)
-    exchange = MemoryExchange(log, "g", config.topics, config.retry.topics)
+    exchange = MemoryExchange(MemorySource(log, "g", config.topics, config.retry.topics))
     relay = Relay(config, "out", registry)
     exchange.start(relay)
     try:
@@ -103,7 +103,7 @@ async def test_delivered_filtered_and_counted_once_it_is_certain() -> None:
 async def test_what_kafka_refuses_is_a_dead_letter_and_stands_still_while_that_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventplane.runtime.relay._AGAIN_MS", 20)
+    monkeypatch.setattr("eventplane.runtime.relay.AGAIN_SECONDS", 0.02)
     async with world(partitions=1) as place:
         for number in range(6):
             place.write(number, "a", LARGE if number == 2 else "")
