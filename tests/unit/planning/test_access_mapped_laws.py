@@ -1,83 +1,53 @@
 """The laws of access for principals that are mapped, in memory: quiet, complete, polite, convergent after a failure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from builders import CLUSTER, MUTUAL, event_topic, mapping_bus, publication, settled, subscription
+from builders import CLUSTER, MUTUAL, mapping_bus, publication, subscription
 from hypothesis import given, note
 from hypothesis import strategies as st
-from unit.planning.laws import Action, LawWorld, actions, steps_of, with_spec
-from unit.planning.test_access_laws import Backend
+from unit.planning.access_world import AccessWorld, Flight, drawn_fields
+from unit.planning.laws import Action, actions, steps_of, with_spec
 
-from eventplane.api import APPROVE_ANNOTATION
-from eventplane.api.access import Access, TopicRef
+from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType
 from eventplane.backends.memory_principals import Acl
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import AccessChange, GrantAccess, RevokeAccess, WriteSecret
 from eventplane.planning.access_desired import DesiredAccess, desire_access, user_name
-from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_state import Grant
 from eventplane.planning.access_strays import mapped_to, stray_grants
 from eventplane.planning.connection import AccessConnection
-from eventplane.planning.decision import Decision, is_paused
 from eventplane.planning.mapped_principals import holder_of, mark_of
-from eventplane.planning.plan import Plan
 from eventplane.planning.verdicts import condition
 
 SHARED, APART = mapping_bus("CN={{ name }}.{{ namespace }}"), mapping_bus("{{ namespace }}/{{ kind }}/{{ name }}")
-TOPICS: Final = ("orders", "returns")
 FOREIGN: Final = (Grant("TOPIC", "payroll", "READ"), Grant("GROUP", "shop.other", "READ"))
 ELSEWHERE: Final = tuple(mark_of(f"eventplane.{cluster}.shop.r0.publication") for cluster in ("aaaaaaaa", "zzzzzzzz"))
 STRANGERS: Final = {"human": FOREIGN, "CN=admin": FOREIGN[:1], "CN=r9.shop": (ELSEWHERE[1], *FOREIGN)}
 CHANGES: Final = (WriteSecret, GrantAccess, RevokeAccess)
-MANY_PASSES: Final = 8
 
 
-@dataclass
-class Flight:
-    """One resource in one pass."""
-
-    case: AccessCase
-    decision: Decision[AccessChange]
-    outcomes: list[AccessOutcome] = field(default_factory=list)
-
-
-class World(LawWorld[Access, Flight]):
+class World(AccessWorld):
     """Applications that come with credentials of their own."""
+
+    many_passes = 8
 
     def __init__(self, resources: Iterable[Access]) -> None:
         super().__init__(resources)
-        self.backend: Backend = Backend()
         self.backend.connection = AccessConnection(MUTUAL)
-        self.principals = self.backend.kafka.principals
         self.bus = SHARED
-        self.topics = {"orders": settled(event_topic("orders"))}
-        self.swept = False
-        """The last pass took something from principals whose resource is gone."""
         for user, grants in STRANGERS.items():
             for grant in grants:
                 self.principals.add_acl(Acl(user, grant))
-
-    def settle(self) -> list[Flight]:
-        for _ in range(MANY_PASSES):
-            flights = self.one_pass()
-            if not self.swept and not any(flight.decision.changes for flight in flights):
-                break
-        before = dict(self.resources)
-        again = self.one_pass()
-        assert [flight.decision.changes for flight in again if flight.decision.changes] == [], "quiet"
-        assert before == self.resources, "quiet: not even a status changes"
-        return again
 
     async def _pass(self) -> list[Flight]:
         present, strangers = self.present(), self._of_strangers()
         strays = [change for kind in ("Publication", "Subscription") for change in await self._strays(present, kind)]
         await self.backend.apply(strays)
-        self.swept = bool(strays)
+        self.is_restless = bool(strays)
         flights = [await self._look(resource, present) for resource in present if not resource.metadata.deleting]
         changes = [change for flight in flights for change in flight.decision.changes]
         note(str([change.describe() for change in (*strays, *changes)]))
@@ -102,23 +72,19 @@ class World(LawWorld[Access, Flight]):
         observed = (await self.backend.observe([desired.query]))[desired.query]
         case = AccessCase(resource, self.bus, desired, observed, "never", datetime(2026, 1, 1, tzinfo=UTC))
         flight = Flight(case, decide_access(case))
-        self._watch(flight)
+        self.watch(flight)
         return flight
 
-    def _watch(self, flight: Flight) -> None:
-        """Check what is about to be done against what may be done."""
+    def watch(self, flight: Flight) -> None:
+        super().watch(flight)
         case, changes = flight.case, flight.decision.changes
-        resource, user = case.resource, case.desired.user or ""
+        user = case.desired.user or ""
         if not changes:
             return
-        assert not is_paused(resource), "nothing is written while paused"
-        assert resource.spec.mode != "Observe", "Observe writes nothing"
-        if resource.spec.mode == "Plan":
-            assert resource.metadata.annotations.get(APPROVE_ANNOTATION) == Plan(changes).hash(), "approved"
         assert {type(change) for change in changes} <= set(CHANGES), "nobody is made, and nobody ends"
         assert {change.user for change in changes} == {user}, "it is its own principal, and no other"
-        holder = holder_of(self._allowed(user))
-        assert holder in {None, user_name(resource, CLUSTER)}, "what another holds is left alone"
+        holder = holder_of(self.allowed(user))
+        assert holder in {None, user_name(case.resource, CLUSTER)}, "what another holds is left alone"
         if any(isinstance(change, RevokeAccess) for change in changes):
             assert holder is not None, "only what is proved to be ours is taken away"
 
@@ -126,9 +92,6 @@ class World(LawWorld[Access, Flight]):
         denied = {acl for user in self.principals.users() for acl in self.principals.acls(user) if not acl.allows}
         local = {acl for user in self.principals.users() for acl in self.principals.acls(user) if acl.host != "*"}
         return [self.principals.acls(user) for user in STRANGERS], denied, local
-
-    def status_of(self, flight: Flight) -> object:
-        return access_status(flight.case, flight.decision, flight.outcomes)
 
     def check(self, flights: Iterable[Flight]) -> None:
         holders: dict[str, str] = {}
@@ -146,10 +109,7 @@ class World(LawWorld[Access, Flight]):
 
     def _has_all(self, desired: DesiredAccess) -> bool:
         secret = self.backend.kubernetes.secret("shop", desired.query.secret_name) or {}
-        return desired.is_in(secret, "") and self._allowed(desired.user or "") == desired.grants
-
-    def _allowed(self, user: str) -> set[Grant]:
-        return {acl.grant for acl in self.principals.acls(user) if acl.allows and acl.host == "*"}
+        return desired.is_in(secret, "") and self.allowed(desired.user or "") == desired.grants
 
     # --- what foreigners and users do
 
@@ -160,10 +120,7 @@ class World(LawWorld[Access, Flight]):
         elif verb == "template":
             self.bus = (SHARED, APART)[how % 2]
         elif verb in {"topic", "untopic"}:
-            name = TOPICS[how % 2]
-            self.topics.pop(name, None)
-            if verb == "topic":
-                self.topics[name] = settled(event_topic(name))
+            self.act_on_topic(verb, how)
         elif self.resources:
             self._meddle(verb, list(self.resources.values())[which % len(self.resources)], how)
 
@@ -185,12 +142,6 @@ class World(LawWorld[Access, Flight]):
             case _:  # edit
                 kubernetes.edit_secret("shop", name, {("topics", "password", "more")[how % 3]: "edited"})
 
-    def edited(self, resource: Access, verb: str, how: int) -> Access:
-        if verb == "mode":
-            return with_spec(resource, mode=("Enforce", "Plan", "Observe")[how % 3])
-        names = (("orders",), ("returns",), TOPICS)[how % 3]
-        return with_spec(resource, topics=tuple(TopicRef(name=name) for name in names))
-
 
 FOREIGN_VERBS: Final = ("widen", "deny", "local", "mark", "narrow", "lose", "edit", "topic", "untopic")
 OWN: Final = ("approve", "approve", "pause", "resume", "delete", "respec", "mode")
@@ -199,18 +150,13 @@ OWN: Final = ("approve", "approve", "pause", "resume", "delete", "respec", "mode
 @st.composite
 def resources(draw: st.DrawFn) -> list[Access]:
     """Draw a few applications, some of which have one name."""
-    some = st.sampled_from
     made: list[Access] = []
     for make, name in draw(st.permutations([(publication, "r0"), (subscription, "r0"), (publication, "r1")])):
-        fields: dict[str, Any] = {
+        age: dict[str, Any] = {
             "uid": f"uid-{make.__name__}-{name}",
             "creation_timestamp": f"2026-01-0{1 + len(made)}T00:00:00Z",
-            "topics": [{"name": each} for each in draw(some((("orders",), ("returns",), TOPICS)))],
-            "mode": draw(some(("Enforce", "Enforce", "Enforce", "Plan", "Observe"))),
-            "drift_policy": draw(some(("Enforce", "Enforce", "Warn", "Ignore"))),
-            "paused": draw(some((False, False, False, True))),
         }
-        made.append(make(name, **fields))
+        made.append(make(name, **drawn_fields(draw), **age))
     return made[: draw(st.integers(1, 3))]
 
 
