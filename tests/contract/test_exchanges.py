@@ -86,7 +86,7 @@ async def test_a_topic_that_is_not_there_is_told(exchanges: ExchangeArena, topic
 async def test_what_waits_is_read_on_from_there(exchanges: ExchangeArena, topic: str) -> None:
     out = prepared(exchanges, topic, 20)
     copyist = Copyist(out)
-    copyist.waits = {(topic, 0): {7: 0.3, 12: 0.1}}
+    copyist.waits = {(topic, 0): {7: 2.0, 12: 0.1}}
     async with working(exchanges.exchange(f"g-{topic}", topic), copyist):
         await until(lambda: exchanges.values(out) == [b"%d" % number for number in range(7)])
         await until(lambda: copyist.certain >= 20)
