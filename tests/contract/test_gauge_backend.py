@@ -204,7 +204,7 @@ async def test_the_loss_of_a_coordinator_is_got_over(kafka3_gauges: KafkaGaugeAr
     keys = [GaugeQuery(topic, group) for group in groups]
     kafka3_gauges.kafka.kill(2)
     try:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(60):
             while not await all_are_known(backend, keys):  # noqa: ASYNC110 - it happens in another process
                 await asyncio.sleep(0.5)
     finally:
