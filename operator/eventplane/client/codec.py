@@ -29,6 +29,10 @@ from eventplane.events.record import Header, PlainRecord, Record
 WrittenForm: TypeAlias = Literal["Binary", "Structured", "Envelope"]
 """How events are written: CloudEvents' two content modes, or the messaging service's envelope."""
 _UTC_TAIL: Final = "+00:00"
+_VERSION: Final[Header] = ("ce_specversion", b"1.0")
+_HEADERS: Final = tuple((f"ce_{name}", of) for name, of in OF_FIELDS.items() if of != "content_type")
+_NO_FIELD: Final = frozenset({"specversion", "time"})
+_ABSENT: Final[Mapping[str, Any]] = {**dict.fromkeys(OF_FIELDS.values()), "event_version": "", "content_type": ""}
 _BESIDE: Final = ("subject", "dataschema")
 """Attributes that the envelope has beside its eight keys."""
 
@@ -115,10 +119,15 @@ def to_record(event: Event[Any], form: WrittenForm) -> tuple[bytes | None, list[
 
 def headers_of(event: Event[Any], content_type: str | None = None) -> list[Header]:
     """Return the headers of CloudEvents' binary mode; content_type: of the value, where it is not the data's."""
-    attributes = attributes_of(event)
-    told = attributes.pop("datacontenttype")
-    headers: list[Header] = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
-    return [*headers, ("content-type", (content_type or told).encode())]
+    headers: list[Header] = [_VERSION]
+    for name, of in _HEADERS:
+        value = getattr(event, of)
+        if value is not None and (value or of != "event_version"):
+            headers.append((name, value.encode()))
+    headers.append(("ce_time", _time(event).encode()))
+    headers += [(f"ce_{name}", value.encode()) for name, value in event.extensions.items()]
+    headers.append(("content-type", (content_type or event.content_type).encode()))
+    return headers
 
 
 def body_of(event: Event[Any]) -> bytes | None:
@@ -137,8 +146,7 @@ def attributes_of(event: Event[Any]) -> dict[str, str]:
     """Return CloudEvents' attributes of an event."""
     fields = {name: getattr(event, of) for name, of in OF_FIELDS.items()}
     found = {name: value for name, value in fields.items() if value is not None and (value or name != "eventversion")}
-    time = event.timestamp.isoformat().removesuffix(_UTC_TAIL) + "Z"
-    return {"specversion": "1.0", **found, "time": time, **event.extensions}
+    return {"specversion": "1.0", **found, "time": _time(event), **event.extensions}
 
 
 def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
@@ -148,16 +156,17 @@ def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
         InvalidEventError: its data do not fit, or its time is none.
         UndecodableError: attributes or data are not what they are said to be.
     """
-    attributes = dict(read.attributes)
-    attributes.pop("specversion", None)
-    time = attributes.pop("time", None)
-    fields: dict[str, Any] = {field: attributes.pop(name, None) for name, field in OF_FIELDS.items()}
-    fields["event_version"] = fields["event_version"] or ""
-    fields["timestamp"] = _moment(time, read.record)
-    data = read.data()
-    if read.is_framed or fields["content_type"] is None:
+    fields, extensions = dict(_ABSENT), {}
+    for name, text in read.attributes.items():
+        field = OF_FIELDS.get(name)
+        if field is not None:
+            fields[field] = text
+        elif name not in _NO_FIELD:
+            extensions[name] = text
+    if read.is_framed:
         fields["content_type"] = ""  # what the data are now, not what the bytes were
-    return of(**fields, data=data, extensions=attributes, received=_received(read.record))
+    fields["timestamp"] = _moment(read.attributes.get("time"), read.record)
+    return of.of_fields({**fields, "data": read.data(), "extensions": extensions, "received": _received(read.record)})
 
 
 def _read(record: Record, of: type[Event[Any]]) -> Event[Any]:
@@ -170,6 +179,10 @@ def _read(record: Record, of: type[Event[Any]]) -> Event[Any]:
         raise InvalidEventError(str(error)) from error
     object.__setattr__(event, "received", None)  # a document was read nowhere
     return event
+
+
+def _time(event: Event[Any]) -> str:
+    return event.timestamp.isoformat().removesuffix(_UTC_TAIL) + "Z"
 
 
 def _received(record: Record) -> Received:

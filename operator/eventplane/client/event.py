@@ -97,14 +97,38 @@ class Event(Generic[T]):
         return super().__class_getitem__(item)  # type: ignore[misc]  # Generic's, which typeshed does not show
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "timestamp", _in_utc(self.timestamp))
-        put(self, "event_id", self.event_id or str(uuid.uuid4()))
-        put(self, "data", self._fitting(self.data))
+        self._complete()
+        for name in ("event_type", "source", "event_version"):
+            _check_text(name, getattr(self, name))
+        if not self.event_type or not self.source:
+            raise InvalidEventError(f"{'source' if self.event_type else 'event_type'}: an event has one")
+        for name, value in self.extensions.items():
+            _check_text(f"extensions.{name}", value)
+
+    @classmethod
+    def of_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Make one of all its fields as they were read, which takes half the time: texts are texts already.
+
+        Raises:
+            InvalidEventError: extensions that no event may have, or data that do not fit.
+        """
+        event = object.__new__(cls)
+        event.__dict__.update(fields)
+        event._complete()
+        return event
+
+    def _complete(self) -> None:
+        own = self.__dict__  # it is made only now
+        own["timestamp"] = _in_utc(self.timestamp)
+        own["event_id"] = self.event_id or str(uuid.uuid4())
+        own["data"] = self._fitting(self.data)
         if not self.content_type:
-            put(self, "content_type", _BYTES if isinstance(self.data, bytes) else JSON)
-        put(self, "extensions", freeze(dict(self.extensions)))
-        self._check()
+            own["content_type"] = _BYTES if isinstance(self.data, bytes) else JSON
+        own["extensions"] = FrozenDict(self.extensions)
+        for name in self.extensions:
+            if not _NAME.fullmatch(name) or name in _RESERVED:
+                raise InvalidEventError(f"extensions: {name!r} is no name of one: small letters and digits, not taken")
+        self._check_content()
 
     def __hash__(self) -> int:
         return hash((self.source, self.event_id))
@@ -141,22 +165,10 @@ class Event(Generic[T]):
         except ValidationError as error:
             raise _misfit(self.event_type, model, error) from None
 
-    def _check(self) -> None:
-        for name in ("event_type", "source"):
-            _check_text(name, getattr(self, name))
-            if not getattr(self, name):
-                raise InvalidEventError(f"{name}: an event has one")
-        _check_text("event_version", self.event_version)
-        for name, value in self.extensions.items():
-            if not _NAME.fullmatch(name) or name in _RESERVED:
-                raise InvalidEventError(f"extensions: {name!r} is no name of one: small letters and digits, not taken")
-            _check_text(f"extensions.{name}", value)
-        self._check_content()
-
     def _check_content(self) -> None:
-        is_text = self.content_type.startswith("text/")
         if self.data is None or (is_json(self.content_type) and not isinstance(self.data, bytes)):
             return
+        is_text = self.content_type.startswith("text/")
         if isinstance(self.data, str) and is_text:
             return
         if isinstance(self.data, bytes) and not is_text and not is_json(self.content_type):

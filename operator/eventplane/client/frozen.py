@@ -1,6 +1,6 @@
 """Data that cannot be changed in place, so that an event stays what was published; equal to plain dicts and lists."""
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 
 def _refuse(*_arguments: object, **_named: object) -> NoReturn:
@@ -26,12 +26,18 @@ class FrozenList(list[Any]):
         return freeze, (thaw(self),)
 
 
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), FrozenDict, FrozenList})
+
+
 def freeze(data: Any) -> Any:
     """Return a copy that cannot be changed in place; what is neither dict, list nor tuple stays itself."""
+    kind = type(data)
+    if kind in _AS_THEY_ARE:
+        return data
     if isinstance(data, dict):
-        return data if type(data) is FrozenDict else FrozenDict({name: freeze(each) for name, each in data.items()})
+        return FrozenDict({name: each if type(each) in _AS_THEY_ARE else freeze(each) for name, each in data.items()})
     if isinstance(data, list | tuple):
-        return data if type(data) is FrozenList else FrozenList(freeze(each) for each in data)
+        return FrozenList([each if type(each) in _AS_THEY_ARE else freeze(each) for each in data])
     return data
 
 

@@ -6,12 +6,13 @@ import logging
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from eventplane.client.codec import event_of
 from eventplane.client.errors import EventRejectedError, InvalidEventError, RetryLaterError
 from eventplane.client.event import Event
 from eventplane.client.handlers import Handler, Handlers
+from eventplane.client.workers import TimeLimit, Workers
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event as ReadEvent
 from eventplane.events.event import UndecodableError
@@ -27,6 +28,14 @@ class AbandonedError(Exception):
     """Nobody takes the event any more: no attempt was made."""
 
 
+class _Given(NamedTuple):
+    """An event, and what is to be called with it."""
+
+    event: ReadEvent
+    handlers: Sequence[Handler]
+    answered: Answered
+
+
 class HandlerSink:
     """A Sink that is a set of functions, called one after the other; those that are through are not called again."""
 
@@ -34,9 +43,10 @@ class HandlerSink:
 
     def __init__(self, handlers: Handlers, threads: int, timeout_seconds: float) -> None:
         self._handlers = handlers
-        self._timeout_seconds = timeout_seconds
+        self._limit = TimeLimit(timeout_seconds)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="eventplane-handler")
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._workers = Workers(self._handle)
+        self._is_closing = False
         self._through: dict[tuple[str, int, int], int] = {}
         """How many functions are through with an event that is tried again."""
 
@@ -51,32 +61,29 @@ class HandlerSink:
         if not handlers:
             answered(None)
             return
-        task = asyncio.get_running_loop().create_task(self._handle(event, handlers, answered))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._workers.give(_Given(event, handlers, answered))
 
     def is_handling(self, task: "asyncio.Task[Any] | None") -> bool:
         """Tell whether it is a function of ours that asks."""
-        return task in self._under_way
+        return task in self._workers
 
     async def close(self) -> None:
         """Cut off what is under way; a function on a thread goes on, and nobody waits for it."""
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._is_closing = True
+        await self._workers.close()
+        self._limit.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _handle(self, event: ReadEvent, handlers: Sequence[Handler], answered: Answered) -> None:
-        place = _place(event.record)
+    async def _handle(self, given: "_Given") -> None:
+        event, handlers, answered = given
+        through = self._through.pop(_place(event.record), 0) if self._through else 0
         made: dict[type[Event[Any]], Event[Any]] = {}
-        for number in range(self._through.get(place, 0), len(handlers)):
-            handler = handlers[number]
-            failure = await self._attempt(event, handler, made)
+        for number in range(through, len(handlers)):
+            failure = await self._attempt(event, handlers[number], made)
             if failure is not None:
-                self._remember(place, number)
+                self._remember(_place(event.record), number)
                 answered(failure)
                 return
-        self._through.pop(place, None)
         answered(None)
 
     def _remember(self, place: tuple[str, int, int], through: int) -> None:
@@ -98,30 +105,40 @@ class HandlerSink:
         return await self._call(handler, made[handler.wants])
 
     async def _call(self, handler: Handler, event: Event[Any]) -> Failure | None:
-        limit = asyncio.timeout(self._timeout_seconds if handler.is_async else None)
+        task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # it runs in a worker
+        if handler.is_async:
+            self._limit.begin(task)
         try:
-            async with limit:
-                await self._run(handler, event)
+            answer: Any = handler.call(event) if handler.is_async else self._run_on_thread(handler, event)
+            await answer
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if self._is_closing:
                 raise
-            return Failure("Unavailable", f"{handler.name} was cancelled")
+            return self._late(handler, task) or _cancelled(handler, task)
         except Exception as error:  # noqa: BLE001 - an application may raise what it likes
-            if limit.expired():
-                return Failure("TimedOut", f"{handler.name} took longer than {self._timeout_seconds:g} s")
-            return _judged(handler, event, error)
+            return self._late(handler, task) or _judged(handler, event, error)
+        self._limit.end(task)
         return None
 
-    async def _run(self, handler: Handler, event: Event[Any]) -> None:
-        if handler.is_async:
-            answer: Any = handler.call(event)
-        else:
-            context = contextvars.copy_context()
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._threads, context.run, handler.call, event)
+    def _late(self, handler: Handler, task: asyncio.Task[None]) -> Failure | None:
+        """Say that it took too long, if that is what has ended it."""
+        if not self._limit.end(task):
+            return None
+        return Failure("TimedOut", f"{handler.name} took longer than {self._limit.seconds:g} s")
+
+    async def _run_on_thread(self, handler: Handler, event: Event[Any]) -> None:
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        answer: Any = await loop.run_in_executor(self._threads, context.run, handler.call, event)
         if asyncio.iscoroutine(answer):
             await answer
+
+
+def _cancelled(handler: Handler, task: asyncio.Task[None]) -> Failure:
+    """Say that a function has cancelled the task that it runs in, or was told by another that it is cancelled."""
+    while task.cancelling():
+        task.uncancel()
+    return Failure("Unavailable", f"{handler.name} was cancelled")
 
 
 def _judged(handler: Handler, event: Event[Any], error: Exception) -> Failure:

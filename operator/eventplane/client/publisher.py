@@ -71,8 +71,9 @@ class EventPublisher:
         if schemas == "Required" and registry is None:
             raise ConfigurationError("schema_registry_url: schemas are required, so say where the registry is")
         self._form = form
+        self._takes_all = registry is None or schemas == "Off"
         self._must_have_schema = schemas == "Required"
-        self._schemas = None if registry is None or schemas == "Off" else TopicSchemas(registry, majors or {})
+        self._schemas = None if registry is None or self._takes_all else TopicSchemas(registry, majors or {})
         self._timeout_seconds = timeout_seconds
         self._room = Room(max_in_flight, max_in_flight_bytes)
         self._sender: Sender | None = None
@@ -175,15 +176,17 @@ class EventPublisher:
     async def _start(self, topic: str, event: Event[Any], key: bytes) -> asyncio.Future[Receipt]:
         """Hand an event to the producer, once there is room."""
         self._check()
-        value, headers = await self._record(topic, event)
+        value, headers = self._plain_record(topic, event) if self._takes_all else await self._record(topic, event)
         size = len(value or b"")
-        await self._room.enter(size)
+        if not self._room.enter_at_once(size):
+            await self._room.enter(size)
         try:
-            sender = self._opened()
+            loop = self._check()
+            sender = self._sender or self._opened()
         except BaseException:
             self._room.leave(size)
             raise
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Receipt] = loop.create_future()
         self._pending.add(future)
         sender.send(topic, key, value, headers, partial(self._sent, future, topic, size))
         return future
@@ -198,6 +201,12 @@ class EventPublisher:
             future.set_result(outcome)
         else:
             future.set_exception(outcome)
+
+    def _plain_record(self, topic: str, event: Event[Any]) -> tuple[bytes | None, list[Header]]:
+        try:
+            return to_record(event.checked(), self._form)
+        except InvalidEventError as error:
+            raise EventRejectedError(f"{topic}: {error}") from error
 
     async def _record(self, topic: str, event: Event[Any]) -> tuple[bytes | None, list[Header]]:
         try:
@@ -216,13 +225,14 @@ class EventPublisher:
 
     # --- the producer
 
-    def _check(self) -> None:
+    def _check(self) -> asyncio.AbstractEventLoop:
         if self._is_closed:
             raise PublisherClosedError("the publisher is closed")
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
             raise ConfigurationError("this publisher is used on another event loop: make one for each")
+        return loop
 
     def _committer(self) -> Committer:
         if self._opened_committer is None:
@@ -231,11 +241,9 @@ class EventPublisher:
         return self._opened_committer
 
     def _opened(self) -> Sender:
-        self._check()
-        if self._sender is None:
-            opened = self._broker.sender(self._timeout_seconds, lambda problem: self._failed(opened, problem))
-            self._sender = opened
-        return self._sender
+        opened = self._broker.sender(self._timeout_seconds, lambda problem: self._failed(opened, problem))
+        self._sender = opened
+        return opened
 
     def _failed(self, sender: Sender, problem: str) -> None:
         """Let go of a producer that is of no use any more; the next event gets another."""
