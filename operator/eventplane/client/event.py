@@ -189,6 +189,8 @@ def _typed(cls: type[Event[Any]], model: type[BaseModel]) -> type[Event[Any]]:
 def _in_utc(moment: datetime | None) -> datetime:
     if moment is None:
         return datetime.now(UTC)  # noqa: TID251 - an application that cares gives the time
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
