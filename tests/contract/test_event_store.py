@@ -125,8 +125,9 @@ async def test_all_events_each_once_in_order_while_others_write(store_arena: Sto
         raise AssertionError("it follows")
 
     writing = [asyncio.create_task(write(number)) for number in range(WRITERS)]
-    found = await asyncio.wait_for(read(), 60)
-    await asyncio.gather(*writing)
+    reading = asyncio.create_task(read())
+    await asyncio.wait_for(asyncio.gather(*writing), 60)
+    found = await asyncio.wait_for(reading, 30)
     assert [each.position for each in found] == sorted({each.position for each in found})
     assert len({each.event.event_id for each in found}) == 30 * WRITERS
     for stream in {each.aggregate_id for each in found}:

@@ -146,6 +146,17 @@ async def test_applications_and_relays_have_the_rights_that_they_need_and_no_oth
         await prepare_database(postgres_arena.url, writers=["nobody_of_that_name"])
 
 
+async def test_transactions_are_ordered_as_numbers(postgres_arena: PostgresArena) -> None:
+    await prepare_database(postgres_arena.url)
+    insert = INSERT.replace(" document)", " document, transaction_id)").replace("}')", "}', %s)")
+    async with await psycopg.AsyncConnection.connect(postgres_arena.url) as connection:
+        for version, transaction in enumerate(("9", "10", "99", "100"), 1):
+            await connection.execute(insert.encode(), ("o-1", version, "", transaction))
+    async with EventStore(postgres_arena.url) as store:
+        for batch in (1, 3, 500):
+            assert [each.version async for each in store.stream_all(batch=batch)] == [1, 2, 3, 4]
+
+
 async def test_a_restored_dump_is_not_read_in_the_wrong_order(postgres_arena: PostgresArena) -> None:
     await prepare_database(postgres_arena.url)
     restored = INSERT.replace(" document)", " document, transaction_id)").replace("}')", "}', '999999999999')")

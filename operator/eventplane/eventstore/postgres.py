@@ -32,7 +32,8 @@ WHERE head.version = coalesce(%(expected)s::bigint, head.version)
 ORDER BY new.number
 RETURNING version
 """
-_COLUMNS: Final = "tenant, stream, version, transaction_id::text, position, recorded_at, document"
+# under a name of its own: ORDER BY would take the text for the column, and 1000 comes before 999 there
+_COLUMNS: Final = "tenant, stream, version, transaction_id::text AS transaction, position, recorded_at, document"
 _VERSION: Final = "SELECT coalesce(max(version), 0) FROM eventplane.events WHERE tenant = %s AND stream = %s"
 _IDS: Final = (
     "SELECT event_id FROM eventplane.events WHERE tenant = %s AND stream = %s AND version > %s AND version <= %s"

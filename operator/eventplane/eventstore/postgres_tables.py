@@ -83,12 +83,17 @@ async def prepare_database(url: str, writers: Iterable[str] = (), readers: Itera
 
 async def create_tables(connection: Connection) -> None:
     """Make the tables where there are none; needs no right where they are there."""
-    found = await (await connection.execute("SELECT to_regclass('eventplane.snapshots')")).fetchone()
-    if found is None or found[0] is not None:
+    if await _are_there(connection):
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        await connection.execute(_TABLES)
+        if not await _are_there(connection):
+            await connection.execute(_TABLES)
+
+
+async def _are_there(connection: Connection) -> bool:
+    found = await (await connection.execute("SELECT to_regclass('eventplane.snapshots')")).fetchone()
+    return found is not None and found[0] is not None
 
 
 async def check_order(connection: Connection) -> None:
