@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from e2e.servers.postgres import Postgres
 
-_EVENTS = "events (tenant, stream, version, event_id, event_type, document)"
+_AGAIN = (
+    "INSERT INTO eventplane.events (tenant, stream, version, event_id, event_type, document)"
+    " VALUES ('', 'o-1', 1, 'x', 'x', '{}')"
+)
 
 
 class StoreArena(Protocol):
@@ -38,11 +41,10 @@ class SqliteArena:
     changes = (
         "UPDATE events SET document = '{}'",
         "DELETE FROM events",
-        "INSERT INTO " + _EVENTS + " VALUES ('', 'o-1', 1, 'x', 'x', '{}')",
-        "INSERT INTO " + _EVENTS + " VALUES ('', 'o-1', 4, 'x', 'x', '{}')",
-        "INSERT OR REPLACE INTO " + _EVENTS + " VALUES ('', 'o-1', 1, 'x', 'x', '{}')",
-        "REPLACE INTO events (position, tenant, stream, version, event_id, event_type, document)"
-         " VALUES (1, '', 'o-2', 1, 'x', 'x', '{}')",
+        "INSERT INTO events SELECT 9, tenant, stream, 1, event_id, event_type, '{}', recorded_at FROM events LIMIT 1",
+        "INSERT INTO events SELECT 9, tenant, stream, 4, event_id, event_type, '{}', recorded_at FROM events LIMIT 1",
+        "REPLACE INTO events SELECT 9, tenant, stream, 1, event_id, event_type, '{}', recorded_at FROM events LIMIT 1",
+        "REPLACE INTO events SELECT 1, tenant, 'o-2', 1, event_id, event_type, '{}', recorded_at FROM events LIMIT 1",
     )
 
     def __init__(self, path: Path) -> None:
@@ -67,11 +69,8 @@ class PostgresArena:
         "UPDATE eventplane.events SET document = '{}'",
         "DELETE FROM eventplane.events",
         "TRUNCATE eventplane.events",
-        "INSERT INTO eventplane." + _EVENTS + " VALUES ('', 'o-1', 1, 'x', 'x', '{}')",
-        "INSERT INTO eventplane."
-        + _EVENTS
-        + " VALUES ('', 'o-1', 1, 'x', 'x', '{}')"
-        + " ON CONFLICT (tenant, stream, version) DO UPDATE SET document = excluded.document",
+        _AGAIN,
+        f"{_AGAIN} ON CONFLICT (tenant, stream, version) DO UPDATE SET document = excluded.document",
     )
 
     def __init__(self, server: Postgres, name: str) -> None:
