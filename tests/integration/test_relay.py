@@ -231,14 +231,3 @@ async def test_an_event_that_is_refused_stops_the_relay_and_is_not_skipped(site:
         with pytest.raises(RefusedError, match=site.name):
             await run_until_it_fails(site, site.settings(batch=1))
     assert [version for _, version, _ in site.seen()] == [1]
-
-
-def test_where_events_go() -> None:
-    routes = Routes.parse("order.*=orders, *.secret=hidden,user.*=users")
-    assert routes.topics == {"orders", "hidden", "users"}
-    told = [routes.topic_of(each) for each in ("order.created", "order.secret", "a.secret", "user.left", "else")]
-    assert told == ["orders", "orders", "hidden", "users", None]
-    assert Routes.parse("events").topic_of("anything") == "events"
-    for wrong in ("", "a=", "a=b,"):
-        with pytest.raises(ValueError, match="pattern=topic"):
-            Routes.parse(wrong)

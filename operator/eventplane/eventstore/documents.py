@@ -21,8 +21,12 @@ OF_STORE: Final = frozenset({AGGREGATE_ID, AGGREGATE_VERSION, TENANT})
 
 def placed(event: Event[Any], aggregate_id: str, version: int, tenant: str = "") -> Event[Any]:
     """Return an event that says where it stands."""
-    places = {AGGREGATE_ID: aggregate_id, AGGREGATE_VERSION: str(version)} | ({TENANT: tenant} if tenant else {})
-    return dataclasses.replace(event, extensions={**event.extensions, **places})
+    return dataclasses.replace(event, extensions={**event.extensions, **_places(aggregate_id, version, tenant)})
+
+
+def places_of(row: Row) -> dict[str, str]:
+    """Return the extensions that say where a row stands."""
+    return _places(row.stream, row.version, row.tenant)
 
 
 def version_of(event: Event[Any]) -> int | None:
@@ -57,6 +61,10 @@ def event_in(row: Row) -> Event[Any]:
     except InvalidEventError as error:
         raise EventStoreError(f"event {row.version} of {row.stream} cannot be read: {error}") from error
     return placed(event, row.stream, row.version, row.tenant)
+
+
+def _places(aggregate_id: str, version: int, tenant: str) -> dict[str, str]:
+    return {AGGREGATE_ID: aggregate_id, AGGREGATE_VERSION: str(version)} | ({TENANT: tenant} if tenant else {})
 
 
 def typed(event: Event[Any], types: Mapping[str, type[Event[Any]]]) -> Event[Any]:
