@@ -97,7 +97,7 @@ class Relay:
     async def _relay(self, lost: asyncio.Event, over: asyncio.Event) -> None:
         transactions = await asyncio.to_thread(self._producer)
         try:
-            position = self.position = await asyncio.to_thread(self._begin)
+            position = self.position = await asyncio.to_thread(self._begin, transactions)
             logger.info("relaying", extra={"fields": {"relay": self._settings.name, "position": str(position)}})
             while not (lost.is_set() or over.is_set()):
                 rows = await self._backend.read_all(position, self._settings.batch)
@@ -118,7 +118,11 @@ class Relay:
         made = transactional_settings(settings.client, f"relay-{settings.name}", "") | named
         return Transactions(Producer, made, _PATIENCE_SECONDS)
 
-    def _begin(self) -> Position:
+    def _begin(self, transactions: Transactions) -> Position:
+        """Tell where to go on. The beginning is written down before anything else is written.
+
+        What a relay leaves in topics that is killed in its first transaction would look like lost positions.
+        """
         found = self._log.read()
         if found is not None:
             return found
@@ -128,6 +132,8 @@ class Relay:
                 f"{', '.join(filled)}: events are there, and {self._settings.positions_topic} does not tell how far"
                 f" relay {self._settings.name} is. To relay everything from the first event, say so"
             )
+        transactions.write(self._log.write(BEGINNING))
+        transactions.commit([], None)
         return BEGINNING
 
     def _commit(self, transactions: Transactions, rows: Sequence[Row]) -> None:
