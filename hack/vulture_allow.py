@@ -70,6 +70,12 @@ used.register_handler
 used.create_topic
 used.published
 used.dead_letters
+# what the event store is for: applications call it
+used.append_event
+used.raise_event
+used.stream_all
+used.register_migrations
+used.prepare_database
 # methods of dicts and lists that data of events do not have
 used.popitem
 used.reverse

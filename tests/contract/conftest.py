@@ -10,12 +10,15 @@ from contract.arenas import Arena, KafkaArena, MemoryArena
 from contract.gauge_arenas import GaugeArena, KafkaGaugeArena, MemoryGaugeArena
 from contract.principal_arenas import KafkaPrincipalArena, MemoryPrincipalArena, PrincipalArena
 from contract.registry_arenas import MemoryRegistryArena, RealRegistryArena, RegistryArena
+from contract.store_arenas import PostgresArena, SqliteArena, StoreArena
 
 from e2e.servers.kafka import Kafka
+from e2e.servers.postgres import Postgres
 from e2e.servers.registry import private_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from e2e.servers.registry import Registry
 
@@ -184,3 +187,24 @@ async def real_registry(registry: Registry) -> AsyncIterator[RealRegistryArena]:
 def subject() -> str:
     """A subject's name that no other test uses."""
     return f"orders-{next(_NUMBERS)}-value"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL, started for the first test that asks; a test that kills it starts it again."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_arena(request: pytest.FixtureRequest, tmp_path: Path) -> StoreArena:
+    """An empty database of every kind."""
+    if request.param == "sqlite":
+        return SqliteArena(tmp_path / "events.db")
+    return PostgresArena(request.getfixturevalue("postgres"), f"events{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def postgres_arena(postgres: Postgres) -> PostgresArena:
+    """An empty database of a real PostgreSQL."""
+    return PostgresArena(postgres, f"events{next(_NUMBERS)}")

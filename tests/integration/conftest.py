@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.servers import Kafka
+from e2e.servers.postgres import Postgres
 from e2e.servers.registry import private_registry
 
 if TYPE_CHECKING:
@@ -27,3 +28,10 @@ def event_registry() -> Iterator[Registry]:
     """One registry."""
     with private_registry() as registry:
         yield registry
+
+
+@pytest.fixture(scope="session")
+def event_postgres() -> Iterator[Postgres]:
+    """One PostgreSQL."""
+    with Postgres() as server:
+        yield server

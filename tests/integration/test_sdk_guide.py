@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from contract.client_arenas import KafkaClients
+from integration.guide_blocks import blocks_of, run
 from integration.subjects import create_topic
 
 if TYPE_CHECKING:
@@ -22,21 +20,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kafka
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/sdk.md"
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - what is waited for happens elsewhere
             await asyncio.sleep(0.05)
-
-
-async def run(block: str, names: dict[str, Any]) -> None:
-    """Execute a block that awaits."""
-    code = compile(block, str(GUIDE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    made = eval(code, names)  # noqa: S307 - the page is ours
-    if inspect.isawaitable(made):
-        await made
 
 
 async def test_its_blocks_do_what_they_say(
@@ -61,7 +50,7 @@ async def test_its_blocks_do_what_they_say(
         "until": until,
         "settled": lambda: settled,
     }
-    blocks = _BLOCK.findall(GUIDE.read_text())
+    blocks = blocks_of(GUIDE)
     assert len(blocks) == 8
     clients = KafkaClients(event_kafka)
 
@@ -73,7 +62,7 @@ async def test_its_blocks_do_what_they_say(
 
     looking = asyncio.create_task(look())
     for block in blocks:
-        await asyncio.wait_for(run(block, names), 90)
+        await asyncio.wait_for(run(block, GUIDE, names), 90)
     looking.cancel()
     await asyncio.gather(*stops)
     await names["publisher"].close()

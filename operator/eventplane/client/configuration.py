@@ -10,7 +10,15 @@ from eventplane.transports.binding import BindingError, binding_root, read_bindi
 
 Conf: TypeAlias = Mapping[str, Any]
 _OURS: Final = frozenset(
-    {"kafka_servers", "schema_registry_url", "schema_registry", "client_id", "transactional_id_prefix", "group_id"}
+    {
+        "kafka_servers",
+        "schema_registry_url",
+        "schema_registry",
+        "client_id",
+        "transactional_id_prefix",
+        "group_id",
+        "event_store_url",  # of `eventplane.eventstore`, which is given the same dict
+    }
 )
 _FIXED: Final[Mapping[str, frozenset[str]]] = {
     "acks": frozenset({"all", "-1"}),
@@ -53,6 +61,7 @@ def config_of(given: BrokerConfig | Conf) -> BrokerConfig:
     | `schema_registry_url` | base address of the registry |
     | `schema_registry` | settings of Confluent's SchemaRegistryClient instead: `url`, `basic.auth.user.info`, `ssl.*` |
     | `client_id`, `transactional_id_prefix`, `group_id` | |
+    | `event_store_url` | for the event store; nobody asks for it here |
 
     Raises:
         ConfigurationError: a key that is unknown or has a value that cannot be.
