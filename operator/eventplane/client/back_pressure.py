@@ -14,10 +14,16 @@ class Room:
         self._most_bytes = most_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def try_enter(self, size: int) -> bool:
+        """Take room if there is some now and nobody waits for it."""
+        if self._waiting or not self._fits(size):
+            return False
+        self._take(size)
+        return True
+
     async def enter(self, size: int) -> None:
         """Take room, as soon as there is some."""
-        if not self._waiting and self._fits(size):
-            self._take(size)
+        if self.try_enter(size):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))
