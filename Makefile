@@ -30,7 +30,7 @@ check: setup ## lint, types, layers, unit tests with coverage, generated files i
 	$(RUN) vulture
 	$(RUN) codespell
 	$(RUN) python -m hack.generate --check
-	$(RUN) pytest tests/unit tests/generated --cov
+	$(RUN) pytest tests/unit tests/generated --cov -n auto
 
 generate: setup ## make CRDs, the install manifest and the reference from the models
 	$(RUN) python -m hack.generate

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -33,15 +33,23 @@ from e2e.servers import Kafka, ports
 
 _SECONDS: Final = 300
 _PARTITIONS: Final = 4
-_SHARE: Final = {"filter": 1.0, "filter_data": 0.5, "topic": 0.5, "http": 0.05}
+_SHARE: Final = {"filter": 1.0, "filter_data": 0.5, "topic": 0.5, "exactly_once": 0.5, "http": 0.05}
 """Events of each case, as a part of n."""
 _FILTERS: Final = {
     "filter": "event.type == 'order.cancelled'",
     "filter_data": "event.type == 'order.created' && event.data.amount > 1000",
     "topic": "event.type == 'order.created'",
+    "exactly_once": "event.type == 'order.created'",
     "http": "event.type == 'order.created'",
 }
-_FLOORS: Final = {"filter": "filter", "filter_data": "filter", "topic": "topic", "http": "http"}
+_FLOORS: Final = {
+    "filter": "filter",
+    "filter_data": "filter",
+    "topic": "topic",
+    "exactly_once": "exactly_once",
+    "http": "http",
+}
+_TO_TOPIC: Final = frozenset({"topic", "exactly_once"})
 _CONCURRENCY: Final = 16
 
 
@@ -163,15 +171,16 @@ class Consumer:
 
 def measure_case(place: Place, case: str, topic: str, count: int, url: str) -> dict[str, float]:
     """Let the floor and the consumer do one case, one after the other."""
-    out = place.new_name(f"out-{case}")
-    if case == "topic":
+    out = place.new_name(f"out-{case.replace('_', '-')}")
+    if case in _TO_TOPIC:
         place.create(out)
         place.create(f"{out}-floor")
     work = FloorWork(
         _FLOORS[case], place.client, topic, f"{out}-floor", place.new_name("floor"), count, url, _CONCURRENCY
     )
     floor = asyncio.run(run_floor(work, "bench.runtime_floor"))
-    sink = {"topic": {"topic": out}} if case == "topic" else {"http": {"url": url}}
+    sink = {"topic": {"topic": out}} if case in _TO_TOPIC else {"http": {"url": url}}
+    guarantee = "ExactlyOnce" if case == "exactly_once" else "AtLeastOnce"
     config = {
         "namespace": "bench",
         "name": case,
@@ -179,7 +188,8 @@ def measure_case(place: Place, case: str, topic: str, count: int, url: str) -> d
         "topics": [topic],
         "startFrom": "Earliest",
         "filter": _FILTERS[case],
-        "delivery": {"concurrency": _CONCURRENCY},
+        "transactionalIdPrefix": f"{out}.",
+        "delivery": {"concurrency": _CONCURRENCY, "guarantee": guarantee},
         "retry": {"attempts": 1},
         **sink,
     }
@@ -197,10 +207,11 @@ def measure_case(place: Place, case: str, topic: str, count: int, url: str) -> d
     }
 
 
-def measure(place: Place, n: int, rounds: int, measured: dict[str, Any]) -> None:
-    """Measure all cases; of several rounds the one with the median ratio stands."""
+def measure(place: Place, n: int, rounds: int, cases: Sequence[str], measured: dict[str, Any]) -> None:
+    """Measure cases; of several rounds the one with the median ratio stands."""
     with service() as url:
-        for case, share in _SHARE.items():
+        for case in cases:
+            share = _SHARE[case]
             count = max(2_000, int(n * share))
             topic = f"events-{case.replace('_', '-')}"
             say(f"{case}: {count:,} events")
@@ -210,7 +221,7 @@ def measure(place: Place, n: int, rounds: int, measured: dict[str, Any]) -> None
             measured[case] = {"n": count} | next(run for run in runs if run["ratio"] == middle)
             measured[case]["ratios"] = [run["ratio"] for run in runs]
     for name in ("seconds", "floor_seconds"):
-        measured[name] = sum(measured[case][name] for case in _SHARE)
+        measured[name] = sum(measured[case][name] for case in cases)
     measured["ratio"] = measured["floor_seconds"] / measured["seconds"]
 
 
@@ -219,12 +230,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.runtime", description=__doc__)
     parser.add_argument("--n", type=int, default=200_000, help="events of the largest case (default: 200,000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and consumer (default: 3)")
+    parser.add_argument("--only", choices=_SHARE, nargs="+", default=tuple(_SHARE), help="cases (default: all)")
     arguments = parser.parse_args()
     measured: dict[str, Any] = {"case": "runtime", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
     folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
     try:
         with Kafka(brokers=1) as kafka:
-            measure(Place(kafka, folder), max(40_000, arguments.n), arguments.rounds, measured)
+            measure(Place(kafka, folder), max(40_000, arguments.n), arguments.rounds, arguments.only, measured)
     except (BenchError, OSError, KeyboardInterrupt) as failure:
         measured["failed"] = str(failure) or type(failure).__name__
     finally:

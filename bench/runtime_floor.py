@@ -1,7 +1,7 @@
-"""What a bare script takes for the work of a consumer: reading; reading and writing; posting. Run as a process.
+"""What a bare script takes for the work of a consumer: reading; reading and writing, also in transactions; posting.
 
-Reads its work as JSON from standard input, writes what it measured as JSON. No envelope, no filter, no order, and
-nothing is known about what is finished: records are committed once, at the end.
+Run as a process. Reads its work as JSON from standard input, writes what it measured as JSON. No envelope, no filter,
+no order, and nothing is known about what is finished: without transactions, records are committed once, at the end.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ import aiohttp
 from confluent_kafka import Consumer, Message, Producer
 
 from bench.runtime_work import FloorWork
-from eventplane.transports.kafka_settings import consumer_settings, producer_settings
+from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
 
 _BATCH = 1000
+_TRANSACTION = 5000
 
 
 def batches(work: FloorWork) -> Iterator[list[Message]]:
@@ -45,6 +46,17 @@ def read(work: FloorWork) -> float:
     return time.perf_counter() - began
 
 
+def write(producer: Producer, topic: str, message: Message) -> None:
+    """Write a record as it is."""
+    while True:
+        try:
+            producer.produce(topic, value=message.value(), key=message.key(), headers=message.headers() or [])
+        except BufferError:
+            producer.poll(0.01)
+        else:
+            return
+
+
 def read_and_write(work: FloorWork) -> float:
     """Write each record as it is to another topic."""
     producer = Producer(producer_settings(work.client, "floor"))
@@ -52,16 +64,32 @@ def read_and_write(work: FloorWork) -> float:
     for batch in batches(work):
         began = began or time.perf_counter()
         for message in batch:
-            while True:
-                try:
-                    producer.produce(
-                        work.out, value=message.value(), key=message.key(), headers=message.headers() or []
-                    )
-                    break
-                except BufferError:
-                    producer.poll(0.01)
+            write(producer, work.out, message)
         producer.poll(0)
     producer.flush(60)
+    return time.perf_counter() - began
+
+
+def read_and_write_in_transactions(work: FloorWork) -> float:
+    """Write each record as it is to another topic, so many at a time in a transaction, with their offsets."""
+    producer = Producer(transactional_settings(work.client, "floor", f"{work.out}."))
+    producer.init_transactions()
+    consumer = Consumer(consumer_settings(work.client, work.group, "floor", None))
+    consumer.subscribe([work.topic])
+    began, left = 0.0, work.count
+    while left:
+        batch: list[Message] = []
+        while len(batch) < min(_TRANSACTION, left):
+            batch += consumer.consume(min(_BATCH, left - len(batch)), 0.5)
+            began = began or (time.perf_counter() if batch else 0.0)
+        producer.begin_transaction()
+        for message in batch:
+            write(producer, work.out, message)
+        positions = consumer.position(consumer.assignment())
+        producer.send_offsets_to_transaction(positions, consumer.consumer_group_metadata())
+        producer.commit_transaction()
+        left -= len(batch)
+    consumer.close()
     return time.perf_counter() - began
 
 
@@ -92,6 +120,8 @@ def main() -> None:
             seconds = read(work)
         case "topic":
             seconds = read_and_write(work)
+        case "exactly_once":
+            seconds = read_and_write_in_transactions(work)
         case _:
             seconds = asyncio.run(post(work))
     rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

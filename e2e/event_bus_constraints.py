@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from e2e.crd_constraints import (
     ABSENT,
@@ -27,11 +27,15 @@ _SCRAM: Final = {
         "authentication": {"type": "SCRAM-SHA-512", "secretRef": {"name": "login"}},
     }
 }
-_REGISTRY: Final = {
+_REGISTRY: Final[dict[str, Any]] = {
     "schemaRegistry": {
         "url": "https://registry:8081",
         "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "client"}},
         "authentication": {"secretRef": {"name": "login"}},
+        "applications": {
+            "authentication": {"secretRef": {"name": "readers"}},
+            "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "shared"}},
+        },
     }
 }
 _SELECTOR: Final = {"allowedNamespaces": {"from": "Selector", "selector": SOME_LABELS}}
@@ -120,6 +124,60 @@ def _connections() -> Iterator[Constrained]:
             (by_certificate | {"tls": {"caSecretRef": {"name": "ca"}}}, no_certificate),
         ),
     )
+    yield from _principals()
+
+
+def _principals() -> Iterator[Constrained]:
+    bus, template = "EventBus", {"principals": {"template": "{{ namespace }}.{{ name }}"}}
+    certified = LEAST[bus]["kafka"] | {
+        "tls": {"certificateSecretRef": {"name": "client"}},
+        "authentication": {"type": "TLS"},
+    }
+    login = {"secretRef": {"name": "login"}}
+    unfit = "principals go with authentication of type TLS or PLAIN"
+    yield Constrained(
+        bus,
+        "kafka",
+        (
+            certified | template,
+            LEAST[bus]["kafka"] | template | {"authentication": {"type": "PLAIN", **login}},
+        ),
+        (
+            (LEAST[bus]["kafka"] | template, unfit),
+            (LEAST[bus]["kafka"] | template | {"authentication": {"type": "SCRAM-SHA-512", **login}}, unfit),
+        ),
+    )
+    once, known = (
+        "a template has {{ namespace }} once and {{ name }} once",
+        "a template knows {{ namespace }}, {{ name }}",
+    )
+    apart = "between {{ namespace }} and {{ name }} there has to be a dot"
+    both = "{{ namespace }}.{{ name }}"
+    yield Constrained(
+        bus,
+        "kafka.principals.template",
+        (
+            both,
+            "CN={{ name }}.{{ namespace }}",
+            "CN={{ name }},OU={{ namespace }},O=Shop",
+            "{{ namespace }}/{{ kind }}/{{ name }}",
+            both + "x" * (256 - len(both)),
+        ),
+        (
+            (ABSENT, "Required value"),
+            ("", "should be at least 1 chars long"),
+            (both + "x" * (257 - len(both)), "may not be more than 256 bytes"),
+            ("admin", once),
+            ("{{ name }}", once),
+            ("{{ namespace }}", once),
+            (f"{both}.{{{{ name }}}}", once),
+            (f"{both}{{{{ labels }}}}", known),
+            ("{{ namespace }}-{{ name }}", apart),
+            ("{{ name }}{{ kind }}{{ namespace }}", apart),
+            (f"User:{both}", "leave out User: with which"),
+        ),
+        {"kafka": certified},
+    )
 
 
 def _registry() -> Iterator[Constrained]:
@@ -142,6 +200,38 @@ def _registry() -> Iterator[Constrained]:
     login = {"secretRef": {"name": "login"}}
     yield Constrained(
         bus, f"{place}.authentication.secretRef", (login["secretRef"],), ((ABSENT, "Required value"),), _REGISTRY
+    )
+    yield from _applications(f"{place}.applications")
+
+
+def _applications(place: str) -> Iterator[Constrained]:
+    bus = "EventBus"
+    yield Constrained(bus, place, (ABSENT, {}, {"tls": {}}), (), _REGISTRY)
+    yield _secret_name(f"{place}.authentication.secretRef.name", _REGISTRY)
+    yield _secret_name(f"{place}.tls.certificateSecretRef.name", _REGISTRY)
+    yield _secret_name(f"{place}.tls.caSecretRef.name", _REGISTRY)
+    nothing = ((ABSENT, "Required value"),)
+    yield Constrained(bus, f"{place}.authentication.secretRef", ({"name": "readers"},), nothing, _REGISTRY)
+    key_refused = (("", "should be at least 1 chars long"), ("k" * 254, "may not be more than 253 bytes"))
+    yield Constrained(bus, f"{place}.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), key_refused, _REGISTRY)
+    registry = _REGISTRY["schemaRegistry"]
+    admins = {"authentication": registry["authentication"]}
+    certified = {"tls": {"certificateSecretRef": {"name": "client"}}}
+    yield Constrained(
+        bus,
+        "schemaRegistry",
+        (
+            registry,
+            {"url": registry["url"], "applications": admins},
+            {"url": registry["url"], "applications": certified},
+        ),
+        (
+            (registry | {"applications": admins}, "applications must not get the Secret of the operator itself"),
+            (
+                registry | {"applications": certified},
+                "applications must not get the certificate of the operator itself",
+            ),
+        ),
     )
 
 

@@ -55,6 +55,7 @@ used.MemoryGaugeBackend
 used.MemoryPrincipalBackend
 used.show
 # transports without servers, used by tests and by applications' tests
+used.MemoryExchange
 used.MemorySource
 used.MemoryWriter
 used.MemorySink

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from eventplane.api import APPROVE_ANNOTATION, FINALIZER, PAUSED_ANNOTATION
-from eventplane.api.access import AccessStatus
+from eventplane.api.access import Access, AccessStatus
 from eventplane.api.conditions import Condition, Reason, Status
 from eventplane.api.dead_letter_policy import DeadLetterPolicy, DeadLetterPolicySpec, DeadLetterPolicyStatus
 from eventplane.api.event_bus import EventBus, EventBusSpec, EventBusStatus, Orphan
@@ -26,7 +26,8 @@ from eventplane.api.schema import CompatibilityLevel, Schema, SchemaSpec, Schema
 from eventplane.api.subscription import Subscription, SubscriptionSpec, SubscriptionStatus
 from eventplane.backends.memory_cluster import BROKER_DEFAULTS
 from eventplane.events.majors import Majors
-from eventplane.planning.access import AccessCase, decide_access
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_desired import DesiredAccess, desire_access, iterations_of
 from eventplane.planning.access_readiness import access_status
 from eventplane.planning.access_rotation import Issue
@@ -37,7 +38,8 @@ from eventplane.planning.access_state import (
     ObservedSecret,
     other_user,
 )
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
+from eventplane.planning.decision import Decision
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.objects import Manifest, ObjectKey, ObservedObject, fingerprint_of, key_of
 from eventplane.planning.outcome import BackendError, Outcome
@@ -53,7 +55,13 @@ from eventplane.planning.schema_state import (
     RegisteredVersion,
 )
 from eventplane.planning.subscription_readiness import subscription_status
-from eventplane.planning.subscriptions import SubscriptionCase, decide_subscription, keys_to_observe, told_of, turn_now
+from eventplane.planning.subscriptions import (
+    SubscriptionCase,
+    decide_subscription,
+    keys_to_observe,
+    told_after,
+    told_of,
+)
 from eventplane.planning.subscriptions import subscription_case as planned_case
 from eventplane.planning.topic_changes import TopicChange
 from eventplane.planning.topic_decisions import TopicCase
@@ -431,6 +439,19 @@ KAFKA: Final = KafkaConnection(
     password="operators-own",  # noqa: S106 - of no server
 )
 """How the operator reaches the Kafka of `event_bus()` where that asks for credentials."""
+ACCESS: Final = AccessConnection(KAFKA)
+"""What access is made with there."""
+REGISTRY_LOGIN: Final = RegistryConnection(
+    REGISTRY["url"],
+    ca_pem="REGISTRY-CA",
+    certificate_pem="SHARED-CERT",
+    key_pem="SHARED-KEY",
+    username="reader",
+    password="readers-own",  # noqa: S106 - of no server
+)
+"""How applications reach the registry where that asks for everything that it may ask for."""
+MUTUAL: Final = KafkaConnection(("kafka:9092",), tls=True, certificate_pem="CERT", key_pem="KEY")
+"""How the operator reaches a Kafka that knows everybody by certificates."""
 PASSWORD: Final = "kept"  # noqa: S105 - of no server
 ISSUED: Final = Issue(NOW)
 """How the password in a Secret came about."""
@@ -489,16 +510,43 @@ def dead_letter_policy(
     )
 
 
+def mapping_bus(
+    template: str | None = "CN={{ name }}.{{ namespace }}", *, kind: str | None = "TLS", name: str = "main"
+) -> EventBus:
+    """Make a bus whose applications come with credentials of their own; kind None logs in as nobody."""
+    login = {"secret_ref": {"name": "login"}} if kind != "TLS" else {}
+    kafka = {
+        "bootstrap_servers": ["kafka:9092"],
+        "tls": {"certificate_secret_ref": {"name": "pair"}},
+        "authentication": {"type": kind, **login} if kind is not None else None,
+        "principals": {"template": template} if template is not None else None,
+    }
+    return event_bus(name, kafka=kafka)
+
+
+def mapped_access(
+    resource: Publication | Subscription, *, bus: EventBus | None = None, twin: Access | None = None
+) -> DesiredAccess:
+    """Resolve the access that a resource asks for where principals are mapped; its topics have been made."""
+    bus = bus or mapping_bus()
+    made = {each.name: settled(event_topic(each.name, resource.metadata.namespace)) for each in resource.spec.topics}
+    desired = desire_access(resource, bus, AccessConnection(MUTUAL), made, CLUSTER, twin)
+    assert isinstance(desired, DesiredAccess), desired
+    return desired
+
+
 def wanted_access(
     resource: Publication | Subscription,
     *,
     connection: KafkaConnection = KAFKA,
+    registry: RegistryConnection | None = None,
     topics: Mapping[str, EventTopic | None] | None = None,
     bus: EventBus | None = None,
 ) -> DesiredAccess:
     """Resolve the access that a resource asks for, which must be possible; its topics have been made unless given."""
     made = {each.name: settled(event_topic(each.name, resource.metadata.namespace)) for each in resource.spec.topics}
-    desired = desire_access(resource, bus or event_bus(), connection, made if topics is None else topics, CLUSTER)
+    named = made if topics is None else topics
+    desired = desire_access(resource, bus or event_bus(), AccessConnection(connection, registry), named, CLUSTER)
     assert isinstance(desired, DesiredAccess), desired
     return desired
 
@@ -661,8 +709,8 @@ def subscription_case(
 
 def told_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[Manifest]:
     """Make the manifests of a Subscription as they are applied: its pods know whose credentials they have."""
-    turn = turn_now(access_case(resource, observed_access(resource)))
-    return [told_of(manifest, turn) for manifest in (desired or wanted_objects(resource)).manifests]
+    told = told_after(access_case(resource, observed_access(resource)), Decision())
+    return [told_of(manifest, told) for manifest in (desired or wanted_objects(resource)).manifests]
 
 
 def live_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[dict[str, Any]]:

@@ -52,7 +52,8 @@ def build(engine: Engine, step: Step) -> str:
     python = engine.docker("run", "--rm", "--entrypoint", "python3", base, "-c", _ASK_PYTHON, timeout=300).strip()
     dependencies = _dependencies(python, step)
     sources = [_ROOT / name for name in ("operator/eventplane", "pyproject.toml", "README.md", "LICENSE", "Dockerfile")]
-    name = f"eventplane/operator:{content_key(base, dependencies.name, *sources)}"
+    key = content_key(base, dependencies.name, *sources)
+    name = f"eventplane/operator:content-{key}"  # never digits alone, which `helm --set` takes for a number
     if not engine.has_image(name):
         with scratch_dir("operator-image") as context:
             _add_project(context, python, step)

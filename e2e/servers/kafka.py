@@ -188,7 +188,7 @@ class Kafka:
 
     def pause(self, number: int) -> None:
         """Stop a broker by SIGSTOP: its connections stay open and nothing answers."""
-        self.process(number).send(signal.SIGSTOP)
+        self.process(number).pause()
 
     def resume(self, number: int) -> None:
         """Let a paused broker go on."""

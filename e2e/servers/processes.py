@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-starter")
 
 _EXITED = "Z"
+_STOPPED = "T"
 _RECORD_THEN_BECOME = 'cat /proc/$$/stat >"$0" && exec "$@"'
 
 
@@ -46,6 +47,15 @@ class ProcessId:
         if self.running:
             leads = os.getpgid(self.pid) == self.pid
             (os.killpg if leads else os.kill)(self.pid, number)
+
+    def pause(self, seconds: float = 10) -> None:
+        """Stop the process by SIGSTOP and return when none of its threads runs; raise TimeoutError after `seconds`.
+
+        The signal has been sent before it has arrived: meanwhile a busy server may answer once more.
+        """
+        self.send(signal.SIGSTOP)
+        if not poll(lambda: not self.running or _is_stopped(self), seconds):
+            raise TimeoutError(f"process {self.pid} goes on for {seconds} s after SIGSTOP")
 
     def end(self, seconds: float = 10) -> None:
         """Kill the process and return when it is gone; raise TimeoutError after `seconds`.
@@ -110,6 +120,11 @@ def _spawn(argv: list[str], log: Path, env: dict[str, str]) -> ProcessId | None:
 def _state(process: ProcessId) -> str | None:
     found = _read(Path(f"/proc/{process.pid}/stat"))
     return found[1] if found and found[0] == process else None
+
+
+def _is_stopped(process: ProcessId) -> bool:
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/stat")
+    return all(found is None or found[1] == _STOPPED for found in map(_read, tasks))  # None: that thread has ended
 
 
 def _read(stat: Path) -> tuple[ProcessId, str] | None:

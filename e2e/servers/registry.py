@@ -94,7 +94,7 @@ class Registry:
 
     def pause(self) -> None:
         """Stop it by SIGSTOP: its connections stay open and nothing answers."""
-        self._process().send(signal.SIGSTOP)
+        self._process().pause()
 
     def resume(self) -> None:
         """Let it go on after a pause."""

@@ -40,7 +40,7 @@ from eventplane.planning.access_changes import (
     WriteSecret,
 )
 from eventplane.planning.access_state import AccessQuery, Grant, ObservedPrincipal, PrincipalQuery
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection
 from eventplane.planning.outcome import Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ async def test_five_hundred_applications_rotate_in_as_many_requests_as_one(
 ) -> None:
     kubernetes, requests = MemoryKubernetes(lambda: datetime(2026, 1, 1, tzinfo=UTC)), kafka_principals.requests
     backend = AccessBackend(
-        kafka_principals.login("operator", "p"),
+        AccessConnection(kafka_principals.login("operator", "p")),
         kafka_principals.backend(),
         kubernetes.look_at_secret,
         kubernetes.write_secret,

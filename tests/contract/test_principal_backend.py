@@ -46,7 +46,7 @@ BAD = Grant("CLUSTER", "orders", "DESCRIBE")
 """Kafka knows one cluster, and its name is kafka-cluster."""
 
 
-async def look(backend: PrincipalBackend, user: str, mechanism: ScramMechanism = SHA512) -> ObservedPrincipal:
+async def look(backend: PrincipalBackend, user: str, mechanism: ScramMechanism | None = SHA512) -> ObservedPrincipal:
     query = PrincipalQuery(user, mechanism)
     return (await backend.observe([query]))[query]
 
@@ -97,6 +97,21 @@ async def test_observe_shows_what_a_foreigner_did_and_undid(principal_arena: Pri
     await principal_arena.drop_acl(Acl(user, READ))
     await principal_arena.drop_password(user, SHA512)
     assert await look(backend, user) == ObservedPrincipal(user, None, frozenset(EVERY_KIND) - {READ})
+
+
+async def test_a_principal_that_kafka_does_not_keep_has_grants_and_no_password(
+    principal_arena: PrincipalArena, user: str
+) -> None:
+    backend, name = principal_arena.backend(), f"CN={user},OU=shop,O=A B+C"
+    assert await errors(backend, GrantAccess(name, (READ, JOIN))) == [None]
+    await principal_arena.set_password(f"{user}-other", SHA512, "secret", 5000)
+    assert await look(backend, name, None) == ObservedPrincipal(name, None, frozenset({READ, JOIN}))
+    assert await look(backend, f"{user}-other", None) == ObservedPrincipal(f"{user}-other"), "nobody asked for it"
+    assert name in await backend.users("")
+    assert await errors(backend, RevokeAccess(name, (READ,))) == [None]
+    assert await look(backend, name, None) == ObservedPrincipal(name, None, frozenset({JOIN}))
+    assert await errors(backend, RevokeAccess(name, (JOIN,))) == [None]
+    assert name not in await backend.users("")
 
 
 async def test_observe_shows_a_foreigners_undoing_soon_after_our_change(

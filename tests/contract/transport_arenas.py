@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings
-from eventplane.transports.kafka_source import KafkaSource, Reading
+from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_writer import KafkaWriter
 from eventplane.transports.memory import MemoryLog, MemorySource, MemoryWriter
 

@@ -40,8 +40,17 @@ class Topics:
         self.write(topic, [cloud_event(number, f"key-{number % keys}", **attributes) for number in numbers])
 
     def read(self, topic: str) -> list[Message]:
-        """Read all that is in a topic now."""
-        consumer = Consumer(self._config | {"group.id": "look", "enable.partition.eof": True})
+        """Read all that is in a topic now, what was never committed too."""
+        return self._read(topic, "read_uncommitted")
+
+    def read_committed(self, topic: str) -> list[Message]:
+        """Read what is committed in a topic now."""
+        return self._read(topic, "read_committed")
+
+    def _read(self, topic: str, isolation: str) -> list[Message]:
+        consumer = Consumer(
+            self._config | {"group.id": "look", "enable.partition.eof": True, "isolation.level": isolation}
+        )
         partitions = consumer.list_topics(topic, timeout=_SECONDS).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         found: list[Message] = []

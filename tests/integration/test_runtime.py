@@ -284,7 +284,7 @@ def test_a_broker_that_restarts_is_waited_for(event_kafka: Kafka, topics: Topics
 @pytest.mark.parametrize(
     ("others", "named"),
     [
-        pytest.param({"delivery": {"guarantee": "ExactlyOnce"}}, "delivery.guarantee", id="what is not built"),
+        pytest.param({"delivery": {"guarantee": "ExactlyOnce"}}, "delivery.guarantee", id="a service in a transaction"),
         pytest.param({"filter": "event.type =="}, "line 1, column", id="an expression that is none"),
         pytest.param({"topic": {"topic": "x"}}, "exactly one", id="two sinks"),
     ],

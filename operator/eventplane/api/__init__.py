@@ -16,6 +16,8 @@ ROTATE_ANNOTATION = f"{GROUP}/rotate"
 issued under."""
 ISSUED_AT_ANNOTATION = f"{GROUP}/issued-at"
 """On a Secret: when its password was issued, RFC 3339."""
+REGISTRY_LOGIN_ANNOTATION = f"{GROUP}/registry-login-at"
+"""On a Secret: since when it has its credentials for the schema registry, RFC 3339; its pods are told the same."""
 REPLACED_USER_ANNOTATION = f"{GROUP}/replaced-user"
 """On a Secret: the user that it named before."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from eventplane.api.metadata import SecretRef
 from eventplane.api.model import ApiModel
 from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
@@ -30,7 +31,7 @@ class TopicRef(ApiModel):
 
 
 class Credentials(ApiModel):
-    """How long credentials last."""
+    """How long credentials last, or where those are that somebody else issues."""
 
     rotate_every: Period | None = None
     """How old a password gets, such as 90d, before another user with another password takes its user's place in the
@@ -39,6 +40,9 @@ class Credentials(ApiModel):
     grace: Grace = "1h"
     """For how long the user that was replaced is let in, so that clients can move over; with 0s it is not. The next
     rotation waits until it is over."""
+    certificate_secret_ref: SecretRef | None = None
+    """On buses that know their users by certificates: a Secret of type kubernetes.io/tls with that of this resource's
+    principal, which pods that the operator runs have at `/bindings/certificate`. The operator never reads it."""
 
 
 class AccessSpec(ManagedSpec):
@@ -50,7 +54,8 @@ class AccessSpec(ManagedSpec):
     """The Secret with the credentials, which must not exist; default: the name of this resource, a hyphen, and its
     kind in lower case. Immutable."""
     credentials: Credentials = Credentials()
-    """How long the credentials last; rotating them disturbs no client."""
+    """How long the credentials last; rotating them disturbs no client. On buses that know their users by certificates:
+    where that of this one is."""
 
 
 class CredentialsStatus(ApiModel):
@@ -77,8 +82,8 @@ class AccessStatus(ManagedStatus):
     """What is the case."""
 
     principal: str | None = None
-    """The user in the Secret, by its name in Kafka, without the `User:` that principals begin with; none where the bus
-    asks for no credentials."""
+    """The user in the Secret, or the one that is mapped to this resource, by its name in Kafka, without the `User:`
+    that principals begin with; none where the bus asks for no credentials."""
     binding: Binding | None = None
     """The Secret with everything that a client needs."""
     credentials: CredentialsStatus | None = None

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     # the user must act: found in the registry, or about to be put there
     REGISTRY_NOT_CONFIGURED = "RegistryNotConfigured"
     """The EventBus names no schema registry."""
+    REGISTRY_LOGIN_MISSING = "RegistryLoginMissing"
+    """The EventBus does not say as whom applications read its schema registry, to which the operator logs in."""
     DEFINITION_NOT_FOUND = "DefinitionNotFound"
     """The ConfigMap that holds the definition, or its key, does not exist."""
     DEFINITION_INVALID = "DefinitionInvalid"
@@ -101,6 +103,10 @@ class Reason(StrEnum):
     """An EventTopic that the resource names has not been made on this bus."""
     IDENTITY_NOT_SUPPORTED = "IdentityNotSupported"
     """The EventBus knows its users in a way in which none can be added."""
+    PRINCIPAL_OWNED_BY_ANOTHER = "PrincipalOwnedByAnother"
+    """Another resource, named in the message, has the principal that is mapped to this one."""
+    PRINCIPAL_HAS_ACCESS = "PrincipalHasAccess"
+    """The principal that is mapped to the resource may do more, and nothing says that Eventplane has granted it."""
     SECRET_OWNED_BY_ANOTHER = "SecretOwnedByAnother"  # noqa: S105 - a reason, not a secret
     """A Secret of the name that credentials were to be kept in exists, and belongs to somebody else."""
     EXPRESSION_INVALID = "ExpressionInvalid"
@@ -166,6 +172,8 @@ class ConditionType(StrEnum):
     """As many pods as asked for are at work, all of them as the resource says now."""
     AUTOSCALED = "Autoscaled"
     """The number of pods follows the lag."""
+    REGISTRY_READABLE = "RegistryReadable"
+    """Eventplane's own consumer has what it takes to read the schema registry, which its topics need."""
     DEAD_LETTERS_PRESENT = "DeadLettersPresent"
     """Somebody should look at dead letters. Readiness does not hang on it."""
     SCHEMA_REGISTRY_READY = "SchemaRegistryReady"

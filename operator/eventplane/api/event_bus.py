@@ -1,7 +1,7 @@
 """EventBus: one messaging installation, and the rules for those who use it."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -40,10 +40,60 @@ class Authentication(ApiModel):
     """A Secret with the keys username and password."""
 
 
+_NAMESPACE: Final = "{{ namespace }}"
+_NAME: Final = "{{ name }}"
+_KIND: Final = "{{ kind }}"
+
+
+class Principals(ApiModel):
+    """Which principals applications have that prove who they are by something that Kafka does not keep.
+
+    A principal follows from where its resource is and what it is called, so no namespace can name that of another.
+    """
+
+    template: str = Field(
+        min_length=1,
+        max_length=256,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"size(self.split('{_NAMESPACE}')) == 2 && size(self.split('{_NAME}')) == 2",
+                    "message": f"a template has {_NAMESPACE} once and {_NAME} once, or principals would be shared",
+                },
+                {
+                    "rule": (
+                        f"!self.replace('{_NAMESPACE}', '').replace('{_NAME}', '').replace('{_KIND}', '')"
+                        ".matches('[{}]')"
+                    ),
+                    "message": f"a template knows {_NAMESPACE}, {_NAME} and {_KIND}, written like that, and no more",
+                },
+                {
+                    "rule": f"self.replace('{_KIND}', '').matches('[}}][}}][^{{}}]*[^a-z0-9{{}}-][^{{}}]*[{{][{{]')",
+                    "message": (
+                        f"between {_NAMESPACE} and {_NAME} there has to be a dot, or anything else that is no letter in"
+                        " lower case, digit or hyphen: else two resources could have one principal"
+                    ),
+                },
+                {
+                    "rule": "!self.startsWith('User:')",
+                    "message": "leave out User: with which Kafka's principals begin, it is meant",
+                },
+            ]
+        },
+    )
+    """The name of a resource's principal, without `User:`, such as `CN={{ name }}.{{ namespace }}`. It has
+    `{{ namespace }}` and `{{ name }}` once each, may have `{{ kind }}`, which is publication or subscription, and is
+    taken literally for the rest: as Kafka's ssl.principal.mapping.rules leave it."""
+
+
 class Kafka(ApiModel):
     """The connection to Kafka."""
 
     model_config = rules(
+        (
+            ("!has(self.principals) || (has(self.authentication) && self.authentication.type in ['TLS', 'PLAIN'])"),
+            "principals go with authentication of type TLS or PLAIN: with SCRAM, applications get users of their own",
+        ),
         (
             (
                 "!has(self.authentication) || self.authentication.type != 'TLS'"
@@ -61,24 +111,61 @@ class Kafka(ApiModel):
     """Present where the listener speaks TLS; absent means plaintext."""
     authentication: Authentication | None = None
     """Absent means that the listener asks for no credentials."""
+    principals: Principals | None = None
+    """Which principals applications have where Kafka can be given no users, which is with TLS and PLAIN; absent means
+    that Publications and Subscriptions are refused there."""
 
 
 class RegistryAuthentication(ApiModel):
-    """How the operator proves who it is to the schema registry."""
+    """How somebody proves who they are to the schema registry."""
 
     secret_ref: SecretRef
     """A Secret with the keys username and password, for HTTP basic authentication."""
 
 
+class RegistryApplications(ApiModel):
+    """As whom applications reach the schema registry. All of them share it, so it should be let read and nothing else.
+
+    The operator's own credentials are never passed on.
+    """
+
+    authentication: RegistryAuthentication | None = None
+    """Credentials that every Publication and Subscription of the bus gets into its Secret; absent means that the
+    registry asks those who read for no password."""
+    tls: Tls | None = None
+    """Whom applications trust, by default those whom the operator trusts, and a certificate that they all share."""
+
+
 class SchemaRegistry(ApiModel):
     """The connection to a schema registry that speaks Confluent's API."""
+
+    model_config = rules(
+        (
+            (
+                "!has(self.authentication) || !has(self.applications) || !has(self.applications.authentication)"
+                " || self.applications.authentication.secretRef.name != self.authentication.secretRef.name"
+            ),
+            "applications must not get the Secret of the operator itself: name another, of a user that may only read",
+        ),
+        (
+            (
+                "!has(self.tls) || !has(self.tls.certificateSecretRef) || !has(self.applications)"
+                " || !has(self.applications.tls) || !has(self.applications.tls.certificateSecretRef)"
+                " || self.applications.tls.certificateSecretRef.name != self.tls.certificateSecretRef.name"
+            ),
+            "applications must not get the certificate of the operator itself: name another, of who may only read",
+        ),
+    )
 
     url: str = Field(pattern=r"^https?://[^\s?#]+$", max_length=1024)
     """Base address of the API: what clients call schema.registry.url."""
     tls: Tls | None = None
     """Whom to trust, and the client's certificate; default: the trust store of the operator's image."""
     authentication: RegistryAuthentication | None = None
-    """Absent means that the registry asks for no password."""
+    """How the operator logs in; absent means that the registry asks for no password."""
+    applications: RegistryApplications | None = None
+    """As whom applications reach it; absent means that nobody has said so. An empty one says that everybody may
+    read."""
 
 
 class LabelSelectorRequirement(ApiModel):

@@ -63,6 +63,8 @@ class RuntimeConfig(ApiModel):
     """Name of the Subscription."""
     group: str
     """Consumer group."""
+    transactional_id_prefix: str | None = None
+    """Begins the transactional ids of its pods, where it delivers exactly once; None: it has no transactions."""
     topics: tuple[str, ...] = Field(min_length=1)
     """Names in Kafka."""
     majors: dict[str, int] = Field(default_factory=dict)

@@ -20,12 +20,13 @@ from eventplane.planning.access_changes import (
 from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_state import (
     AccessQuery,
+    Grant,
     ObservedAccess,
     ObservedPrincipal,
     ObservedSecret,
     PrincipalQuery,
 )
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 
 LookAtSecret: TypeAlias = Callable[[str, str], Awaitable[ObservedSecret]]
@@ -43,10 +44,10 @@ class AccessBackend:
     """
 
     def __init__(
-        self, connection: KafkaConnection, principals: PrincipalBackend, look_at_secret: LookAtSecret, write: Write
+        self, connection: AccessConnection, principals: PrincipalBackend, look_at_secret: LookAtSecret, write: Write
     ) -> None:
         self.connection = connection
-        """How the operator reaches this Kafka, from which follows how applications do."""
+        """What access is made with: how the operator reaches this Kafka, from which follows how applications do."""
         self._principals = principals
         self._look_at_secret = look_at_secret
         self._write = write
@@ -58,6 +59,11 @@ class AccessBackend:
     async def users(self, prefix: str) -> frozenset[str]:
         """Name the users whose name begins with a prefix; see PrincipalBackend."""
         return await self._principals.users(prefix)
+
+    async def grants(self, users: Collection[str]) -> Mapping[str, frozenset[Grant]]:
+        """Tell what users may do, whose access this is or not; those that cannot be told of are left out."""
+        seen = await self._principals.observe({PrincipalQuery(user, None) for user in users})
+        return {each.user: each.grants for each in seen.values() if each.error is None}
 
     async def close(self) -> None:
         """Release connections."""
@@ -148,5 +154,5 @@ def _seen(secret: ObservedSecret | BackendError, principals: Sequence[ObservedPr
     error = next((each.error for each in principals if each.error is not None), None)
     if error is not None:
         return ObservedAccess(error=error)
-    first, second = principals or (None, None)
+    first, second = (*principals, None, None)[:2]
     return ObservedAccess(secret, first, second)

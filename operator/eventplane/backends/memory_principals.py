@@ -153,7 +153,8 @@ def _observed(principals: MemoryPrincipals, query: PrincipalQuery) -> ObservedPr
     if error is not None:
         return ObservedPrincipal(query.user, error=error)
     grants = (acl.grant for acl in principals.acls(query.user) if acl.allows and acl.host == "*")
-    return ObservedPrincipal(query.user, principals.iterations(query.user, query.mechanism), frozenset(grants))
+    iterations = principals.iterations(query.user, query.mechanism) if query.mechanism is not None else None
+    return ObservedPrincipal(query.user, iterations, frozenset(grants))
 
 
 def _make(principals: MemoryPrincipals, change: PrincipalChange) -> None:

@@ -9,8 +9,8 @@ from eventplane.backends.access import AccessBackend
 from eventplane.backends.objects import ObjectBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.planning.access_changes import AccessChange, WriteSecret
-from eventplane.planning.access_state import AccessQuery, ObservedAccess
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.access_state import AccessQuery, Grant, ObservedAccess
+from eventplane.planning.connection import AccessConnection
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectChange, ObjectKey, ObservedObject
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.subscriptions import SubscriptionChange
@@ -46,8 +46,8 @@ class SubscriptionBackend:
         self._objects = objects
 
     @property
-    def connection(self) -> KafkaConnection:
-        """How the operator reaches this Kafka."""
+    def connection(self) -> AccessConnection:
+        """What access is made with."""
         return self._access.connection
 
     async def probe(self) -> ClusterState:
@@ -57,6 +57,10 @@ class SubscriptionBackend:
     async def users(self, prefix: str) -> frozenset[str]:
         """Name the users whose name begins with a prefix; see PrincipalBackend."""
         return await self._access.users(prefix)
+
+    async def grants(self, users: Collection[str]) -> Mapping[str, frozenset[Grant]]:
+        """Tell what users may do; see AccessBackend."""
+        return await self._access.grants(users)
 
     async def serves(self, api_version: str) -> bool:
         """Tell whether the cluster has kinds of an API group and version; see ObjectBackend."""

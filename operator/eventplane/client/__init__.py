@@ -30,6 +30,7 @@ from eventplane.client.receipt import BatchReport, Receipt
 from eventplane.client.serialization import EventDeserializer, EventSerializer
 from eventplane.client.subscriber import EventSubscriber
 from eventplane.client.transaction import Transaction
+from eventplane.transports.binding import registry_settings
 
 __all__ = [
     "BatchReport",
@@ -61,6 +62,7 @@ __all__ = [
     "UnknownMajorError",
     "from_cloudevent",
     "from_envelope",
+    "registry_settings",
     "to_cloudevent",
     "to_envelope",
 ]

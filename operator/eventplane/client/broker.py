@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from eventplane.client.configuration import BrokerConfig, Conf, config_of
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
-from eventplane.transports.kafka_source import KafkaSource, Reading
+from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_transactor import KafkaTransactor
 from eventplane.transports.kafka_writer import KafkaWriter
 from eventplane.transports.seams import Sender, Source, Transactor

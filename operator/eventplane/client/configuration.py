@@ -86,7 +86,7 @@ def config_from_environment(environment: Mapping[str, str] | None = None, bindin
         raise ConfigurationError(str(error)) from error
     return BrokerConfig(
         found.client,
-        None if found.schema_registry_url is None else {"url": found.schema_registry_url},
+        found.schema_registry,
         environment.get("HOSTNAME", "eventplane"),
         found.transactional_id_prefix,
         found.group,

@@ -19,8 +19,13 @@ class RegistryReader:
     """Decodes data with the help of a registry, which takes time: call it on a thread."""
 
     def __init__(self, conf: Mapping[str, object], majors: Mapping[str, int]) -> None:
-        """Ask with settings of Confluent's SchemaRegistryClient; read topics as their major version, if one is told."""
-        self._conf = {**_BOUNDS, **conf}
+        """Prepare to ask; nothing is sent before the first call.
+
+        Args:
+            conf: where the registry is, and who asks: settings of Confluent's client.
+            majors: in which major version the events of a topic are wanted.
+        """
+        self._conf = {**conf, **_BOUNDS}
         self._majors = majors
         self._deserializers: dict[int | None, EventDeserializer] = {}
         self._lock = threading.Lock()

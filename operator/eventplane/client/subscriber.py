@@ -23,7 +23,7 @@ from eventplane.client.iteration import Delivery, Feed
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.health import Patience, why_not_ready
-from eventplane.transports.kafka_source import Reading
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.seams import Consumed, Sender, Source
 
 logger = logging.getLogger(__name__)

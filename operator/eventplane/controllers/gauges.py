@@ -135,7 +135,7 @@ class BusGauges:
         lane = self._dispatcher.subscriptions.lanes.get(self._key)
         if lane is None or lane.problem is not None or lane.backend is None:
             return None
-        connection: KafkaConnection = lane.backend.connection
+        connection: KafkaConnection = lane.backend.connection.kafka
         return connection
 
     async def _look(self, connection: KafkaConnection) -> None:

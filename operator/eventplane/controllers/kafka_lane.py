@@ -9,7 +9,7 @@ from eventplane.backends.topics import ClusterState, TopicBackend
 from eventplane.controllers.lane_on_kafka import LaneOnKafka
 from eventplane.controllers.shelf import Key
 from eventplane.controllers.topics import TopicReconciler
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import KafkaConnection, Secrets, connect, secret_names
 from eventplane.planning.outcome import BackendError, Unavailable
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import bus_status
@@ -24,6 +24,14 @@ class KafkaLane(LaneOnKafka[EventTopic, TopicBackend]):
     """Everything that happens to the EventTopics of one bus."""
 
     reconciler: TopicReconciler
+
+    def secret_names(self) -> frozenset[str]:
+        """Name the Secrets that the connection is made of."""
+        return secret_names(self.bus)
+
+    def connection(self, secrets: Secrets) -> KafkaConnection | Refusal:
+        """Make the connection to Kafka."""
+        return connect(self.bus, secrets)
 
     def bus_status(self, before: EventBusStatus, found: ClusterState | BackendError | Refusal) -> EventBusStatus:
         """Say which Kafka answers, or why none does."""

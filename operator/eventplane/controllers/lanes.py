@@ -134,6 +134,9 @@ class Lane(ABC, Generic[R, B, S]):
         """Tell the resources why they have to wait."""
         return unusable(self.bus, problem)
 
+    def reconnected(self) -> None:
+        """Take note of another connection than before; resources do not hang on how their system is reached."""
+
     @abstractmethod
     async def sweep(self, backend: B) -> None:
         """Deal with what resources that are gone left behind.
@@ -242,9 +245,12 @@ class Lane(ABC, Generic[R, B, S]):
                 return await self.ask(self.backend)  # a deleted bus serves its last deletions as it is
             return connection
         if connection != self._connection or self.backend is None:
+            is_another = self._connection is not None
             await self._disconnect()
             self.backend = self._connect_backend(connection, self.key)
             self._connection = connection
+            if is_another:
+                self.reconnected()
         return await self.ask(self.backend)
 
     async def _usable(self) -> None:
@@ -312,7 +318,9 @@ class Lane(ABC, Generic[R, B, S]):
             await self.queue.ready()
             await asyncio.sleep(LINGER_SECONDS)
             items = self.queue.take(self._batch_size)
+            begun = self._clock()
             batch, error = await self._pass_over(items)
+            self.queue.paced(items, self._clock() - begun)
             task = asyncio.create_task(self._finish(items, batch, error))
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)

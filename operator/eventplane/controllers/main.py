@@ -52,7 +52,7 @@ from eventplane.controllers.subscriptions import SubscriptionReconciler
 from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
 from eventplane.controllers.workload_watch import WorkloadWatch
-from eventplane.planning.connection import KafkaConnection, RegistryConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.settings import OperatorSettings
 from eventplane.telemetry import GaugesAtScrape, Metrics, configure_logging
@@ -189,7 +189,7 @@ def _lead_applications(
     connect_access = _access_connector(settings, api, surroundings.metrics)
     objects = KubernetesObjectBackend(api.request)
 
-    def connect_subscriptions(connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
+    def connect_subscriptions(connection: AccessConnection, bus: Key) -> SubscriptionBackend:
         return SubscriptionBackend(connect_access(connection, bus), objects)
 
     def open_publication_lane(bus: EventBus) -> AccessLane[Publication, AccessBackend]:
@@ -244,9 +244,11 @@ def _connectors(settings: OperatorSettings, metrics: Metrics) -> tuple[Connect, 
 def _access_connector(settings: OperatorSettings, api: KubernetesApi, metrics: Metrics) -> ConnectAccess:
     """Make what opens the backends for the access of applications."""
 
-    def connect_access(connection: KafkaConnection, bus: Key) -> AccessBackend:
+    def connect_access(connection: AccessConnection, bus: Key) -> AccessBackend:
         on_call = _counted(metrics.admin_calls, metrics.admin_seconds, bus)
-        principals = KafkaPrincipalBackend(connection, client_id=f"eventplane-{settings.identity}", on_call=on_call)
+        principals = KafkaPrincipalBackend(
+            connection.kafka, client_id=f"eventplane-{settings.identity}", on_call=on_call
+        )
         return AccessBackend(connection, principals, api.look_at_secret, api.write_secret)
 
     return connect_access

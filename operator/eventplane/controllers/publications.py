@@ -9,7 +9,8 @@ from eventplane.api.event_bus import EventBus
 from eventplane.api.publication import Publication
 from eventplane.backends.access import AccessBackend
 from eventplane.controllers.reconcile import Batch, Flight, Reconciler
-from eventplane.planning.access import AccessCase, decide_access
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_desired import DesiredAccess, desire_access
 from eventplane.planning.access_readiness import access_occurrences, access_status
 from eventplane.planning.occurrences import Occurrence
@@ -32,7 +33,9 @@ class PublicationReconciler(Reconciler[Publication, AccessBackend, AccessCase]):
         wanted: list[tuple[Publication, DesiredAccess]] = []
         for resource in resources:
             topics = self.store.topics_of(resource)
-            desired = desire_access(resource, bus, backend.connection, topics, self.cluster)
+            desired = desire_access(
+                resource, bus, backend.connection, topics, self.cluster, self.store.twin_of(resource)
+            )
             if isinstance(desired, Refusal):
                 batch.refused.append((resource, desired))
             else:

@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -15,10 +15,11 @@ FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
 SAME_TIME_SECONDS = 1.0
 """What two clocks may differ by that tell of one appointment: it is told anew by each pass, and kept once."""
-RESYNCS_AT_ONCE = 200
-"""A change that arrives meanwhile waits for the pass over them, some tenths of a second, mostly for their settings."""
-RESYNCS_BESIDE = 20
-"""How many go along with what is urgent: it shares their pass, and a resync goes on while changes keep coming."""
+RESYNC_PASS_SECONDS = 0.1
+"""How long a pass over resyncs should take: a change that arrives meanwhile waits for its end."""
+MOST_RESYNCS = 200
+LEAST_RESYNCS = 20
+"""So many go along with what is urgent, too: it shares their pass, and a resync goes on while changes keep coming."""
 
 
 class Urgency(IntEnum):
@@ -35,6 +36,7 @@ class Item(Generic[K]):
 
     key: K
     since: float
+    urgency: Urgency
 
 
 class WorkQueue(Generic[K]):
@@ -53,6 +55,7 @@ class WorkQueue(Generic[K]):
         self._later: list[tuple[float, int, K]] = []
         self._appointments: dict[K, float] = {}
         self._order = itertools.count()
+        self._resyncs = MOST_RESYNCS
         self._news = asyncio.Event()
 
     def add(self, key: K, urgency: Urgency = Urgency.CHANGE) -> None:
@@ -111,19 +114,29 @@ class WorkQueue(Generic[K]):
     def take(self, limit: int) -> list[Item[K]]:
         """Take up to `limit` dirty keys, the most urgent and oldest first, and few resyncs: what comes next waits.
 
-        | taken before it    | resyncs taken           |
-        |--------------------|-------------------------|
-        | nothing            | up to `RESYNCS_AT_ONCE` |
-        | changes or deletes | up to `RESYNCS_BESIDE`  |
+        | taken before it    | resyncs taken                                  |
+        |--------------------|------------------------------------------------|
+        | nothing            | as many as `paced` found, up to `MOST_RESYNCS` |
+        | changes or deletes | up to `LEAST_RESYNCS`                          |
         """
         self._wake_up()
-        chosen = heapq.nsmallest(limit, self._waiting.items(), key=lambda entry: entry[1])
-        urgent = sum(urgency is not Urgency.RESYNC for _, (urgency, _) in chosen)
-        chosen = chosen[: urgent + (RESYNCS_BESIDE if urgent else RESYNCS_AT_ONCE)]
+        urgent: list[tuple[K, tuple[Urgency, float]]] = []
+        resyncs: list[tuple[K, tuple[Urgency, float]]] = []
+        for entry in self._waiting.items():
+            (resyncs if entry[1][0] is Urgency.RESYNC else urgent).append(entry)
+        chosen = heapq.nsmallest(limit, urgent, key=lambda entry: entry[1])
+        room = min(limit - len(chosen), LEAST_RESYNCS if chosen else self._resyncs)
+        chosen += heapq.nsmallest(room, resyncs, key=lambda entry: entry[1])
         for key, _ in chosen:
             del self._waiting[key]
             self._in_flight.add(key)
-        return [Item(key, since) for key, (_, since) in chosen]
+        return [Item(key, since, urgency) for key, (urgency, since) in chosen]
+
+    def paced(self, items: Sequence[Item[K]], seconds: float) -> None:
+        """Learn from the time that a pass over nothing but resyncs took how many the next one takes."""
+        if len(items) >= LEAST_RESYNCS and all(item.urgency is Urgency.RESYNC for item in items):
+            in_time = int(len(items) * RESYNC_PASS_SECONDS / max(seconds, 0.001))
+            self._resyncs = max(LEAST_RESYNCS, min(MOST_RESYNCS, in_time, 2 * self._resyncs))
 
     def depth(self) -> int:
         """Count the keys that wait or are being worked on."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from eventplane.api.access import Access
 from eventplane.api.dead_letter_policy import DeadLetterPolicy
@@ -20,6 +21,7 @@ from eventplane.planning.buses import BusDirectory
 from eventplane.planning.dead_letters import Policy
 from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, selects_topic
 from eventplane.planning.desired import topic_name
+from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_desired import subject_name
 
 __all__ = ["Key", "Shelf", "Store"]
@@ -191,6 +193,16 @@ class Store:
             return {each.metadata.name: each for each in topics if selects_topic(selector, each)}
         return {each.name: self.topics.get((namespace, each.name)) for each in resource.spec.topics}
 
+    def twin_of(self, resource: Access) -> Access | None:
+        """Find the resource of the other kind that has the name of one, is on its bus, and stays."""
+        here: Shelf[Any] = self.publications if isinstance(resource, Publication) else self.subscriptions
+        there: Shelf[Any] = self.subscriptions if isinstance(resource, Publication) else self.publications
+        twin: Access | None = there.get(resource.metadata.key)
+        if twin is None or twin.metadata.deleting:
+            return None
+        homes = here.bus_of(resource), there.bus_of(twin)
+        return twin if _is_one_bus(*homes) else None
+
     def children_of(self, subscription: Subscription) -> tuple[EventTopic, ...]:
         """Find the EventTopics that were made for a Subscription, in order."""
         return tuple(self.topics[key] for key in self._children.of(subscription) if key in self.topics)
@@ -236,3 +248,7 @@ def _intent(metadata: Metadata) -> tuple[object, ...]:
 def _version(resource_version: str) -> int:
     """Order resource versions, which Kubernetes has declared comparable (KEP-5504)."""
     return int(resource_version) if resource_version.isdecimal() else 0
+
+
+def _is_one_bus(first: EventBus | Refusal, second: EventBus | Refusal) -> bool:
+    return isinstance(first, EventBus) and isinstance(second, EventBus) and first.metadata.key == second.metadata.key

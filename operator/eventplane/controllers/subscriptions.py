@@ -10,8 +10,8 @@ from eventplane.backends.subscriptions import SubscriptionBackend, SubscriptionQ
 from eventplane.controllers.publications import PASSWORD_BYTES
 from eventplane.controllers.reconcile import Batch, Flight, Reconciler, Surroundings
 from eventplane.controllers.shelf import Shelf
-from eventplane.planning.access import AccessCase
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.access_case import AccessCase
+from eventplane.planning.connection import AccessConnection
 from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.plan import Refusal
 from eventplane.planning.scaling import KEDA_API, wants_autoscaling
@@ -61,7 +61,7 @@ class SubscriptionReconciler(Reconciler[Subscription, SubscriptionBackend, Subsc
             batch.flights.append(flight)
 
     def _around(
-        self, resource: Subscription, bus: EventBus, connection: KafkaConnection, *, has_autoscaler: bool
+        self, resource: Subscription, bus: EventBus, connection: AccessConnection, *, has_autoscaler: bool
     ) -> Circumstances:
         """Look up what a Subscription finds around it."""
         store = self.store
@@ -76,6 +76,7 @@ class SubscriptionReconciler(Reconciler[Subscription, SubscriptionBackend, Subsc
             siblings=store.siblings_of(resource),
             drained=self.gauges.drained(resource.metadata.key),
             has_autoscaler=has_autoscaler,
+            twin=store.twin_of(resource),
         )
 
     def status_of(self, flight: Flight[SubscriptionCase]) -> SubscriptionStatus:

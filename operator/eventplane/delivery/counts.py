@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
+from eventplane.events.record import Record
+
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 """Upper bounds of latencies, seconds."""
 
@@ -25,7 +27,24 @@ class Counts:
         """How many took at most so long, bucket by bucket, and how many longer."""
         self.latency_sum = 0.0
 
-    def took(self, seconds: float) -> None:
-        """Note the time from a record's timestamp to the sink's answer."""
+    def deliver(self, record: Record, now_ms: int) -> None:
+        """Count a record that the sink took, and the time since its timestamp, where it has one."""
+        self.delivered += 1
+        kind, written_ms = record.timestamp()
+        if not kind:
+            return
+        seconds = max(0, now_ms - written_ms) / 1000
         self.latencies[bisect_left(BUCKETS, seconds)] += 1
         self.latency_sum += seconds
+
+    def add(self, other: "Counts") -> None:
+        """Count what another has counted."""
+        self.received += other.received
+        self.filtered += other.filtered
+        self.delivered += other.delivered
+        self.retried_in_place += other.retried_in_place
+        self.retried_in_topic += other.retried_in_topic
+        self.dead_lettered += other.dead_lettered
+        self.failures += other.failures
+        self.latencies = [mine + its for mine, its in zip(self.latencies, other.latencies, strict=True)]
+        self.latency_sum += other.latency_sum

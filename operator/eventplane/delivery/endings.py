@@ -85,10 +85,7 @@ class Endings:
         self.progressed.set()
 
     def _delivered(self, work: Work) -> None:
-        self._counts.delivered += 1
-        kind, written_ms = work.record.timestamp()
-        if kind:
-            self._counts.took(max(0, self._ambience.now_ms() - written_ms) / 1000)
+        self._counts.deliver(work.record, self._ambience.now_ms())
         self.finish(work)
 
     def _try_later(self, work: Work, failure: Failure | None, delay_ms: int) -> None:

@@ -13,16 +13,16 @@ from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience, Endings
 from eventplane.delivery.flow import Flow
+from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, Inbox
 from eventplane.delivery.setting_aside import SettingAside
 from eventplane.delivery.work import PartitionWork, Work, new_partition
-from eventplane.events.dead_letters import Origin, history_of
+from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
-from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event
 from eventplane.events.health import PartitionSight
 from eventplane.events.offsets import OutOfOrderError
-from eventplane.events.processing import FILTERED, Processed, Processor
+from eventplane.events.processing import FILTERED
 from eventplane.events.record import Place, Record
 from eventplane.transports.seams import Sink, Source, Writer
 
@@ -57,15 +57,14 @@ class Engine:
         self._source = ports.source
         self._sink = ports.sink
         self._ambience = ambience or Ambience()
-        self._processor = Processor(config)
-        self._has_registry = ports.registry is not None
+        self._interpreter = Interpreter(config, has_registry=ports.registry is not None)
         self._retry_topics = frozenset(config.retry.topics)
         self._partitions: dict[Place, PartitionWork] = {}
         self._loop = asyncio.get_running_loop()
         limit = _PIPELINED if ports.sink.keeps_order else config.delivery.concurrency
         self._flow = Flow(ports.sink, limit, self._answered)
         self._inbox = Inbox(
-            config, ports.registry, self._processor, self._ambience.now_ms, self._enter, self._flow.pump
+            config, ports.registry, self._interpreter, self._ambience.now_ms, self._enter, self._flow.pump
         )
         aside = SettingAside(f"{config.namespace}/{config.name}", ports.writer, self._ambience.now_ms)
         self._endings = Endings(config, self.counts, self._flow, aside, self._ambience, self._try_again, self._resume)
@@ -181,11 +180,11 @@ class Engine:
         if partition.is_retry:
             partition.inbox.append(self._retry_work(partition, record, offset))
             return
-        decoded = self._decode(record)
-        if partition.inbox or (isinstance(decoded, Event) and self._inbox.asks_registry(decoded)):
+        decoded = self._interpreter.decode(record)
+        if partition.inbox or (isinstance(decoded, Event) and self._interpreter.asks_registry(decoded)):
             partition.inbox.append(self._received(partition, record, offset, decoded))
             return
-        made = self._process(decoded)
+        made = self._interpreter.process(decoded)
         if made is FILTERED:
             partition.tracker.skipped(offset)
             self.counts.filtered += 1
@@ -197,7 +196,7 @@ class Engine:
     def _retry_work(self, partition: PartitionWork, record: Record, offset: int) -> Work:
         history = history_of(record)
         origin = history.origin if history is not None else None
-        work = self._received(partition, record, offset, self._decode(record, origin))
+        work = self._received(partition, record, offset, self._interpreter.decode(record, origin))
         if history is not None:
             work.history = history
             work.attempt = history.attempts + 1
@@ -228,26 +227,12 @@ class Engine:
     def _is_wanted(self, work: Work) -> bool:
         """Filter and transform; what is kept back is finished."""
         if work.made is None:
-            work.made = self._process(work.decoded)
+            work.made = self._interpreter.process(work.decoded)
         if work.made is not FILTERED:
             return True
         self.counts.filtered += 1
         self._endings.finish(work)
         return False
-
-    def _decode(self, record: Record, origin: Origin | None = None) -> Event | Failure:
-        try:
-            return decode_record(record, origin, has_registry=self._has_registry)
-        except Exception as error:  # noqa: BLE001 - whatever these bytes do, the partition moves on
-            return Failure("Undecodable", f"{type(error).__name__}: {error}")
-
-    def _process(self, decoded: Event | Failure) -> Processed:
-        if isinstance(decoded, Failure):
-            return decoded
-        try:
-            return self._processor.process(decoded)
-        except Exception as error:  # noqa: BLE001 - as above
-            return Failure("ExpressionFailed", f"{type(error).__name__}: {error}")
 
     def _queue(self, work: Work) -> None:
         if work.partition.lanes.enter(work.lane, work.offset, work):

@@ -5,10 +5,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.work import PartitionWork, Work
+from eventplane.events.dead_letters import first_topic
 from eventplane.events.delivery import Failure, RetryInPlace, decide
 from eventplane.events.event import Event
-from eventplane.events.processing import Processor
 
 _AT_ONCE: Final = 500
 
@@ -21,6 +22,14 @@ class DataReader(Protocol):
         ...
 
 
+def read_data(registry: DataReader, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
+    """Give events their data, whatever the registry's client does."""
+    try:
+        return registry.read_all(events)
+    except Exception as error:  # noqa: BLE001 - a codec's bug is no reason to lose the partition
+        return [Failure("Undecodable", f"{type(error).__name__}: {error}")] * len(events)
+
+
 class Inbox:
     """Takes work from the inboxes of partitions, in order, as soon as it can be looked at."""
 
@@ -28,7 +37,7 @@ class Inbox:
         self,
         config: RuntimeConfig,
         registry: DataReader | None,
-        processor: Processor,
+        interpreter: Interpreter,
         now_ms: Callable[[], int],
         enter: Callable[[Work], None],
         pump: Callable[[], None],
@@ -36,16 +45,12 @@ class Inbox:
         self._rules = config.retry
         self._failed_readings = 0
         self._registry = registry
-        self._reads_data = processor.reads_data or config.topic is None
+        self._interpreter = interpreter
         self._now_ms = now_ms
         self._enter = enter
         self._pump = pump
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def asks_registry(self, event: Event) -> bool:
-        """Tell whether the data of an event have to be read first."""
-        return event.is_framed and not event.has_data and self._reads_data
 
     def advance(self, partition: PartitionWork) -> None:
         """Go through an inbox as far as it goes."""
@@ -68,7 +73,7 @@ class Inbox:
             read(work)
 
     def _unread(self, work: Work) -> bool:
-        return work.made is None and isinstance(work.decoded, Event) and self.asks_registry(work.decoded)
+        return work.made is None and isinstance(work.decoded, Event) and self._interpreter.asks_registry(work.decoded)
 
     def _wait_ms(self, work: Work) -> int:
         due_ms = work.history.due_ms if work.history is not None else None
@@ -117,11 +122,12 @@ class Inbox:
         registry = self._registry
         if registry is None:
             return
-        events = [(work.decoded, _topic(work)) for work in works if isinstance(work.decoded, Event)]
-        try:
-            outcomes = await asyncio.to_thread(registry.read_all, events)
-        except Exception as error:  # noqa: BLE001 - a codec's bug is no reason to lose the partition
-            outcomes = [Failure("Undecodable", f"{type(error).__name__}: {error}")] * len(works)
+        events = [
+            (work.decoded, first_topic(work.history, work.partition.place))
+            for work in works
+            if isinstance(work.decoded, Event)
+        ]
+        outcomes = await asyncio.to_thread(read_data, registry, events)
         for work, failure in zip(works, outcomes, strict=True):
             work.made = failure
 
@@ -129,8 +135,3 @@ class Inbox:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _topic(work: Work) -> str:
-    """Tell the topic whose subject the data belong to."""
-    return work.history.origin.place[0] if work.history is not None else work.partition.place[0]

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from eventplane.delivery.work import PartitionWork, Work
-from eventplane.events.dead_letters import History, origin_of
+from eventplane.delivery.work import Work
+from eventplane.events.dead_letters import History, set_aside
 from eventplane.events.delivery import Failure
+from eventplane.events.record import Place
 from eventplane.transports.seams import Writer
 
 logger = logging.getLogger(__name__)
 
-_AGAIN_SECONDS: Final = 2.0
+AGAIN_SECONDS: Final = 2.0
+"""Until what could not be set aside is tried again."""
 
 
 class SettingAside:
@@ -27,15 +29,15 @@ class SettingAside:
 
     def write(self, work: Work, topic: str, failure: Failure, delay_ms: int | None, done: Callable[[], None]) -> None:
         """Write an event with its history to a topic; done once it is there."""
-        now_ms = self._now_ms()
-        history = History(
+        history = set_aside(
+            work.record,
+            work.history,
+            failure,
             subscription=self._subscription,
-            origin=work.history.origin if work.history is not None else origin_of(work.record),
-            failure=failure,
             attempts=work.attempt,
-            first_failure_ms=work.first_failure_ms or now_ms,
-            last_failure_ms=now_ms,
-            due_ms=None if delay_ms is None else now_ms + delay_ms,
+            first_failure_ms=work.first_failure_ms,
+            now_ms=self._now_ms(),
+            delay_ms=delay_ms,
         )
         self._send(work, topic, history, done)
 
@@ -54,17 +56,25 @@ class SettingAside:
         if failure is None:
             if partition.stopped is not None:
                 partition.stopped = None
-                logger.info("a partition goes on", extra={"fields": _fields(partition)})
+                log_going_on(partition.place)
             done()
             return
         if partition.stopped is None:
             partition.stopped = failure.message
-            logger.error(
-                "a partition stands still: what failed in it cannot be set aside",
-                extra={"fields": _fields(partition) | {"problem": failure.message}},
-            )
-        self._loop.call_later(_AGAIN_SECONDS, self._send, work, topic, history, done)
+            log_standing_still(partition.place, failure)
+        self._loop.call_later(AGAIN_SECONDS, self._send, work, topic, history, done)
 
 
-def _fields(partition: PartitionWork) -> dict[str, object]:
-    return {"topic": partition.place[0], "partition": partition.place[1]}
+def log_standing_still(place: Place, failure: Failure) -> None:
+    """Say that a partition stands still, which is what its owner has to know of all there is to know."""
+    fields = _fields(place) | {"problem": failure.message}
+    logger.error("a partition stands still: what failed in it cannot be set aside", extra={"fields": fields})
+
+
+def log_going_on(place: Place) -> None:
+    """Say that a partition that had stood still goes on."""
+    logger.info("a partition goes on", extra={"fields": _fields(place)})
+
+
+def _fields(place: Place) -> dict[str, object]:
+    return {"topic": place[0], "partition": place[1]}

@@ -81,6 +81,50 @@ def origin_of(record: Record) -> Origin:
     return Origin(place, record.offset() or 0, timestamp_ms if kind else None)
 
 
+def set_aside(
+    record: Record,
+    before: History | None,
+    failure: Failure,
+    *,
+    subscription: str,
+    attempts: int,
+    first_failure_ms: int | None,
+    now_ms: int,
+    delay_ms: int | None,
+) -> History:
+    """Tell the history of an event that is set aside now.
+
+    Args:
+        record: what was read.
+        before: what has happened to it before; None: it comes from where it was at first.
+        failure: of the last attempt.
+        subscription: namespace/name.
+        attempts: so far.
+        first_failure_ms: when it failed at first; None: now.
+        now_ms: milliseconds since 1970.
+        delay_ms: until its next attempt; None: there is none.
+    """
+    return History(
+        subscription=subscription,
+        origin=before.origin if before is not None else origin_of(record),
+        failure=failure,
+        attempts=attempts,
+        first_failure_ms=first_failure_ms or now_ms,
+        last_failure_ms=now_ms,
+        due_ms=None if delay_ms is None else now_ms + delay_ms,
+    )
+
+
+def first_topic(history: History | None, place: Place) -> str:
+    """Tell the topic that an event was written to at first, whose subject its data belong to.
+
+    Args:
+        history: what is known of it, where it was set aside before.
+        place: where it is read now.
+    """
+    return history.origin.place[0] if history is not None else place[0]
+
+
 def history_of(record: Record) -> History | None:
     """Read what is known of an event that was set aside; None where it never was, or somebody wrote nonsense."""
     found = {

@@ -27,9 +27,13 @@ def _one_sink(config: RuntimeConfig) -> str | None:
     return None
 
 
-def _no_transactions(config: RuntimeConfig) -> str | None:
-    if config.delivery.guarantee == "ExactlyOnce":
-        return "delivery.guarantee: ExactlyOnce is not available yet: use AtLeastOnce"
+def _transactions_are_possible(config: RuntimeConfig) -> str | None:
+    if config.delivery.guarantee != "ExactlyOnce":
+        return None
+    if config.http is not None:
+        return "delivery.guarantee: ExactlyOnce is for a sink that is a topic: use AtLeastOnce"
+    if config.transactional_id_prefix is None:
+        return "transactionalIdPrefix: ExactlyOnce writes in transactions, whose ids begin with it"
     return None
 
 
@@ -81,7 +85,7 @@ def _expressions_compile(config: RuntimeConfig) -> str | None:
 
 _CHECKS: Final[tuple[Check, ...]] = (
     _one_sink,
-    _no_transactions,
+    _transactions_are_possible,
     _no_deduplication,
     _waits_fit,
     _tiers_end,

@@ -1,37 +1,32 @@
 """The planner of applications' access: what must change so that an application has what it asks for, and no more."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
+from typing import Final, cast
 
-from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import EventBus
+from eventplane.planning.access_alignment import align_grants, joined
+from eventplane.planning.access_case import AccessCase, credentials_of, owns_secret
 from eventplane.planning.access_changes import (
     AccessChange,
-    GrantAccess,
     RemovePassword,
-    RevokeAccess,
     SetPassword,
-    WriteSecret,
 )
-from eventplane.planning.access_desired import DesiredAccess, iterations_of
+from eventplane.planning.access_desired import iterations_of
 from eventplane.planning.access_effects import observed_after
+from eventplane.planning.access_mapped import plan_mapped
 from eventplane.planning.access_rotation import (
     Credentials,
     Issue,
-    credentials_in,
     is_due,
     is_retiring,
     request_of,
     retirement_time,
     rotation_time,
 )
+from eventplane.planning.access_secret import align_secret, not_ours, write, written
 from eventplane.planning.access_state import (
     Grant,
-    ObservedAccess,
     ObservedPrincipal,
-    ObservedSecret,
     ScramMechanism,
     other_user,
 )
@@ -39,20 +34,8 @@ from eventplane.planning.decision import Decision, applied_here, held_back
 from eventplane.planning.outcome import Unavailable
 from eventplane.planning.plan import Difference, Plan, Refusal
 
-
-@dataclass(frozen=True, slots=True)
-class AccessCase:
-    """Everything that a decision about one Publication or Subscription hangs on."""
-
-    resource: Access
-    bus: EventBus
-    desired: DesiredAccess
-    observed: ObservedAccess
-    new_password: str = field(repr=False)
-    """A password that nobody knows, in case that one is needed."""
-    now: datetime
-    old_clients_gone: bool = False
-    """Every client uses the user that the Secret names now, as is known from having looked since it does."""
+_ASK_AGAIN_SECONDS: Final = 30.0
+"""How soon a principal is looked at again that another has: nobody tells when that lets go of it."""
 
 
 def decide_access(case: AccessCase) -> Decision[AccessChange]:
@@ -92,6 +75,8 @@ def _timed(case: AccessCase, decision: Decision[AccessChange]) -> Decision[Acces
     """Say when a password or a user will have had its time; a rotation waits until the user before has retired."""
     seen = observed_after(case.observed, decision.changes)
     before, credentials = credentials_of(case, case.observed), credentials_of(case, seen)
+    if any(each.reason == Reason.PRINCIPAL_OWNED_BY_ANOTHER for each in decision.refusals):
+        return replace(decision, again_in_seconds=_ASK_AGAIN_SECONDS)
     if credentials is None:
         return decision
     rotated = before is not None and before.user != credentials.user
@@ -123,7 +108,8 @@ def plan_access(case: AccessCase, *, repairs: bool = True) -> Plan[AccessChange]
     | ours                     | that password       | more than asked for   | revoke those                       |
 
     There the Secret comes first: a password that only Kafka knows would be lost if we stopped in between, and where we
-    may write no Secret, no user is made. Then comes the other user, the first of these that fits:
+    may write no Secret, no user is made. Principals that are mapped are another matter, see `plan_mapped`.
+    Then comes the other user, the first of these that fits:
 
     | the other user                           | rotation is due | plan                                               |
     |------------------------------------------|-----------------|----------------------------------------------------|
@@ -139,105 +125,55 @@ def plan_access(case: AccessCase, *, repairs: bool = True) -> Plan[AccessChange]
     """
     secret = case.observed.secret
     if secret.data is not None and not owns_secret(case):
-        return Plan(refusals=(_not_ours(case, secret),))
+        return Plan(refusals=(not_ours(case, secret),))
     principal, credentials = case.desired.query.principal, credentials_of(case, case.observed)
-    if principal is None or credentials is None:
-        return _without_credentials(case) if repairs else Plan()
+    if principal is None:
+        return align_secret(case, "", None, {}, recorded=True, repairs=repairs)
+    if case.desired.mark is not None:
+        return plan_mapped(case, case.desired.mark, repairs=repairs)
+    mechanism = cast("ScramMechanism", principal.mechanism)  # a principal that is not mapped has one
+    if credentials is None:
+        return _first_credentials(case, principal.user, mechanism) if repairs else Plan()
     current, other = (case.observed.user(user) for user in (credentials.user, other_user(credentials.user)))
     stays = is_retiring(case.resource, credentials.issue, other, case.now, clients_gone=case.old_clients_gone)
     rotates = not stays and is_due(case.resource, credentials.issue, case.now)
-    parts: list[Plan[AccessChange]] = []
+    secret_plan = _secret(case, credentials, repairs=repairs)
+    parts = [replace(secret_plan, changes=()) if rotates else secret_plan]  # a rotation rewrites it
     if repairs:
-        parts += (
-            _secret(case, credentials, rewritten=rotates),
-            _password(principal.mechanism, current, credentials.password),
-        )
-        parts += (_aligned(each, case.desired.grants) for each in ((current, other) if stays else (current,)))
-    elif not rotates:
-        parts.append(_recorded(case, credentials))
+        parts.append(_password(mechanism, current, credentials.password))
+        parts += (align_grants(each, case.desired.grants) for each in ((current, other) if stays else (current,)))
     if rotates:
-        parts.append(
-            _rotation(case, principal.mechanism, credentials, other, case.desired.grants if repairs else current.grants)
-        )
+        parts.append(_rotation(case, mechanism, credentials, other, case.desired.grants if repairs else current.grants))
     elif not stays:
         parts.append(_removal(other))
-    return _joined(parts)
-
-
-def owns_secret(case: AccessCase) -> bool:
-    """Tell whether the Secret exists and goes with the resource, or with one of its name that went before."""
-    return _is_owner(case, case.observed.secret)
-
-
-def credentials_of(case: AccessCase, seen: ObservedAccess) -> Credentials | None:
-    """Read the credentials in the resource's Secret, as seen; None where it has none, or they are not ours."""
-    first = case.desired.user
-    if first is None or not _is_owner(case, seen.secret):
-        return None
-    return credentials_in(seen.secret, first, case.now)
-
-
-def _is_owner(case: AccessCase, secret: ObservedSecret) -> bool:
-    return secret.owner == (case.resource.kind, case.resource.metadata.name)
+    return joined(parts)
 
 
 # --- its parts
 
 
-def _without_credentials(case: AccessCase) -> Plan[AccessChange]:
-    """Issue the first password, or the next one after its Secret is gone; where the bus asks for none, only write."""
-    desired, data = case.desired, case.observed.secret.data
-    principal = desired.query.principal
-    if principal is None:
-        is_there = data is not None and desired.is_in(data, "")
-        return Plan() if is_there else _written(case, _write(case, desired.secret_data(""), {}))
-    issue = Issue(case.now, request_of(case.resource))
-    shown, password = case.observed.user(principal.user), case.new_password
-    return _joined(
+def _first_credentials(case: AccessCase, user: str, mechanism: ScramMechanism) -> Plan[AccessChange]:
+    """Issue the first password, or the next one after its Secret is gone."""
+    desired, issue = case.desired, Issue(case.now, request_of(case.resource))
+    shown, password = case.observed.user(user), case.new_password
+    return joined(
         (
-            _removal(case.observed.user(other_user(principal.user))),
-            _written(case, _write(case, desired.secret_data(password), issue.annotations())),
-            _set(principal.mechanism, shown, password),
-            _aligned(shown, desired.grants),
+            _removal(case.observed.user(other_user(user))),
+            written(case, write(case, desired.secret_data(password), issue.annotations())),
+            _set(mechanism, shown, password),
+            align_grants(shown, desired.grants),
         )
     )
 
 
-def _secret(case: AccessCase, credentials: Credentials, *, rewritten: bool) -> Plan[AccessChange]:
-    """Put the Secret right, unless it is about to be rewritten."""
-    user, password, data = credentials.user, credentials.password, case.observed.secret.data or {}
-    if case.desired.is_in(data, password, user):
-        return Plan() if rewritten else _recorded(case, credentials)
-    change = _write(case, case.desired.secret_data(password, user), credentials.issue.annotations(), user)
-    plan = _written(case, change)
-    return replace(plan, changes=()) if rewritten else plan
-
-
-def _recorded(case: AccessCase, credentials: Credentials) -> Plan[AccessChange]:
-    """Date a password whose record was lost, and leave the Secret as it is; the record is ours, so this is no drift."""
-    if credentials.recorded:
-        return Plan()
-    ours = case.desired.secret_data(credentials.password, credentials.user)
-    data = {key: value for key, value in (case.observed.secret.data or {}).items() if key in ours}
-    return Plan((_write(case, data, credentials.issue.annotations(), credentials.user),))
+def _secret(case: AccessCase, credentials: Credentials, *, repairs: bool) -> Plan[AccessChange]:
+    issue, recorded = credentials.issue.annotations(), credentials.recorded
+    return align_secret(case, credentials.password, credentials.user, issue, recorded=recorded, repairs=repairs)
 
 
 def _password(mechanism: ScramMechanism, shown: ObservedPrincipal, password: str) -> Plan[AccessChange]:
     """Set the password of the Secret, unless that is the one that Kafka knows."""
     return Plan() if shown.iterations == iterations_of(password) else _set(mechanism, shown, password)
-
-
-def _aligned(shown: ObservedPrincipal, wanted: frozenset[Grant]) -> Plan[AccessChange]:
-    """Let a user do what is wanted, and no more."""
-    missing, extra = sorted(wanted - shown.grants), sorted(shown.grants - wanted)
-    changes: list[AccessChange] = []
-    if missing:
-        changes.append(GrantAccess(shown.user, tuple(missing)))
-    if extra:
-        changes.append(RevokeAccess(shown.user, tuple(extra)))
-    differences = [Difference(grant.describe(), "granted", "missing") for grant in missing]
-    differences += [Difference(grant.describe(), "not granted", "granted") for grant in extra]
-    return Plan(tuple(changes), differences=tuple(differences))
 
 
 def _rotation(
@@ -250,49 +186,18 @@ def _rotation(
     """Give the other user the turn; that is nothing that was done behind our back."""
     password, issue = case.new_password, Issue(case.now, request_of(case.resource), credentials.user)
     data = case.desired.secret_data(password, other.user)
-    steps = _joined((_set(mechanism, other, password), _aligned(other, grants)))
-    return Plan((*steps.changes, _write(case, data, issue.annotations(), other.user)))
+    steps = joined((_set(mechanism, other, password), align_grants(other, grants)))
+    return Plan((*steps.changes, write(case, data, issue.annotations(), other.user)))
 
 
 def _removal(other: ObservedPrincipal) -> Plan[AccessChange]:
     """Let a user in no more; nobody can tell one that was cut short from one that a foreigner made."""
     if other.iterations is None and not other.grants:
         return Plan()
-    return Plan((RemovePassword(other.user), *_aligned(other, frozenset()).changes))
-
-
-def _written(case: AccessCase, change: WriteSecret) -> Plan[AccessChange]:
-    actual = "absent" if case.observed.secret.data is None else "something else"
-    return Plan((change,), differences=(Difference(f"Secret {change.name}", "credentials", actual),))
-
-
-def _write(
-    case: AccessCase, data: Mapping[str, str], annotations: Mapping[str, str], user: str | None = None
-) -> WriteSecret:
-    query, resource = case.desired.query, case.resource
-    owner = (resource.kind, resource.metadata.name, resource.metadata.uid)
-    return WriteSecret(user or case.desired.user, query.namespace, query.secret_name, owner, data, annotations)
+    return Plan((RemovePassword(other.user), *align_grants(other, frozenset()).changes))
 
 
 def _set(mechanism: ScramMechanism, shown: ObservedPrincipal, password: str) -> Plan[AccessChange]:
     change = SetPassword(shown.user, mechanism, password, iterations_of(password))
     actual = "no user" if shown.iterations is None else "another"
     return Plan((change,), differences=(Difference("password", "the one in the Secret", actual),))
-
-
-def _joined(parts: Iterable[Plan[AccessChange]]) -> Plan[AccessChange]:
-    """Make one plan of several; what two users have in common is one difference."""
-    those = tuple(parts)
-    return Plan(
-        tuple(change for part in those for change in part.changes),
-        differences=tuple(dict.fromkeys(each for part in those for each in part.differences)),
-    )
-
-
-def _not_ours(case: AccessCase, secret: ObservedSecret) -> Refusal:
-    name, kind = case.desired.query.secret_name, case.resource.kind
-    owner = "nobody" if secret.owner is None else " ".join(secret.owner)
-    return Refusal(
-        Reason.SECRET_OWNED_BY_ANOTHER,
-        f"Secret {name} exists and belongs to {owner}: create a {kind} with another secretName, or delete that Secret",
-    )

@@ -1,9 +1,8 @@
 """Publications and Subscriptions to the access they ask for: every name, grant and piece of a Secret is made here."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from eventplane.api.access import Access
@@ -14,8 +13,10 @@ from eventplane.api.metadata import Metadata
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.binding import Binding, holds, without_secrets
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.delivery import refuse_delivery
+from eventplane.planning.mapped_principals import USERS, maps_principals, mark_of, principal_name
 from eventplane.planning.plan import Refusal, fingerprint
 
 Topics = Mapping[str, EventTopic | None]
@@ -26,7 +27,6 @@ _LEAST_ITERATIONS: Final = 4096
 """What Kafka demands; it takes four times as many, which would make many users at once slow."""
 _ITERATIONS_RANGE: Final = 2048
 _SCRAM: Final = frozenset({"SCRAM-SHA-512", "SCRAM-SHA-256"})
-_LOGIN_MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,23 @@ class DesiredAccess:
     """Why other topics that it asks for cannot be granted yet."""
     settings: Mapping[str, str]
     """What its client has to be told beside the password, by librdkafka's names."""
-    registry_url: str | None
+    registry: RegistryConnection | None
+    """How its client reaches the schema registry, if the bus has one."""
     transactional_id_prefix: str | None = None
+    mark: Grant | None = None
+    """What says that a principal is this application's, where that is mapped; one of its grants."""
+    rival: str | None = None
+    """The elder resource that the same principal is mapped to, if there is one."""
 
     @property
     def user(self) -> str | None:
         """Its first user; None where the bus asks for no credentials."""
         return self.query.principal.user if self.query.principal else None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether its user is one that Kafka keeps: then it has a password, and takes turns with another."""
+        return self.query.principal is not None and self.query.principal.mechanism is not None
 
     @property
     def group(self) -> str | None:
@@ -61,77 +71,70 @@ class DesiredAccess:
             password: the user's.
             user: one of its two users; by default the first.
         """
-        return {key: value for key, value in self._secret_entries(password, user).items() if value is not None}
+        return {key: value for key, value in self._entries(password, user).items() if value is not None}
 
     def is_in(self, secret: Mapping[str, str], password: str, user: str | None = None) -> bool:
         """Tell whether a Secret holds what `secret_data` says; what others have added to it is theirs."""
-        return all(secret.get(key) == value for key, value in self._secret_entries(password, user).items())
+        return holds(secret, self._entries(password, user))
 
-    def _secret_entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
-        user = user or self.user
+    def public_data(self) -> Mapping[str, str]:
+        """Write its Secret without what nobody else may know: neither its password nor the registry's."""
+        return replace(self, registry=without_secrets(self.registry)).secret_data("")
+
+    def _entries(self, password: str, user: str | None) -> Mapping[str, str | None]:
         settings = dict(self.settings)
-        if user is not None:
-            settings |= {"sasl.username": user, "sasl.password": password}
-        return {
-            "type": "kafka",
-            "provider": "eventplane",
-            "bootstrapServers": settings["bootstrap.servers"],
-            "securityProtocol": settings["security.protocol"],
-            "saslMechanism": settings.get("sasl.mechanism"),
-            "user": user,
-            "username": user,
-            "password": password if user else None,
-            "ca.crt": settings.get("ssl.ca.pem"),
-            "topics": ",".join(self.topics),
-            "group": self.group,
-            "transactionalIdPrefix": self.transactional_id_prefix,
-            "schemaRegistryUrl": self.registry_url,
-            "librdkafka.json": json.dumps(settings, indent=1, sort_keys=True),
-            "client.properties": _java_properties(settings),
-        }
+        if self.has_password:
+            settings |= {"sasl.username": user or self.user or "", "sasl.password": password}
+        mapped = self.user if self.mark is not None else None
+        return Binding(settings, self.topics, self.transactional_id_prefix, self.registry, mapped).entries()
 
     def fingerprint(self) -> str:
-        """Reduce to a short text that changes when anything asked for changes; the password is nothing asked for."""
-        data = self.secret_data("")
+        """Reduce to a short text that changes when anything asked for changes; passwords are nothing asked for."""
         return fingerprint(
             self.query.secret_name,
             *(grant.describe() for grant in sorted(self.grants)),
-            *(f"{key}={value}" for key, value in sorted(data.items())),
+            *(f"{key}={value}" for key, value in sorted(self.public_data().items())),
         )
 
 
 def desire_access(
-    resource: Access, bus: EventBus, connection: KafkaConnection, topics: Topics, cluster: str
+    resource: Access,
+    bus: EventBus,
+    connection: AccessConnection,
+    topics: Topics,
+    cluster: str,
+    twin: Access | None = None,
 ) -> DesiredAccess | Refusal:
     """Resolve what a Publication or Subscription asks for on its bus.
 
     Args:
         resource: who asks.
         bus: where.
-        connection: how the operator itself reaches that bus; of its credentials nothing is passed on.
+        connection: what its access is made with.
         topics: the EventTopics that it names.
         cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
+        twin: the resource of the other kind that has its name, on the same bus.
     """
-    refusal = _no_identity(bus, connection) or _no_sense(resource)
-    if refusal is not None:
-        return refusal
-    mechanism = cast("ScramMechanism | None", connection.mechanism)  # `_no_identity` has refused PLAIN
-    user = user_name(resource, cluster)
+    kafka, user = connection.kafka, user_name(resource, cluster)
+    principal = _no_sense(resource) or _principal(resource, bus, kafka, user)
+    if isinstance(principal, Refusal):
+        return principal
+    mark = mark_of(user) if principal is not None and principal.mechanism is None else None
     names = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
     granted = tuple(sorted({name for name in names.values() if name is not None}))
-    prefix = f"{user}." if isinstance(resource, Publication) and resource.spec.transactional else None
+    prefix = f"{user}." if _writes_in_transactions(resource) else None
     group = group_name(resource.metadata) if isinstance(resource, Subscription) else None
     return DesiredAccess(
-        query=AccessQuery(
-            resource.metadata.namespace, resource.secret_name, PrincipalQuery(user, mechanism) if mechanism else None
-        ),
-        grants=frozenset(_grants(granted, group, prefix)) if mechanism else frozenset(),
+        query=AccessQuery(resource.metadata.namespace, resource.secret_name, principal),
+        grants=frozenset(_grants(granted, group, prefix, mark)) if principal is not None else frozenset(),
         topics=granted,
         missing=tuple(missing_topic(resource, topics, ref, bus) for ref, name in names.items() if name is None)
         or _none_selected(resource, topics),
-        settings=_client_settings(connection, user, group),
-        registry_url=bus.spec.schema_registry.url if bus.spec.schema_registry else None,
+        settings=_client_settings(kafka, principal.user if principal is not None else None, group),
+        registry=connection.registry,
         transactional_id_prefix=prefix,
+        mark=mark,
+        rival=_rival(resource, bus, twin) if mark is not None else None,
     )
 
 
@@ -140,7 +143,7 @@ def desire_access(
 
 def user_prefix(cluster: str) -> str:
     """Return what the names of all users begin with that the operators of a Kubernetes cluster make."""
-    return f"eventplane.{cluster[:_CLUSTER_DIGITS]}."
+    return f"{USERS}{cluster[:_CLUSTER_DIGITS]}."
 
 
 def user_name(resource: Access, cluster: str) -> str:
@@ -196,7 +199,9 @@ def _none_selected(resource: Access, topics: Topics) -> tuple[Refusal, ...]:
 # --- what is granted
 
 
-def _grants(topics: tuple[str, ...], group: str | None, transactional_ids: str | None) -> Iterator[Grant]:
+def _grants(
+    topics: tuple[str, ...], group: str | None, transactional_ids: str | None, mark: Grant | None
+) -> Iterator[Grant]:
     """Grant the least that works.
 
     READ and WRITE imply DESCRIBE, and whoever may write to a topic may produce idempotently (KIP-679).
@@ -207,26 +212,81 @@ def _grants(topics: tuple[str, ...], group: str | None, transactional_ids: str |
         yield Grant("GROUP", group, "READ")
     if transactional_ids is not None:
         yield Grant("TRANSACTIONAL_ID", transactional_ids, "WRITE", prefixed=True)
+    if mark is not None:
+        yield mark
+
+
+# --- who is granted it
+
+
+def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: str) -> PrincipalQuery | Refusal | None:
+    """Tell who a resource is to Kafka; the first row that fits wins.
+
+    | the operator logs in with | principals of the bus | who                                         |
+    |---------------------------|-----------------------|---------------------------------------------|
+    | nothing                   | any                   | nobody: anybody may do everything           |
+    | SCRAM, and no certificate | any                   | a user that is made for it                  |
+    | TLS or PLAIN              | a template            | the principal that is mapped to it          |
+    | else                      | any                   | refuse IdentityNotSupported                 |
+    """
+    if kafka.certificate_pem is None and (kafka.mechanism is None or kafka.mechanism in _SCRAM):
+        mechanism = cast("ScramMechanism | None", kafka.mechanism)
+        return PrincipalQuery(user, mechanism) if mechanism is not None else None
+    if not maps_principals(bus):
+        return Refusal(
+            Reason.IDENTITY_NOT_SUPPORTED,
+            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka"
+            " can be given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka, or a"
+            " template in spec.kafka.principals for those that it has",
+        )
+    name = principal_name(resource, bus)
+    if isinstance(name, Refusal):
+        return name
+    return _not_ours_to_issue(resource, bus) or PrincipalQuery(name, None)
+
+
+def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
+    """Refuse what takes credentials that nobody has told of, or that Eventplane would have to issue."""
+    where, credentials = "/".join(bus.metadata.key), resource.spec.credentials
+    if credentials.rotate_every is not None:
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f"there is no password to rotate on EventBus {where}, whose users come with their own credentials: take"
+            " credentials.rotateEvery out, and renew them where they are issued",
+        )
+    has_sink = isinstance(resource, Subscription) and resource.spec.sink is not None
+    by_certificate = bus.spec.kafka.authentication is not None and bus.spec.kafka.authentication.type == "TLS"
+    if has_sink and not (by_certificate and credentials.certificate_secret_ref is not None):
+        return Refusal(
+            Reason.IDENTITY_NOT_SUPPORTED,
+            f"EventBus {where} has users that come with their own credentials, and Eventplane's own consumer has none: "
+            + ("set credentials.certificateSecretRef" if by_certificate else "take workload instead of sink"),
+        )
+    return None
+
+
+def _rival(resource: Access, bus: EventBus, twin: Access | None) -> str | None:
+    """Name the elder resource that has the same principal: of another name none has it."""
+    if twin is None or twin.metadata.seniority > resource.metadata.seniority:
+        return None
+    shared = principal_name(twin, bus) == principal_name(resource, bus)
+    return f"{twin.kind} {'/'.join(twin.metadata.key)}" if shared else None
 
 
 # --- what a client has to know
-
-
-def _no_identity(bus: EventBus, connection: KafkaConnection) -> Refusal | None:
-    if connection.certificate_pem is None and (connection.mechanism is None or connection.mechanism in _SCRAM):
-        return None
-    return Refusal(
-        Reason.IDENTITY_NOT_SUPPORTED,
-        f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka can be"
-        " given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka",
-    )
 
 
 def _no_sense(resource: Access) -> Refusal | None:
     return refuse_delivery(resource.spec) if isinstance(resource, Subscription) else None
 
 
-def _client_settings(connection: KafkaConnection, user: str, group: str | None) -> Mapping[str, str]:
+def _writes_in_transactions(resource: Access) -> bool:
+    if isinstance(resource, Publication):
+        return resource.spec.transactional
+    return isinstance(resource, Subscription) and resource.spec.delivery.guarantee == "ExactlyOnce"
+
+
+def _client_settings(connection: KafkaConnection, user: str | None, group: str | None) -> Mapping[str, str]:
     settings = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),
         "security.protocol": connection.protocol,
@@ -236,24 +296,3 @@ def _client_settings(connection: KafkaConnection, user: str, group: str | None) 
         "group.id": group,
     }
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def _java_properties(settings: Mapping[str, str]) -> str:
-    """Write settings as the file that Java's clients and Kafka's own tools read (`--command-config`)."""
-    rest = dict(settings)
-    ca, user, password = (rest.pop(key, None) for key in ("ssl.ca.pem", "sasl.username", "sasl.password"))
-    if ca is not None:
-        rest |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": ca}
-    if user is not None:
-        rest["sasl.jaas.config"] = f"{_LOGIN_MODULE} required username={_quoted(user)} password={_quoted(password)};"
-    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(rest.items()))
-
-
-def _quoted(value: str | None) -> str:
-    """Quote as JAAS does; somebody may have put a password of his own into the Secret."""
-    escaped = (value or "").replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n")

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from eventplane.api.access import AccessStatus, Binding, CredentialsStatus
 from eventplane.api.conditions import Condition, ConditionType, Reason, Status
 from eventplane.api.subscription import SubscriptionStatus
-from eventplane.planning.access import AccessCase, credentials_of
+from eventplane.planning.access_case import AccessCase, credentials_of
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,
@@ -23,7 +23,7 @@ from eventplane.planning.access_rotation import (
     rfc3339,
     rotation_time,
 )
-from eventplane.planning.access_state import ObservedAccess, other_user
+from eventplane.planning.access_state import ObservedAccess, ObservedPrincipal, other_user
 from eventplane.planning.decision import Decision
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome
@@ -51,11 +51,11 @@ def access_status(
     complete = error is None and decision.hold is None and not decision.refusals and not decision.drift
     seen = observed_after(case.observed, (outcome.change for outcome in outcomes if outcome.error is None))
     credentials = credentials_of(case, seen)
-    user = seen.user(credentials.user if credentials is not None else desired.user or "")
+    user = _user_shown(case, seen, credentials)
     status = AccessStatus(
         observed_generation=generation,
         bus="/".join(case.bus.metadata.key),
-        principal=user.user if user.iterations is not None else None,
+        principal=user.user if user.iterations is not None or desired.mark in user.grants else None,
         binding=Binding(name=desired.query.secret_name) if seen.secret.owner == owner else None,
         credentials=_credentials_status(case, credentials, seen) if credentials is not None else None,
         grants=tuple(grant.describe() for grant in sorted(user.grants)),
@@ -69,6 +69,13 @@ def access_status(
         ),
     )
     return status if desired.group is None else SubscriptionStatus(**dict(status), group=desired.group)
+
+
+def _user_shown(case: AccessCase, seen: ObservedAccess, credentials: Credentials | None) -> ObservedPrincipal:
+    """Find the user that has the turn; of a principal that another has, nothing is said."""
+    user = seen.user(credentials.user if credentials is not None else case.desired.user or "")
+    is_anothers = case.desired.mark is not None and case.desired.mark not in user.grants
+    return ObservedPrincipal(user.user) if is_anothers else user
 
 
 def access_verdict(case: AccessCase, decision: Decision[AccessChange], error: BackendError | None) -> Verdict:
@@ -91,6 +98,8 @@ def access_verdict(case: AccessCase, decision: Decision[AccessChange], error: Ba
         return Verdict("False", missing[0].reason, "; ".join(each.message for each in missing), reconciling=True)
     secret = case.desired.query.secret_name
     message = f"Secret {secret} has what a client needs"
+    if case.desired.mark is not None:
+        message += f", but for its own credentials as {case.desired.user}"
     if case.desired.user is None:
         message += "; the bus asks for no credentials, so anybody may do what this resource asks for"
         if case.resource.spec.credentials.rotate_every is not None or request_of(case.resource) is not None:

@@ -37,7 +37,8 @@ class PrincipalQuery:
     """What to observe: a user by its name in Kafka, without the `User:` of principals, and one mechanism."""
 
     user: str
-    mechanism: ScramMechanism
+    mechanism: ScramMechanism | None
+    """None where Kafka does not keep what its users prove themselves by: nobody can make or end such a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,14 @@ class AccessQuery:
     """Its first user; None where the bus asks for no credentials."""
 
     def principals(self) -> tuple[PrincipalQuery, ...]:
-        """Name both users, of which one is in the Secret, and the other is in use while clients move over."""
+        """Name both users, of which one is in the Secret, and the other is in use while clients move over.
+
+        A principal that is mapped takes turns with none.
+        """
         first = self.principal
-        return () if first is None else (first, PrincipalQuery(other_user(first.user), first.mechanism))
+        if first is None or first.mechanism is None:
+            return () if first is None else (first,)
+        return first, PrincipalQuery(other_user(first.user), first.mechanism)
 
 
 @dataclass(frozen=True, slots=True)

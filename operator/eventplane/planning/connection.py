@@ -51,6 +51,16 @@ class RegistryConnection:
     password: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class AccessConnection:
+    """What the access of applications is made with."""
+
+    kafka: KafkaConnection
+    """How the operator itself reaches Kafka; of its credentials nothing is passed on."""
+    registry: RegistryConnection | None = None
+    """How applications reach the registry, as whom its owner says; None where the bus has none."""
+
+
 def secret_names(bus: EventBus) -> frozenset[str]:
     """Name the Secrets, all of the bus's namespace, that the connection to its Kafka is made of."""
     return frozenset(name for name, _ in _needed_for_kafka(bus))
@@ -59,6 +69,11 @@ def secret_names(bus: EventBus) -> frozenset[str]:
 def registry_secret_names(bus: EventBus) -> frozenset[str]:
     """Name the Secrets, all of the bus's namespace, that the connection to its registry is made of."""
     return frozenset(name for name, _ in _needed_for_registry(bus))
+
+
+def access_secret_names(bus: EventBus) -> frozenset[str]:
+    """Name the Secrets, all of the bus's namespace, that the access of applications is made with."""
+    return secret_names(bus) | {name for name, _ in _needed_for_applications(bus)}
 
 
 def connect(bus: EventBus, secrets: Secrets) -> KafkaConnection | Refusal:
@@ -73,7 +88,23 @@ def connect_registry(bus: EventBus, secrets: Secrets) -> RegistryConnection | Re
     if registry is None:
         return no_registry(bus)
     missing = _missing(bus, _needed_for_registry(bus), secrets)
-    return missing or _registry_connection(registry, _given(secrets))
+    return missing or _registry_connection(registry.url, registry.tls, registry.authentication, _given(secrets))
+
+
+def connect_access(bus: EventBus, secrets: Secrets) -> AccessConnection | Refusal:
+    """Make what the access of applications is made with, or say which Secret or key is in the way."""
+    kafka, registry = connect(bus, secrets), bus.spec.schema_registry
+    if isinstance(kafka, Refusal) or registry is None:
+        return kafka if isinstance(kafka, Refusal) else AccessConnection(kafka)
+    missing = _missing(bus, _needed_for_applications(bus), secrets)
+    if missing is not None:
+        return missing
+    login = registry.applications.authentication if registry.applications is not None else None
+    connection = _registry_connection(registry.url, _tls_of_applications(registry), login, _given(secrets))
+    if login is not None and ":" in (connection.username or ""):
+        where = f"{bus.metadata.namespace}/{login.secret_ref.name}"
+        return Refusal(Reason.SECRET_INVALID, f"the username in Secret {where} has a colon, which ends it: correct it")
+    return AccessConnection(kafka, connection)
 
 
 def no_registry(bus: EventBus) -> Refusal:
@@ -81,6 +112,21 @@ def no_registry(bus: EventBus) -> Refusal:
     return Refusal(
         Reason.REGISTRY_NOT_CONFIGURED,
         f"EventBus {'/'.join(bus.metadata.key)} has no schema registry: its owner can name one in spec.schemaRegistry",
+    )
+
+
+def no_login_for_applications(bus: EventBus) -> Refusal | None:
+    """Say that the operator logs in to the registry of a bus, and nobody has said as whom applications shall."""
+    registry = bus.spec.schema_registry
+    logs_in = registry is not None and (
+        registry.authentication is not None or (registry.tls or Tls()).certificate_secret_ref is not None
+    )
+    if not logs_in:
+        return None
+    return Refusal(
+        Reason.REGISTRY_LOGIN_MISSING,
+        f"topics have a Schema, and EventBus {'/'.join(bus.metadata.key)} does not say as whom applications read the"
+        " registry: its owner can name them in spec.schemaRegistry.applications, as {} where everybody may",
     )
 
 
@@ -101,6 +147,22 @@ def _needed_for_registry(bus: EventBus) -> _Needed:
         yield from _needed_for_tls(registry.tls)
         if registry.authentication is not None:
             yield registry.authentication.secret_ref.name, ("username", "password")
+
+
+def _needed_for_applications(bus: EventBus) -> _Needed:
+    registry = bus.spec.schema_registry
+    if registry is not None:
+        yield from _needed_for_tls(_tls_of_applications(registry))
+        if registry.applications is not None and registry.applications.authentication is not None:
+            yield registry.applications.authentication.secret_ref.name, ("username", "password")
+
+
+def _tls_of_applications(registry: SchemaRegistry) -> Tls:
+    """Tell whom applications trust, which is public, and which certificate they have, if any."""
+    own, theirs = registry.tls or Tls(), (registry.applications and registry.applications.tls) or Tls()
+    return Tls(
+        ca_secret_ref=theirs.ca_secret_ref or own.ca_secret_ref, certificate_secret_ref=theirs.certificate_secret_ref
+    )
 
 
 def _needed_for_tls(tls: Tls | None) -> _Needed:
@@ -145,15 +207,13 @@ def _kafka_connection(bus: EventBus, secrets: _Given) -> KafkaConnection:
     )
 
 
-def _registry_connection(registry: SchemaRegistry, secrets: _Given) -> RegistryConnection:
-    authentication = registry.authentication
-    certificate, login = (
-        _certificate(registry.tls, secrets),
-        _login(authentication, secrets),
-    )
+def _registry_connection(
+    url: str, tls: Tls | None, authentication: RegistryAuthentication | None, secrets: _Given
+) -> RegistryConnection:
+    certificate, login = _certificate(tls, secrets), _login(authentication, secrets)
     return RegistryConnection(
-        url=registry.url.rstrip("/"),
-        ca_pem=_ca(registry.tls, secrets),
+        url=url.rstrip("/"),
+        ca_pem=_ca(tls, secrets),
         certificate_pem=certificate.get("tls.crt"),
         key_pem=certificate.get("tls.key"),
         username=login.get("username"),

@@ -9,11 +9,9 @@ from eventplane.planning.plan import Refusal
 
 def refuse_delivery(spec: SubscriptionSpec) -> Refusal | None:
     """Say what of a Subscription's delivery cannot be done; what is wrong with an expression, with line and column."""
-    if spec.delivery.guarantee == "ExactlyOnce":
-        text = "delivery.guarantee ExactlyOnce is not available yet: set it to AtLeastOnce"
-        return Refusal(Reason.INVALID_SPEC, text)
-    if spec.delivery.deduplicate is not None:
-        return Refusal(Reason.INVALID_SPEC, "delivery.deduplicate is not available yet: take it out")
+    refusal = _no_transactions(spec) or _no_deduplication(spec)
+    if refusal is not None:
+        return refusal
     for field, source, compile_it in (
         ("filter", spec.filter, compile_filter),
         ("transform", spec.transform, compile_transform),
@@ -24,3 +22,20 @@ def refuse_delivery(spec: SubscriptionSpec) -> Refusal | None:
         except ExpressionError as error:
             return Refusal(Reason.EXPRESSION_INVALID, f"correct spec.{field}: {error}")
     return None
+
+
+def _no_transactions(spec: SubscriptionSpec) -> Refusal | None:
+    """Refuse ExactlyOnce but from topic to topic: nowhere else can one transaction hold what is read and written."""
+    if spec.delivery.guarantee != "ExactlyOnce" or (spec.sink is not None and spec.sink.topic_ref is not None):
+        return None
+    if spec.sink is not None:
+        advice = "a service cannot take part in a transaction: set AtLeastOnce, and let it know events by their ce-id"
+    else:
+        advice = "a container of your own begins its transactions itself: set AtLeastOnce, or use sink.topicRef"
+    return Refusal(Reason.INVALID_SPEC, f"delivery.guarantee ExactlyOnce is for sink.topicRef; {advice}")
+
+
+def _no_deduplication(spec: SubscriptionSpec) -> Refusal | None:
+    if spec.delivery.deduplicate is None:
+        return None
+    return Refusal(Reason.INVALID_SPEC, "delivery.deduplicate is not available yet: take it out")

@@ -68,7 +68,8 @@ def outward(resource: Managed | DeadLetterPolicy) -> tuple[object, ...]:
         case EventTopic():
             status = resource.status
             made = status.applied is not None and status.topic_id is not None
-            return (status.topic_name, status.bus, made, tuple(sorted(resource.metadata.labels.items())))
+            has_schema, labels = resource.spec.schemas.value is not None, sorted(resource.metadata.labels.items())
+            return (status.topic_name, status.bus, made, has_schema, tuple(labels))
         case DeadLetterPolicy():
             return (resource.metadata.uid, resource.metadata.generation)
         case _:

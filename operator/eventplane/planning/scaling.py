@@ -9,6 +9,7 @@ from typing import Any, Final
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_desired import DesiredAccess
 from eventplane.planning.objects import Manifest
+from eventplane.planning.workload_pod import certificate_of
 
 KEDA_API: Final = "keda.sh/v1alpha1"
 _SASL: Final[Mapping[str, str]] = {"SCRAM-SHA-512": "scram_sha512", "SCRAM-SHA-256": "scram_sha256"}
@@ -50,7 +51,7 @@ def autoscaler(
         name: of the Deployment, and of what is made.
         partitions: of each topic that is granted, by its name in Kafka.
     """
-    authentication = _authentication(desired, name)
+    authentication = _authentication(desired, name, certificate_of(subscription, desired))
     least, most = replica_bounds(subscription, partitions.values())
     scaled = {
         "apiVersion": KEDA_API,
@@ -93,15 +94,16 @@ def _trigger(
     return trigger
 
 
-def _authentication(desired: DesiredAccess, name: str) -> Manifest | None:
-    """Point KEDA to the application's Secret."""
-    keys = {"username": "username", "password": "password"} if desired.user is not None else {}
+def _authentication(desired: DesiredAccess, name: str, certificate: str | None) -> Manifest | None:
+    """Point KEDA to the application's Secret, and to that of its certificate."""
+    keys = {"username": "username", "password": "password"} if desired.has_password else {}
     keys |= {"ca": "ca.crt"} if "ssl.ca.pem" in desired.settings else {}
-    if not keys:
+    found = [(parameter, desired.query.secret_name, key) for parameter, key in keys.items()]
+    if certificate is not None:
+        found += [("cert", certificate, "tls.crt"), ("key", certificate, "tls.key")]
+    if not found:
         return None
-    references = [
-        {"parameter": parameter, "name": desired.query.secret_name, "key": key} for parameter, key in keys.items()
-    ]
+    references = [{"parameter": parameter, "name": secret, "key": key} for parameter, secret, key in found]
     return {
         "apiVersion": KEDA_API,
         "kind": "TriggerAuthentication",

@@ -5,11 +5,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from eventplane.api import API_VERSION
+from eventplane.api.access import Access
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_desired import DesiredAccess, Topics, desire_access, topic_to_grant
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, no_login_for_applications
 from eventplane.planning.dead_letters import DeadLetters, Policy, desire_dead_letters
 from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
@@ -29,8 +30,8 @@ class Circumstances:
     """What a Subscription finds around it."""
 
     bus: EventBus
-    connection: KafkaConnection
-    """How the operator itself reaches that bus."""
+    connection: AccessConnection
+    """What the access of applications is made with there."""
     cluster: str
     """Identity of the Kubernetes cluster, see `Owner.cluster`."""
     runtime_image: str
@@ -47,6 +48,8 @@ class Circumstances:
     """Names in Kafka of its retry and dead-letter topics in which nothing has waited for a while."""
     has_autoscaler: bool = False
     """KEDA is installed."""
+    twin: Access | None = None
+    """The Publication that has its name, on the same bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
     refusal = no_sink_topic(subscription)
     if refusal is not None:
         return refusal
-    access = desire_access(subscription, around.bus, around.connection, around.topics, around.cluster)
+    access = desire_access(subscription, around.bus, around.connection, around.topics, around.cluster, around.twin)
     if isinstance(access, Refusal):
         return access
     access = with_sink_topic(access, subscription, around.sink_topic, around.bus)
@@ -86,6 +89,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
         workload.left_alone | {_topic_key(subscription, name) for name in letters.kept},
         workload.deployment,
         around.has_autoscaler if wants_autoscaling(subscription) else None,
+        *_registry(subscription, around),
     )
     return DesiredSubscription(access, objects)
 
@@ -109,6 +113,23 @@ def _majors(subscription: Subscription, around: Circumstances) -> Mapping[str, i
     asked = {each.name: each.major for each in subscription.spec.topics}
     names = {ref: topic_to_grant(around.topics.get(ref), around.bus) for ref in asked}
     return {name: major for ref, major in asked.items() if major is not None and (name := names[ref]) is not None}
+
+
+def _registry(subscription: Subscription, around: Circumstances) -> tuple[bool, Refusal | None]:
+    """Tell whether the sink's consumer needs the registry, and why it may be turned away there.
+
+    | topics with a Schema, and a registry | the operator logs in there | applications    | needed | refusal     |
+    |--------------------------------------|----------------------------|-----------------|--------|-------------|
+    | not both                             | any                        | any             | no     |             |
+    | both                                 | no                         | any             | yes    |             |
+    | both                                 | yes                        | nothing is said | yes    | it may not  |
+    | both                                 | yes                        | said            | yes    |             |
+    """
+    registry = around.bus.spec.schema_registry
+    has_schema = any(topic is not None and topic.spec.schemas.value is not None for topic in around.topics.values())
+    if subscription.spec.sink is None or registry is None or not has_schema:
+        return False, None
+    return True, no_login_for_applications(around.bus) if registry.applications is None else None
 
 
 def _scalers(subscription: Subscription, access: DesiredAccess, around: Circumstances) -> tuple[Manifest, ...]:

@@ -107,6 +107,7 @@ def subscription_status(
                     if each is not None
                 ),
                 *(_condition(ConditionType.AUTOSCALED, each, generation) for each in _autoscaled(case)),
+                *(_condition(ConditionType.REGISTRY_READABLE, each, generation) for each in _readable(case)),
             ),
             "workload": workload_status(deployment, case.pods) if deployment is not None else None,
             "objects": _objects_after(made),
@@ -137,6 +138,16 @@ def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
         yield Verdict("False", Reason.AUTOSCALER_NOT_INSTALLED, text)
 
 
+def _readable(case: SubscriptionCase) -> Iterator[Verdict]:
+    """Say whether the consumer can read the registry, where it has to."""
+    refusal = case.desired.unreadable
+    if refusal is not None:
+        yield Verdict("False", refusal.reason, refusal.message, stalled=True)
+    elif case.desired.reads_registry:
+        text = f"Secret {case.access.desired.query.secret_name} has what it takes to read the schema registry"
+        yield Verdict("True", Reason.READY, text)
+
+
 def _verdict(made: _Pass, workload: Verdict | None) -> Verdict:
     """Judge a pass; the first row that fits wins.
 
@@ -145,6 +156,7 @@ def _verdict(made: _Pass, workload: Verdict | None) -> Verdict:
     | a change failed, something is refused or held  | what that says       |
     | a topic is missing                             | what the access says |
     | the container is not at work                   | what that says       |
+    | it has to read the registry, and may not       | what is said of that |
     | else                                           | what the access says |
     """
     obstacle = verdict_of_obstacle(made.decision, first_error(made.outcomes))
@@ -153,7 +165,10 @@ def _verdict(made: _Pass, workload: Verdict | None) -> Verdict:
     access = access_verdict(made.case.access, made.access, None)
     if workload is None or access.status != "True":
         return access
-    return workload if workload.status != "True" else replace(access, message=f"{access.message}; {workload.message}")
+    if workload.status != "True":
+        return workload
+    unreadable = next((each for each in _readable(made.case) if each.status != "True"), None)
+    return unreadable or replace(access, message=f"{access.message}; {workload.message}")
 
 
 # --- the container

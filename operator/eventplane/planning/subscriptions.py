@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, TypeAlias
 
-from eventplane.api import GROUP
+from eventplane.api import GROUP, REGISTRY_LOGIN_ANNOTATION
 from eventplane.api.subscription import Subscription
-from eventplane.planning.access import AccessCase, credentials_of, decide_access
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_case import AccessCase, credentials_of, is_owner
 from eventplane.planning.access_changes import AccessChange
 from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_rotation import Credentials, rfc3339
@@ -67,12 +68,12 @@ class SubscriptionCase:
     @cached_property
     def objects(self) -> ObjectsCase:
         """The part that is about what it becomes inside of the cluster."""
-        user, turn = self.access.desired.user, turn_after(self.access, self.access_decision)
+        user, told = self.access.desired.user, told_after(self.access, self.access_decision)
         manifests = self.desired.manifests
-        unborn = user is not None and turn is None
+        unborn = self.access.desired.has_password and TURN_ANNOTATION not in told
         return ObjectsCase(
             owner=owner_of(self.subscription),
-            desired=tuple(told_of(manifest, turn) for manifest in manifests),
+            desired=tuple(told_of(manifest, told) for manifest in manifests),
             observed=self.observed,
             applied=applied_objects(self.subscription),
             left_alone=self.desired.left_alone | (_containers(manifests) if unborn else frozenset()),
@@ -94,7 +95,7 @@ def subscription_case(
     return SubscriptionCase(subscription, replace(access, old_clients_gone=gone), desired, observed, pods=pods, lag=lag)
 
 
-# --- whose turn it is
+# --- what pods are told of their credentials
 
 
 def turn_now(access: AccessCase) -> str | None:
@@ -102,13 +103,15 @@ def turn_now(access: AccessCase) -> str | None:
     return _turn(credentials_of(access, access.observed))
 
 
-def turn_after(access: AccessCase, decision: Decision[AccessChange]) -> str | None:
-    """Tell which user will have the turn when this pass has been carried out, and since when.
+def told_after(access: AccessCase, decision: Decision[AccessChange]) -> Mapping[str, str]:
+    """Tell, as annotations, whose credentials the Secret will hold after a pass, and since when those for the registry.
 
     What waits for approval is not counted: the pods are replaced after it, in a plan of its own.
     """
-    changes = () if decision.held is not None else decision.changes
-    return _turn(credentials_of(access, observed_after(access.observed, changes)))
+    seen = observed_after(access.observed, () if decision.held is not None else decision.changes)
+    login = seen.secret.annotations.get(REGISTRY_LOGIN_ANNOTATION) if is_owner(access, seen.secret) else None
+    told = {TURN_ANNOTATION: _turn(credentials_of(access, seen)), REGISTRY_LOGIN_ANNOTATION: login}
+    return {name: text for name, text in told.items() if text is not None}
 
 
 def _turn(credentials: Credentials | None) -> str | None:
@@ -117,15 +120,15 @@ def _turn(credentials: Credentials | None) -> str | None:
     return f"{credentials.user} since {rfc3339(credentials.issue.at)}"
 
 
-def told_of(manifest: Manifest, turn: str | None) -> Manifest:
+def told_of(manifest: Manifest, told: Mapping[str, str]) -> Manifest:
     """Let the pods of a Deployment be replaced when other credentials are in their Secret: they read them once."""
-    if manifest["kind"] != _DEPLOYMENT or turn is None:
+    if manifest["kind"] != _DEPLOYMENT or not told:
         return manifest
     spec = manifest["spec"]
     template = spec["template"]
     head = template["metadata"]
-    told = {**template, "metadata": {**head, "annotations": {**head["annotations"], TURN_ANNOTATION: turn}}}
-    return {**manifest, "spec": {**spec, "template": told}}
+    annotated = {**template, "metadata": {**head, "annotations": {**head["annotations"], **told}}}
+    return {**manifest, "spec": {**spec, "template": annotated}}
 
 
 def _all_told(deployment: Manifest, turn: str | None) -> bool:

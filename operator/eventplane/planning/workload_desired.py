@@ -43,6 +43,10 @@ class DesiredObjects:
     """The Deployment, where one is asked for."""
     autoscaled: bool | None = None
     """Whether KEDA is told to scale the Deployment; None where nobody asks for that."""
+    reads_registry: bool = False
+    """Eventplane's own consumer has to look into the schema registry."""
+    unreadable: Refusal | None = None
+    """Why it may find itself turned away there."""
 
     @property
     def keys(self) -> frozenset[ObjectKey]:
@@ -158,9 +162,10 @@ def runtime_config(
         namespace=metadata.namespace,
         name=metadata.name,
         group=access.group or "",
+        transactional_id_prefix=access.transactional_id_prefix,
         topics=access.topics,
         majors=dict(majors or {}),
-        schema_registry_url=access.registry_url,
+        schema_registry_url=access.registry.url if access.registry is not None else None,
         start_from=spec.start_from,
         filter=spec.filter,
         transform=spec.transform,
@@ -248,7 +253,7 @@ def _deployment(
         "progressDeadlineSeconds": _PROGRESS_SECONDS,
         "template": {
             "metadata": {"labels": dict(labels_of(subscription)), "annotations": annotations},
-            "spec": pod_of(subscription, access.query.secret_name, object_name(subscription), runtime_image, selector),
+            "spec": pod_of(subscription, access, object_name(subscription), runtime_image, selector),
         },
     }
     if workload is not None and workload.readiness is None:
@@ -260,7 +265,7 @@ def _deployment(
 
 def config_hash(access: DesiredAccess, config: str | None) -> str:
     """Reduce what a container has been told to a short text: another one means another pod. It knows no password."""
-    data = access.secret_data("")
+    data = access.public_data()
     return fingerprint(
         access.query.secret_name, *(f"{key}={value}" for key, value in sorted(data.items())), config or ""
     )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Probe, Resources, Workload
+from eventplane.planning.access_desired import DesiredAccess
 
 BINDINGS: Final = "/bindings"
 """Where bindings are, each a folder (servicebinding.io)."""
@@ -23,6 +24,8 @@ _FROM_SECRET: Final = {
     "KAFKA_GROUP_ID": "group",
     "KAFKA_TOPICS": "topics",
     "SCHEMA_REGISTRY_URL": "schemaRegistryUrl",
+    "SCHEMA_REGISTRY_USERNAME": "schemaRegistryUsername",
+    "SCHEMA_REGISTRY_PASSWORD": "schemaRegistryPassword",
 }
 """Variables of every container, and the keys of the Secret that they are taken from."""
 _RUNTIME_GRACE_SECONDS: Final = 60
@@ -30,18 +33,18 @@ _STARTUP_FAILURES: Final = 60
 
 
 def pod_of(
-    subscription: Subscription, secret_name: str, object_name: str, runtime_image: str, selector: Mapping[str, str]
+    subscription: Subscription, access: DesiredAccess, object_name: str, runtime_image: str, selector: Mapping[str, str]
 ) -> dict[str, Any]:
     """Write the spec of the pod: the user's container, or Eventplane's own.
 
     Args:
         subscription: whose.
-        secret_name: the Secret with its credentials.
+        access: by which Secret it reaches what.
         object_name: name of its ServiceAccount and of its ConfigMap.
         runtime_image: the image of Eventplane's own consumer.
         selector: the labels of its pods.
     """
-    workload = subscription.spec.workload
+    workload, secret_name = subscription.spec.workload, access.query.secret_name
     volumes: list[dict[str, Any]] = [{"name": "kafka", "secret": {"secretName": secret_name}}]
     if workload is not None:
         container, grace = _own_container(workload, secret_name), workload.termination_grace_seconds
@@ -55,7 +58,11 @@ def pod_of(
         token = _token_of(subscription)
         if token is not None:
             volumes.append({"name": "sink", "secret": {"secretName": token}})
-            container["volumeMounts"].append({"name": "sink", "mountPath": f"{BINDINGS}/sink", "readOnly": True})
+            container["volumeMounts"].append(_mount("sink", f"{BINDINGS}/sink"))
+    certificate = certificate_of(subscription, access)
+    if certificate is not None:
+        volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
+        container["volumeMounts"].append(_mount("certificate", f"{BINDINGS}/certificate"))
     return {
         "serviceAccountName": object_name,
         "automountServiceAccountToken": False,
@@ -69,6 +76,12 @@ def pod_of(
         ],
         **({"imagePullSecrets": pull} if pull else {}),
     }
+
+
+def certificate_of(subscription: Subscription, access: DesiredAccess) -> str | None:
+    """Name the Secret with the certificate of its principal, where that is how Kafka knows it."""
+    reference = subscription.spec.credentials.certificate_secret_ref
+    return reference.name if reference is not None and access.mark is not None else None
 
 
 def _token_of(subscription: Subscription) -> str | None:

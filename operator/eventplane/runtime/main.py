@@ -8,25 +8,14 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from eventplane.api.quantities import milliseconds
-from eventplane.api.runtime_config import RuntimeConfig
-from eventplane.delivery.endings import Ambience
-from eventplane.delivery.engine import Engine, Ports
-from eventplane.delivery.reading import DataReader
 from eventplane.events.health import Patience
+from eventplane.runtime.assembly import assemble
 from eventplane.runtime.probes import ProbeServer
 from eventplane.runtime.settings import RuntimeSettings, SettingsError, read_settings
 from eventplane.telemetry import configure_logging
-from eventplane.transports.http_sink import HttpSink, HttpTarget
-from eventplane.transports.kafka_settings import consumer_settings, producer_settings
-from eventplane.transports.kafka_source import KafkaSource, Reading
-from eventplane.transports.kafka_writer import KafkaWriter
-from eventplane.transports.seams import Sink, Writer
-from eventplane.transports.topic_sink import TopicSink
 
 logger = logging.getLogger("eventplane.runtime")
 
-_FLUSH_SECONDS: Final = 5.0
 _MISCONFIGURED: Final = 2
 
 
@@ -53,69 +42,27 @@ async def run(settings: RuntimeSettings) -> int:
         problems.append(problem)
         over.set()
 
-    writer = KafkaWriter(producer_settings(settings.client, settings.client_id), loop, fail)
-    sink = _sink(settings, writer)
-    source = KafkaSource(
-        consumer_settings(settings.client, config.group, settings.client_id, settings.instance_id),
-        Reading(
-            config.topics,
-            config.retry.topics,
-            config.start_from,
-            settings.leave_seconds + _FLUSH_SECONDS,
-        ),
-        loop,
-    )
-    engine = Engine(
-        config, Ports(source, sink, writer, _registry(config)), Ambience(leave_seconds=settings.leave_seconds)
-    )
-    probes = ProbeServer(engine, source, Patience(), settings.port)
+    assembly = assemble(settings, loop, fail)
+    work = assembly.work
+    probes = ProbeServer(work, assembly.intake, Patience(), settings.port)
     loop.set_exception_handler(lambda _loop, context: _unhandled(context, fail))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     await probes.start()
-    source.start(engine)
+    assembly.start()
     _spare_the_collector()
     logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
-    await _first(over, engine.ended_event)
+    await _first(over, work.ended_event)
     probes.is_stopping = True
-    await source.stop()
-    engine.close()
-    await sink.close()
-    await writer.close(_FLUSH_SECONDS)
+    await assembly.intake.stop()
+    await assembly.close()
     await probes.stop()
-    problem = engine.problem or next(iter(problems), None)
+    problem = work.problem or next(iter(problems), None)
     if problem is None:
-        logger.info("ended", extra={"fields": {"delivered": engine.counts.delivered}})
+        logger.info("ended", extra={"fields": {"delivered": work.counts.delivered}})
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
-
-
-def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
-    config = settings.config
-    if config.topic is not None:
-        return TopicSink(config.topic.topic, writer)
-    if config.http is None:
-        raise SettingsError("http, topic: name exactly one of them")  # refused before; for type checkers
-    return HttpSink(
-        HttpTarget(
-            url=config.http.url,
-            timeout_seconds=milliseconds(config.http.timeout) / 1000,
-            mode=config.http.content_mode,
-            retry_statuses=frozenset(config.http.retry_statuses),
-            token_file=settings.token_file,
-            connections=config.delivery.concurrency,
-        )
-    )
-
-
-def _registry(config: RuntimeConfig) -> DataReader | None:
-    if config.schema_registry_url is None:
-        return None
-    # here, since the registry's client takes as long to import as all the rest, and as much memory
-    from eventplane.client.data_reader import RegistryReader  # noqa: PLC0415
-
-    return RegistryReader({"url": config.schema_registry_url}, config.majors)
 
 
 def _spare_the_collector() -> None:

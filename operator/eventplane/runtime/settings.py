@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.refusals import refusals
-from eventplane.transports.binding import BindingError, binding_root, read_binding
+from eventplane.transports.binding import Binding, BindingError, binding_root, read_binding
 
 _CONFIG: Final = "/etc/eventplane/runtime.json"
 
@@ -24,7 +24,9 @@ class RuntimeSettings:
 
     config: RuntimeConfig
     client: Mapping[str, Any]
-    """Settings of librdkafka, from the Secret."""
+    """Settings of librdkafka, from the Secret, and where the certificate is of who comes with one."""
+    registry: Mapping[str, str]
+    """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
     token_file: Path | None
     instance_id: str | None
     """Of a static member of the group; only for pods whose names stay."""
@@ -42,10 +44,12 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
     """
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
     bindings = binding_root(environment)
+    binding = _binding(bindings / "kafka")
     bears = config.http is not None and config.http.bearer_token_secret_ref is not None
     return RuntimeSettings(
         config=config,
-        client=_client(bindings / "kafka"),
+        client={**binding.client, **_certificate(bindings / "certificate")},
+        registry=binding.schema_registry or {},
         token_file=_token_file(bindings / "sink" / "token") if bears else None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
@@ -69,11 +73,22 @@ def _config(path: Path) -> RuntimeConfig:
     return config
 
 
-def _client(folder: Path) -> Mapping[str, Any]:
+def _binding(folder: Path) -> Binding:
     try:
-        return read_binding(folder).client
+        return read_binding(folder)
     except BindingError as error:
         raise SettingsError(str(error)) from error
+
+
+def _certificate(folder: Path) -> Mapping[str, str]:
+    """Point librdkafka to a certificate that is mounted beside the binding; it reads it once."""
+    if not folder.is_dir():
+        return {}
+    files = {"ssl.certificate.location": folder / "tls.crt", "ssl.key.location": folder / "tls.key"}
+    for path in files.values():
+        if not path.is_file():
+            raise SettingsError(f"{path} is absent: credentials.certificateSecretRef names a Secret without it")
+    return {setting: str(path) for setting, path in files.items()}
 
 
 def _token_file(path: Path) -> Path:

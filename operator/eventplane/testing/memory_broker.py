@@ -17,7 +17,7 @@ from eventplane.client.event import Event
 from eventplane.events.dead_letters import json_view
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
-from eventplane.transports.kafka_source import Reading
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySource, MemoryTransactor, MemoryWriter
 from eventplane.transports.seams import Sender, Source, Transactor
 

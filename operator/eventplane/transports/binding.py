@@ -11,6 +11,15 @@ from typing import Any, Final
 
 _ROOT: Final = "/bindings"
 _CLIENT: Final = "librdkafka.json"
+_URL: Final = "schemaRegistryUrl"
+_USERNAME: Final = "schemaRegistryUsername"
+_PASSWORD: Final = "schemaRegistryPassword"  # noqa: S105 - the name of a file
+_FILES: Final[Mapping[str, str]] = {
+    "ssl.ca.location": "schemaRegistry.ca.crt",
+    "ssl.certificate.location": "schemaRegistry.tls.crt",
+    "ssl.key.location": "schemaRegistry.tls.key",
+}
+"""Settings of Confluent's client that want a file, and which it is."""
 
 
 class BindingError(Exception):
@@ -26,7 +35,8 @@ class Binding:
     group: str | None = None
     topics: tuple[str, ...] = ()
     """Names in Kafka."""
-    schema_registry_url: str | None = None
+    schema_registry: Mapping[str, str] | None = field(default=None, repr=False)
+    """Settings of Confluent's client of a registry, with a password among them; None: the bus has no registry."""
     transactional_id_prefix: str | None = None
 
 
@@ -43,13 +53,34 @@ def read_binding(folder: Path) -> Binding:
     """
     client = _client(folder / _CLIENT)
     topics = _text(folder / "topics")
+    registry = registry_settings(folder)
     return Binding(
         client,
         _text(folder / "group"),
         tuple(each.strip() for each in topics.split(",")) if topics is not None else (),
-        _text(folder / "schemaRegistryUrl"),
+        registry if "url" in registry else None,
         _text(folder / "transactionalIdPrefix"),
     )
+
+
+def registry_settings(binding: Path) -> dict[str, str]:
+    """Read the settings of Confluent's client of a registry, which `EventSerializer` and `EventDeserializer` take.
+
+    They have no `url` where the bus has no registry. Certificates stay where they are, so the folder has to as well.
+
+    Args:
+        binding: the folder that the Secret is mounted at, such as `/bindings/kafka`.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    there = {each.name for each in binding.iterdir()}
+    settings = {setting: str(binding / name) for setting, name in _FILES.items() if name in there}
+    if _URL in there:
+        settings["url"] = (binding / _URL).read_text()
+    if {_USERNAME, _PASSWORD} <= there:
+        settings["basic.auth.user.info"] = f"{(binding / _USERNAME).read_text()}:{(binding / _PASSWORD).read_text()}"
+    return settings
 
 
 def _text(path: Path) -> str | None:

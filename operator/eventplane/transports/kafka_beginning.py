@@ -11,7 +11,8 @@ from eventplane.events.record import Place
 
 logger = logging.getLogger(__name__)
 
-_SECONDS: Final = 20.0
+_SECONDS: Final = 60.0
+"""Longer than a transaction may take whose process was killed: until it is over, nobody is told what is committed."""
 
 
 def begin(

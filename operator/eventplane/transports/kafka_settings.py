@@ -38,6 +38,8 @@ _TRANSACTIONAL: Final[Settings] = {
     # what a killed process left open holds up who reads committed events only, and who takes over its partitions
     "transaction.timeout.ms": 30_000,
     "message.timeout.ms": 30_000,
+    # what went well is known once the transaction is committed
+    "delivery.report.only.error": True,
 }
 _BOTH: Final[Settings] = {
     "log_level": 4,

@@ -33,6 +33,8 @@ class MemoryLog:
         self.groups: defaultdict[str, _Group] = defaultdict(_Group)
         self.refused: dict[str, Failure] = {}
         """Topics that cannot be written to, and why."""
+        self.largest: dict[str, int] = {}
+        """How large the values of a topic may be, in bytes, where that is not the default."""
         self._clock_ms = clock_ms
 
     def create(self, topic: str, partitions: int = 1) -> None:
@@ -61,7 +63,7 @@ class MemoryLog:
             return self.refused[topic]
         if not self.count(topic):
             return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
-        if len(value or b"") > _LARGEST:
+        if len(value or b"") > self.largest.get(topic, _LARGEST):
             return Failure("Rejected", "Kafka refuses the record: it is too large", is_too_large=True)
         return None
 
@@ -81,7 +83,7 @@ class MemorySource:
         retry_topics: tuple[str, ...] = (),
         start_from: str = "Earliest",
     ) -> None:
-        self._log = log
+        self.log = log
         self._group = log.groups[group]
         self._topics = (*topics, *retry_topics)
         self._retry_topics = frozenset(retry_topics)
@@ -107,13 +109,28 @@ class MemorySource:
         self._paused.discard(place)
         self.wake()
 
+    @property
+    def offsets(self) -> dict[Place, int]:
+        """What the group has committed."""
+        return self._group.offsets
+
+    def position(self, place: Place) -> int:
+        """Tell what is read next."""
+        return self._positions[place]
+
+    def seek(self, place: Place, offset: int) -> None:
+        """Read on from another offset, if the partition is ours."""
+        if place in self._positions:
+            self._positions[place] = offset
+            self.wake()
+
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Commit at once."""
         self._group.offsets |= {place: offset for place, offset in offsets.items() if place in self._positions}
 
     def lag(self) -> Mapping[Place, int]:
         """Count what is left."""
-        return {place: len(self._log.partitions[place]) - at for place, at in self._positions.items()}
+        return {place: len(self.log.partitions[place]) - at for place, at in self._positions.items()}
 
     def membership(self) -> None:
         """Need none: nobody in this process is cut off from the group."""
@@ -140,7 +157,7 @@ class MemorySource:
 
     def wanted(self) -> list[Place]:
         """Return all partitions of its topics."""
-        return sorted(place for place in self._log.partitions if place[0] in self._topics)
+        return sorted(place for place in self.log.partitions if place[0] in self._topics)
 
     async def give_up(self, keep: set[Place]) -> None:
         """Leave the partitions that another is to have."""
@@ -160,10 +177,10 @@ class MemorySource:
                 case Committed(offset):
                     self._positions[place] = offset
                 case End():
-                    self._positions[place] = self._group.offsets[place] = len(self._log.partitions[place])
+                    self._positions[place] = self._group.offsets[place] = len(self.log.partitions[place])
                 case FirstAfter(timestamp_ms):
-                    late = [each.at for each in self._log.partitions[place] if each.written_ms >= timestamp_ms]
-                    self._positions[place] = min(late, default=len(self._log.partitions[place]))
+                    late = [each.at for each in self.log.partitions[place] if each.written_ms >= timestamp_ms]
+                    self._positions[place] = min(late, default=len(self.log.partitions[place]))
                 case _:
                     self._positions[place] = 0
         self._reader.assigned(new)
@@ -180,7 +197,7 @@ class MemorySource:
 
     def _next(self) -> list[PlainRecord]:
         for place, position in self._positions.items():
-            found = self._log.partitions[place][position : position + _BATCH]
+            found = self.log.partitions[place][position : position + _BATCH]
             if found and place not in self._paused:
                 self._positions[place] = found[-1].at + 1
                 return found

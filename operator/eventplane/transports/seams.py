@@ -1,7 +1,10 @@
-"""What a transport is: a Source and a Writer of records, a Sink for events. These docstrings are the contract."""
+"""What a transport is: a Source and a Writer of records, or an Exchange that is both; a Sink for events.
+
+These docstrings are the contract.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from eventplane.events.delivery import Failure
@@ -51,8 +54,24 @@ class Reader(Protocol):
         ...
 
 
-class Source(Protocol):
+class Member(Protocol):
     """A member of a consumer group."""
+
+    def lag(self) -> Mapping[Place, int]:
+        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
+        ...
+
+    def seconds_since_poll(self) -> float:
+        """Tell how long ago it was last seen at work."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave the group, with all that is finished committed. Harmless twice."""
+        ...
+
+
+class Source(Member, Protocol):
+    """A member that hands over what it reads; before it leaves, its reader leaves its partitions."""
 
     def start(self, reader: Reader) -> None:
         """Join and read."""
@@ -70,20 +89,8 @@ class Source(Protocol):
         """Note offsets in the group, soon; of partitions that are not ours any more nothing is noted."""
         ...
 
-    def lag(self) -> Mapping[Place, int]:
-        """Tell how many offsets each of our partitions holds behind what was handed over, as last known."""
-        ...
-
-    def seconds_since_poll(self) -> float:
-        """Tell how long ago it was last seen at work."""
-        ...
-
     def membership(self) -> Any:
         """Tell as whom it is in the group, so that a transaction is refused once it is not any more."""
-        ...
-
-    async def stop(self) -> None:
-        """Let the reader leave its partitions, commit, and leave the group. Harmless twice."""
         ...
 
 
@@ -177,4 +184,62 @@ class Transactor(Protocol):
 
     async def close(self) -> None:
         """Let go of the producer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made of some records."""
+
+    writes: Sequence[Write]
+    positions: Mapping[Place, int]
+    """Up to where each partition is done; committed together with the writes."""
+    waits: Mapping[Place, float] = field(default_factory=dict)
+    """Partitions that are left alone for so many seconds; then they are read on from their positions."""
+
+
+class Worker(Protocol):
+    """Who makes something of what an Exchange reads.
+
+    Never called by two threads at a time, but not on the event loop, unless it says so. What was made is certain only
+    once `committed` is called; after `undone` all of it is read again, from the last committed positions on.
+    """
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        """Partitions are ours from now on; also told where there are none for us."""
+        ...
+
+    def work(self, records: Sequence[Record]) -> Made:
+        """Make something of records of our partitions, in order within each; may be given the same again."""
+        ...
+
+    def committed(self) -> None:
+        """All that was made so far is there, and committed."""
+        ...
+
+    def refused(self, write: Write, failure: Failure, *, certain: bool) -> None:
+        """A write was refused, so all is going to be undone; not certain: it may be another's fault that went along.
+
+        Reasons: Rejected where the record is to blame, Unavailable where the topic is.
+        """
+        ...
+
+    def undone(self, problem: str) -> None:
+        """Nothing that was not committed has happened, because of a problem."""
+        ...
+
+    def lost(self, places: Sequence[Place]) -> None:
+        """Partitions are somebody else's."""
+        ...
+
+    def ended(self, problem: str | None) -> None:
+        """Nothing more will be read, as with a Reader; called on the event loop."""
+        ...
+
+
+class Exchange(Member, Protocol):
+    """A member that writes what is made of the records, and commits both in one transaction."""
+
+    def start(self, worker: Worker) -> None:
+        """Join and work."""
         ...

@@ -120,6 +120,6 @@ def test_reasons_are_camel_case_facts() -> None:
     assert len({reason.value for reason in Reason}) == len(Reason)
     assert set(ConditionType) == {
         "Ready", "Reconciling", "Stalled", "Drifted", "TopicsReady", "AccessGranted", "WorkloadReady", "Autoscaled",
-        "SchemaRegistryReady",
+        "SchemaRegistryReady", "RegistryReadable",
         "DeadLettersPresent",
     }  # fmt: skip

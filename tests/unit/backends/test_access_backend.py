@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from builders import KAFKA
+from builders import ACCESS
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.access import AccessBackend
@@ -40,7 +40,7 @@ class Access(AccessBackend):
         self.kubernetes = MemoryKubernetes(lambda: datetime(2026, 1, 1, tzinfo=UTC))
         self.kafka = MemoryPrincipalBackend()
         self.done: list[str] = []
-        super().__init__(KAFKA, self.kafka, self.kubernetes.look_at_secret, self._write_noted)
+        super().__init__(ACCESS, self.kafka, self.kubernetes.look_at_secret, self._write_noted)
 
     async def _write_noted(self, change: WriteSecret) -> None:
         known = self.kafka.principals.logs_in(change.user or "", SHA512, change.data.get("password", ""))

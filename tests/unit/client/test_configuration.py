@@ -59,6 +59,18 @@ def binding(folder: Path, **files: str) -> Path:
     return folder
 
 
+def test_a_mounted_binding_of_a_bus_whose_registry_asks_who_reads(tmp_path: Path) -> None:
+    login = {"schemaRegistryUsername": "reader", "schemaRegistryPassword": "r:s3cret"}
+    root = binding(tmp_path, schemaRegistryUrl="https://r", **login, **{"schemaRegistry.ca.crt": "PEM"})
+    config = config_from_environment({"SERVICE_BINDING_ROOT": str(root)})
+    assert config.schema_registry == {
+        "url": "https://r",
+        "basic.auth.user.info": "reader:r:s3cret",
+        "ssl.ca.location": str(root / "kafka" / "schemaRegistry.ca.crt"),
+    }
+    assert "s3cret" not in repr(config)
+
+
 def test_a_mounted_binding(tmp_path: Path) -> None:
     root = binding(
         tmp_path, group="shop.billing", topics="shop.orders,shop.users", schemaRegistryUrl="http://r", other="x"

@@ -61,7 +61,7 @@ async def test_applications_get_a_secret_a_user_and_exactly_what_they_ask_for() 
 
 async def test_a_second_pass_changes_nothing() -> None:
     world = access_world(WEB, BILLING)
-    async with world.operator(resync_seconds=0.05) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until(lambda: said(world, WEB) == said(world, BILLING) == ("True", "Ready"))
         await operator.settle()
         written, users = len(world.kubernetes.writes), world.principals.users()

@@ -60,7 +60,7 @@ def test_a_look_that_waited_shortens_the_pause(
 async def test_topics_of_a_bus_that_does_not_answer_are_told_so_once() -> None:
     world = simple_world()
     world.kafka.available = False
-    async with world.operator(resync_seconds=0.01) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until(lambda: world.ready() == ("False", "BusUnavailable"))
         await world.until(lambda: world.bus_ready() == ("False", "BusUnavailable"))
         await asyncio.sleep(0.05)

@@ -108,7 +108,7 @@ async def test_a_status_that_could_not_be_written_is_written_later() -> None:
 
 async def test_a_status_that_somebody_edited_is_put_right() -> None:
     world = policy_world()
-    async with world.operator(resync_seconds=0.02) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until(lambda: ready(world) == ("True", "Ready"))
         body = world.kubernetes.raw(DeadLetterPolicy, KEY)
         body["status"]["usedBy"] = 9

@@ -88,7 +88,7 @@ async def test_the_metrics_say_what_is_the_case() -> None:
 async def test_an_open_breaker_and_standing_drift_are_shown() -> None:
     topic = event_topic(drift_policy="Warn", config={"retention.ms": "1000"})
     world = simple_world(topic)
-    async with world.operator(resync_seconds=0.02, refresh_seconds=0.01) as operator, probed(operator) as probes:
+    async with world.operator(resync_seconds=0.1, refresh_seconds=0.01) as operator, probed(operator) as probes:
         await world.until_ready()
         world.kafka.edit("shop.orders", config={"retention.ms": "5"})
         await world.until(lambda: world.status().drift)

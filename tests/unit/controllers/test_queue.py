@@ -97,21 +97,50 @@ def test_a_limit_leaves_the_rest(work: WorkQueue[str]) -> None:
 
 
 def test_a_change_does_not_share_its_pass_with_a_whole_resync(work: WorkQueue[str], clock: Clock) -> None:
-    for number in range(queue.RESYNCS_AT_ONCE + 50):
+    for number in range(queue.MOST_RESYNCS + 50):
         work.add(f"resync-{number:03}", Urgency.RESYNC)
     clock.now += 1
     work.add("change", Urgency.CHANGE)
     beside = taken(work, 1000)
-    assert beside == ["change", *(f"resync-{number:03}" for number in range(queue.RESYNCS_BESIDE))]
-    assert len(taken(work, 1000)) == queue.RESYNCS_AT_ONCE
-    assert len(taken(work, 1000)) == 50 - queue.RESYNCS_BESIDE
+    assert beside == ["change", *(f"resync-{number:03}" for number in range(queue.LEAST_RESYNCS))]
+    assert len(taken(work, 1000)) == queue.MOST_RESYNCS
+    assert len(taken(work, 1000)) == 50 - queue.LEAST_RESYNCS
 
 
 def test_a_resync_is_taken_in_small_parts_and_within_the_limit(work: WorkQueue[str]) -> None:
-    for number in range(queue.RESYNCS_AT_ONCE + 1):
+    for number in range(queue.MOST_RESYNCS + 1):
         work.add(f"{number:03}", Urgency.RESYNC)
     assert len(taken(work, 3)) == 3
-    assert len(taken(work, 1000)) == queue.RESYNCS_AT_ONCE - 2
+    assert len(taken(work, 1000)) == queue.MOST_RESYNCS - 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "then"),
+    [
+        ([0.01], 200),  # never more than the most
+        ([0.4], 50),  # 200 in 0.4 s are 50 in a tenth
+        ([0.4, 0.4], 20),  # 50 in 0.4 s would be 12: never fewer than the least
+        ([0.4, 0.05], 100),
+        ([9, 0.01], 40),  # it grows to the double at most
+        ([9, 0.01, 0.01, 0.01, 0.01], 200),
+        ([0], 200),
+    ],
+)
+def test_a_pass_over_resyncs_is_as_large_as_it_is_fast(work: WorkQueue[str], seconds: list[float], then: int) -> None:
+    for number in range(2000):
+        work.add(f"{number:04}", Urgency.RESYNC)
+    for each in seconds:
+        work.paced(work.take(1000), each)
+    assert len(taken(work, 1000)) == then
+
+
+def test_from_a_pass_with_a_change_or_with_few_nothing_is_learnt(work: WorkQueue[str]) -> None:
+    for number in range(1000):
+        work.add(f"{number:04}", Urgency.RESYNC)
+    work.add("change")
+    work.paced(work.take(1000), 9.0)
+    work.paced(work.take(queue.LEAST_RESYNCS - 1), 9.0)
+    assert len(taken(work, 1000)) == queue.MOST_RESYNCS
 
 
 def retried(work: WorkQueue[str], key: str = "a") -> float:

@@ -54,7 +54,7 @@ async def test_a_topic_with_a_finalizer_costs_two_writes_the_finalizer_before_th
 
 async def test_a_second_pass_and_a_resync_write_nothing() -> None:
     world = simple_world(event_topic(), event_topic("two", deletion_policy="Delete"))
-    async with world.operator(resync_seconds=0.01) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until_ready()
         await world.until_ready(("shop", "two"))
         await operator.settle()
@@ -93,7 +93,7 @@ async def test_a_change_of_the_spec_is_made_and_seen() -> None:
 
 async def test_drift_is_repaired_with_an_event() -> None:
     world = simple_world(event_topic(config={"retention.ms": "1000"}))
-    async with world.operator(resync_seconds=0.02) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until_ready()
         world.kafka.edit("shop.orders", config={"retention.ms": "5"})
         await world.until(lambda: world.posted() == ["DriftRepaired"])
@@ -290,7 +290,7 @@ async def test_a_change_that_was_not_answered_is_tried_again() -> None:
 
 async def test_a_refused_change_waits_for_the_user_and_is_announced_once() -> None:
     world = simple_world(event_topic(config={"no.such.setting": "1"}))
-    async with world.operator(resync_seconds=0.01) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until(lambda: world.ready() == ("False", "Rejected"))
         looks = world.backends[0].calls["observe"]
         await world.until(lambda: world.backends[0].calls["observe"] > looks + 3)

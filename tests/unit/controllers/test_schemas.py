@@ -87,7 +87,7 @@ async def test_a_finalizer_is_set_before_the_subject_exists() -> None:
 async def test_a_second_pass_and_a_resync_write_nothing() -> None:
     world = schema_world(*chain())
     world.kubernetes.put(event_topic(schemas={"value": {"name": "orders"}}))
-    async with world.operator(resync_seconds=0.01) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until_schema_ready(INVOICE)
         await world.until_ready()
         await operator.settle()
@@ -311,7 +311,7 @@ async def test_the_applications_of_its_topics_use_a_schema_too() -> None:
 async def test_a_topic_stays_ready_while_the_registry_is_away() -> None:
     world = schema_world()
     world.kubernetes.put(event_topic(schemas={"value": {"name": "orders"}}))
-    async with world.operator(refresh_seconds=0.01, resync_seconds=0.02) as operator:
+    async with world.operator(refresh_seconds=0.01, resync_seconds=0.1) as operator:
         await world.until_ready()
         world.registry.available = False
         await world.until(lambda: world.schema_says() == ("Unknown", "RegistryUnavailable"))
@@ -478,7 +478,7 @@ async def test_schemas_wait_for_a_registry_that_does_not_answer_and_topics_go_on
     world = schema_world()
     world.registry.available = False
     world.kubernetes.put(event_topic("billing"))
-    async with world.operator(resync_seconds=0.01) as operator:
+    async with world.operator(resync_seconds=0.1) as operator:
         await world.until(lambda: world.schema_says() == ("False", "RegistryUnavailable"))
         await world.until(lambda: world.registry_ready() == ("False", "RegistryUnavailable"))
         await world.until_ready(("shop", "billing"))

@@ -46,7 +46,7 @@ from eventplane.controllers.subscriptions import SubscriptionReconciler
 from eventplane.controllers.topics import TopicReconciler
 from eventplane.controllers.unbound import UnboundLane
 from eventplane.controllers.workload_watch import WorkloadWatch
-from eventplane.planning.connection import KafkaConnection, RegistryConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.outcome import Rejected
 from eventplane.planning.verdicts import condition
 from eventplane.telemetry import Metrics
@@ -111,7 +111,7 @@ class WatchedAccess(_Watched, AccessBackend):
 
     prefix = "access "
 
-    def __init__(self, principals: MemoryPrincipals, connection: KafkaConnection, world: "World") -> None:
+    def __init__(self, principals: MemoryPrincipals, connection: AccessConnection, world: "World") -> None:
         api = world.kubernetes
         super().__init__(connection, MemoryPrincipalBackend(principals), api.look_at_secret, api.write_secret)
         self._world = world
@@ -184,13 +184,13 @@ class World:
         self.backends.append(backend)
         return backend
 
-    def connect_access(self, connection: KafkaConnection, bus: Key) -> AccessBackend:
+    def connect_access(self, connection: AccessConnection, bus: Key) -> AccessBackend:
         del bus
         backend = WatchedAccess(self.principals, connection, self)
         self.access_backends.append(backend)
         return backend
 
-    def connect_subscriptions(self, connection: KafkaConnection, bus: Key) -> SubscriptionBackend:
+    def connect_subscriptions(self, connection: AccessConnection, bus: Key) -> SubscriptionBackend:
         return SubscriptionBackend(self.connect_access(connection, bus), self.objects)
 
     def connect_gauges(self, connection: KafkaConnection, bus: Key) -> GaugeBackend:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.delivery.parts import Registry, until
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.endings import Ambience
@@ -20,7 +21,7 @@ from eventplane.events.event import Event
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from eventplane.transports.seams import Sink
 
@@ -32,23 +33,6 @@ RETRY: dict[str, Any] = {
     "giveUpOn": ["Undecodable", "ExpressionFailed", "Rejected"],
     "deadLetterTopic": "dlq",
 }
-
-
-class Registry:
-    """Reads a registry's wire format; it may be away."""
-
-    def __init__(self) -> None:
-        self.is_away = False
-
-    def read_all(self, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
-        if self.is_away:
-            return [Failure("Unavailable", "no answer", blames_event=False)] * len(events)
-        outcomes: list[Failure | None] = []
-        for event, topic in events:
-            number = (event.body or b"")[5:]
-            outcomes.append(None if number.isdigit() else Failure("Undecodable", "no number"))
-            event.set_data({"number": int(number or b"0") if number.isdigit() else None, "topic": topic})
-        return outcomes
 
 
 class World:
@@ -72,12 +56,6 @@ class World:
 
     def committed(self) -> int:
         return sum(offset for (topic, _number), offset in self.log.groups["g"].offsets.items() if topic == "orders")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - the world has no event for each wish
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -200,7 +178,7 @@ async def test_without_a_dead_letter_topic_poison_is_not_given_up() -> None:
 
 
 async def test_a_partition_stands_still_while_nothing_can_be_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventplane.delivery.setting_aside._AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr("eventplane.delivery.setting_aside.AGAIN_SECONDS", 0.02)
     async with world() as place:
         place.log.refused["dlq"] = Failure("Unavailable", "dlq cannot be written to")
         place.sink.failures.append(REFUSED)

@@ -17,12 +17,15 @@ GOOD: dict[str, Any] = {
     "retry": {"attempts": 2, "deadLetterTopic": "dlq", "tiers": [{"topic": "r1", "delayMs": 1}]},
     "http": {"url": "http://emails/"},
 }
+ONCE = {"guarantee": "ExactlyOnce"}
+TO_TOPIC = {"http": None, "topic": {"topic": "out"}, "delivery": ONCE, "transactionalIdPrefix": "shop."}
 REGISTRY = {"schemaRegistryUrl": "http://registry", "majors": {"orders": 2}}
 
 
 def test_nothing_against_what_can_be_done() -> None:
     assert refusals(RuntimeConfig.model_validate(GOOD)) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **REGISTRY})) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, **TO_TOPIC})) == ()
 
 
 @pytest.mark.parametrize(
@@ -30,7 +33,12 @@ def test_nothing_against_what_can_be_done() -> None:
     [
         pytest.param({"http": None}, "http, topic:", id="no sink"),
         pytest.param({"topic": {"topic": "out"}}, "http, topic:", id="two sinks"),
-        pytest.param({"delivery": {"guarantee": "ExactlyOnce"}}, "delivery.guarantee:", id="exactly once"),
+        pytest.param({"delivery": ONCE}, "delivery.guarantee:", id="exactly once to a service"),
+        pytest.param(
+            {"delivery": ONCE, "http": None, "topic": {"topic": "out"}},
+            "transactionalIdPrefix:",
+            id="exactly once without transactions",
+        ),
         pytest.param({"delivery": {"deduplicate": {}}}, "delivery.deduplicate:", id="deduplication"),
         pytest.param({"retry": {**GOOD["retry"], "attempts": 3}}, "retry.tiers:", id="a wait too few"),
         pytest.param({"retry": {**GOOD["retry"], "deadLetterTopic": None}}, "retry.tiers:", id="tiers without an end"),

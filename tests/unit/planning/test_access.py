@@ -1,5 +1,7 @@
 """The planner of access, row by row, what a decision makes of its plans, and what is said of them."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from builders import (
     ISSUED,
     NEW_PASSWORD,
     PASSWORD,
+    REGISTRY_LOGIN,
     access_case,
     event_bus,
     observed_access,
@@ -17,9 +20,11 @@ from builders import (
     wanted_access,
 )
 
+from eventplane.api import REGISTRY_LOGIN_ANNOTATION, ROTATE_ANNOTATION
 from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus
-from eventplane.planning.access import AccessCase, decide_access, plan_access
+from eventplane.planning.access import decide_access, plan_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,
@@ -28,11 +33,11 @@ from eventplane.planning.access_changes import (
     SetPassword,
     WriteSecret,
 )
-from eventplane.planning.access_desired import iterations_of
+from eventplane.planning.access_desired import DesiredAccess, iterations_of
 from eventplane.planning.access_readiness import AccessOutcome, access_occurrences, access_status
 from eventplane.planning.access_rotation import Issue
 from eventplane.planning.access_state import Grant, ObservedAccess, ObservedSecret
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import KafkaConnection, RegistryConnection
 from eventplane.planning.decision import Decision
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.plan import Plan
@@ -137,6 +142,94 @@ def test_changes_describe_themselves_without_the_password() -> None:
         f"remove user {USER} with all its access",
     ]
     assert "s3cret" not in "".join(map(repr, changes))
+
+
+# --- the login for the registry
+
+SHOWN = wanted_access(WEB, registry=REGISTRY_LOGIN)
+RENEWED = wanted_access(WEB, registry=replace(REGISTRY_LOGIN, password="renewed"))  # noqa: S106 - of no server
+SINCE = {REGISTRY_LOGIN_ANNOTATION: "2026-01-01T00:00:00Z"}
+ANEW = {REGISTRY_LOGIN_ANNOTATION: "2026-01-02T03:04:05Z"}
+
+
+def held(desired: DesiredAccess = SHOWN, *, dated: Mapping[str, str] = SINCE, **in_secret: Any) -> ObservedAccess:
+    """Access as asked for, whose Secret says since when it has its login for the registry."""
+    seen = observed_access(WEB, desired=desired, **in_secret)
+    return replace(seen, secret=replace(seen.secret, annotations={**seen.secret.annotations, **dated}))
+
+
+@pytest.mark.parametrize(
+    ("desired", "seen", "record", "differs"),
+    [
+        pytest.param(SHOWN, held(), None, False, id="all is as it should be"),
+        pytest.param(SHOWN, ObservedAccess(), ANEW, True, id="nothing is there"),
+        pytest.param(RENEWED, held(), ANEW, False, id="the owner of the bus replaced it"),
+        pytest.param(SHOWN, held(wanted_access(WEB)), ANEW, True, id="there was no registry"),
+        pytest.param(
+            replace(SHOWN, registry=RegistryConnection(REGISTRY_LOGIN.url, REGISTRY_LOGIN.ca_pem)),
+            held(),
+            {},
+            False,
+            id="it is handed out no more",
+        ),
+        pytest.param(SHOWN, held(dated={}), ANEW, False, id="its record was lost"),
+        pytest.param(SHOWN, held(schemaRegistryPassword="mine"), ANEW, True, id="somebody edited it"),
+        pytest.param(SHOWN, held(topics="mine"), SINCE, True, id="somebody edited something else"),
+    ],
+)
+def test_the_login_for_the_registry(
+    desired: DesiredAccess,
+    seen: ObservedAccess,
+    record: Mapping[str, str] | None,
+    differs: bool,  # noqa: FBT001
+) -> None:
+    plan = plan_access(access_case(WEB, seen, desired=desired))
+    secrets = [change for change in plan.changes if isinstance(change, WriteSecret)]
+    assert [{key: each.annotations[key] for key in each.annotations if key in ANEW} for each in secrets] == (
+        [] if record is None else [record]
+    )
+    assert all(each.data == desired.secret_data(each.data["password"]) for each in secrets)
+    assert bool(plan.differences) is differs
+
+
+@pytest.mark.parametrize("policy", ["Enforce", "Warn", "Ignore"])
+def test_another_login_for_the_registry_is_no_drift(policy: str) -> None:
+    resource = settled_access(publication("web", drift_policy=policy), SHOWN)
+    decision = decide_access(access_case(resource, held(), desired=RENEWED))
+    assert [type(change) for change in decision.changes] == [WriteSecret]
+    assert (decision.drift, decision.repairs_drift) == ((), False)
+    status = access_status(access_case(resource, held(), desired=RENEWED), decision, ())
+    assert "renewed" not in repr(decision) + repr(status)
+
+
+@pytest.mark.parametrize("policy", ["Warn", "Ignore"])
+def test_where_drift_is_left_the_registrys_login_is_replaced_nonetheless(policy: str) -> None:
+    resource, seen = settled_access(publication("web", drift_policy=policy), SHOWN), held()
+    assert seen.principal is not None
+    wider = replace(seen, principal=replace(seen.principal, grants=seen.principal.grants | {FOREIGN}))
+    decision = decide_access(access_case(resource, wider, desired=RENEWED))
+    assert [type(change) for change in decision.changes] == [WriteSecret]
+    assert bool(decision.drift) is (policy == "Warn")
+
+
+def test_on_a_bus_without_credentials_the_registrys_login_is_replaced_too() -> None:
+    free = KafkaConnection(("kafka:9092",))
+    before, after = (
+        wanted_access(WEB, connection=free, registry=registry)
+        for registry in (REGISTRY_LOGIN, replace(REGISTRY_LOGIN, username="another"))
+    )
+    plan = plan_access(access_case(WEB, held(before), desired=after), repairs=False)
+    (change,) = plan.changes
+    assert isinstance(change, WriteSecret)
+    assert (change.user, change.data["schemaRegistryUsername"], change.annotations) == (None, "another", ANEW)
+
+
+def test_a_rotation_keeps_the_record_of_the_registrys_login() -> None:
+    resource = publication("web", annotations={ROTATE_ANNOTATION: "now"})
+    plan = plan_access(access_case(resource, held(), desired=SHOWN))
+    (secret,) = (change for change in plan.changes if isinstance(change, WriteSecret))
+    assert secret.data["schemaRegistryPassword"] == REGISTRY_LOGIN.password
+    assert SINCE.items() <= secret.annotations.items()
 
 
 # --- the decision

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from builders import (
+    ACCESS,
     CLUSTER,
     KAFKA,
-    REGISTRY,
+    REGISTRY_LOGIN,
     event_bus,
     event_topic,
     publication,
@@ -24,7 +25,7 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.planning.access_desired import desire_access, iterations_of, user_name
 from eventplane.planning.access_state import Grant
 from eventplane.planning.access_strays import keeps_user, stray_users
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.plan import Refusal
 
 UUID = "0f1e2d3c-0000-4000-8000-000000000000"
@@ -88,6 +89,15 @@ def test_a_subscription_may_read_in_its_own_group_and_nothing_else() -> None:
     assert desired.grants == {Grant("TOPIC", "shop.orders", "READ"), Grant("GROUP", "shop.billing", "READ")}
 
 
+def test_a_subscription_that_delivers_exactly_once_has_its_own_transactional_ids() -> None:
+    """READ in the group is what offsets in a transaction take beside them."""
+    once: dict[str, Any] = {"sink": {"topic_ref": {"name": "returns"}}, "delivery": {"guarantee": "ExactlyOnce"}}
+    desired = wanted_access(subscription("billing", **once))
+    assert desired.transactional_id_prefix == "eventplane.cluster-.shop.billing.subscription."
+    own = Grant("TRANSACTIONAL_ID", "eventplane.cluster-.shop.billing.subscription.", "WRITE", prefixed=True)
+    assert desired.grants - wanted_access(subscription("billing")).grants == {own}
+
+
 @pytest.mark.parametrize(
     ("topic", "reason"),
     [
@@ -131,7 +141,7 @@ def test_a_bus_without_credentials_needs_no_grants() -> None:
     ],
 )
 def test_a_bus_that_cannot_be_given_users_is_refused(connection: KafkaConnection) -> None:
-    refused = desire_access(publication(), event_bus(), connection, {"orders": made()}, CLUSTER)
+    refused = desire_access(publication(), event_bus(), AccessConnection(connection), {"orders": made()}, CLUSTER)
     assert isinstance(refused, Refusal)
     assert refused.reason == Reason.IDENTITY_NOT_SUPPORTED
 
@@ -140,15 +150,21 @@ def test_a_bus_that_cannot_be_given_users_is_refused(connection: KafkaConnection
 
 
 def test_the_secret_holds_what_clients_of_any_language_need() -> None:
-    bus = event_bus(schema_registry=REGISTRY)
-    data = wanted_access(subscription("billing"), bus=bus).secret_data('p"w')
+    data = wanted_access(subscription("billing"), registry=REGISTRY_LOGIN).secret_data('p"w')
     user = "eventplane.cluster-.shop.billing.subscription"
     assert data["type"] == "kafka"
     assert (data["user"], data["username"], data["password"]) == (user, user, 'p"w')
     assert (data["bootstrapServers"], data["securityProtocol"]) == ("kafka:9092", "SASL_SSL")
     assert (data["saslMechanism"], data["ca.crt"]) == ("SCRAM-SHA-512", KAFKA.ca_pem)
     assert (data["topics"], data["group"]) == ("shop.orders", "shop.billing")
-    assert data["schemaRegistryUrl"] == REGISTRY["url"]
+    assert {key: data[key] for key in data if key.startswith("schemaRegistry")} == {
+        "schemaRegistryUrl": "http://registry:8081",
+        "schemaRegistryUsername": "reader",
+        "schemaRegistryPassword": "readers-own",
+        "schemaRegistry.ca.crt": "REGISTRY-CA",
+        "schemaRegistry.tls.crt": "SHARED-CERT",
+        "schemaRegistry.tls.key": "SHARED-KEY",
+    }
     assert json.loads(data["librdkafka.json"]) == {
         "bootstrap.servers": "kafka:9092",
         "security.protocol": "SASL_SSL",
@@ -160,14 +176,29 @@ def test_the_secret_holds_what_clients_of_any_language_need() -> None:
     }
     module = "org.apache.kafka.common.security.scram.ScramLoginModule"
     assert data["client.properties"].splitlines() == [
+        "basic.auth.credentials.source=USER_INFO",
+        "basic.auth.user.info=reader:readers-own",
         "bootstrap.servers=kafka:9092",
         "group.id=shop.billing",
         f'sasl.jaas.config={module} required username="{user}" password="p\\\\"w";',
         "sasl.mechanism=SCRAM-SHA-512",
+        "schema.registry.ssl.keystore.certificate.chain=SHARED-CERT",
+        "schema.registry.ssl.keystore.key=SHARED-KEY",
+        "schema.registry.ssl.keystore.type=PEM",
+        "schema.registry.ssl.truststore.certificates=REGISTRY-CA",
+        "schema.registry.ssl.truststore.type=PEM",
+        "schema.registry.url=http://registry:8081",
         "security.protocol=SASL_SSL",
         "ssl.truststore.certificates=-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----\\n",
         "ssl.truststore.type=PEM",
     ]
+
+
+def test_a_registry_that_everybody_may_read_has_but_an_address() -> None:
+    data = wanted_access(publication(), registry=RegistryConnection("http://registry:8081")).secret_data("p")
+    assert {key for key in data if key.startswith("schemaRegistry")} == {"schemaRegistryUrl"}
+    told = [line for line in data["client.properties"].splitlines() if "registry" in line or "basic" in line]
+    assert told == ["schema.registry.url=http://registry:8081"]
 
 
 def test_nothing_of_the_operators_own_credentials_is_passed_on() -> None:
@@ -182,6 +213,7 @@ def test_what_others_add_to_a_secret_is_theirs_and_what_they_change_is_not() -> 
     assert desired.is_in({**data, "more": "theirs"}, "p")
     assert not desired.is_in({**data, "topics": "mine"}, "p")
     assert not desired.is_in({**data, "group": "there should be none"}, "p")
+    assert desired.is_in({**data, "schemaRegistryUsername": "theirs"}, "p"), "nor could it be taken away"
 
 
 def test_the_fingerprint_tells_what_is_asked_for_and_not_which_password() -> None:
@@ -192,9 +224,20 @@ def test_the_fingerprint_tells_what_is_asked_for_and_not_which_password() -> Non
         wanted_access(publication(**MINE)),
         wanted_access(publication(), topics={"orders": None}),
         wanted_access(publication(), connection=replace(KAFKA, bootstrap_servers=("moved:9092",))),
-        wanted_access(publication(), bus=event_bus(schema_registry=REGISTRY)),
+        wanted_access(publication(), registry=RegistryConnection("http://registry:8081")),
+        wanted_access(publication(), registry=REGISTRY_LOGIN),
+        wanted_access(publication(), registry=replace(REGISTRY_LOGIN, username="another")),
     )
-    assert len({first.fingerprint(), *(each.fingerprint() for each in others)}) == 6
+    assert len({first.fingerprint(), *(each.fingerprint() for each in others)}) == 8
+
+
+def test_what_is_shown_of_access_holds_no_secret() -> None:
+    """It becomes a digest that others may read, and try guesses on."""
+    shown = wanted_access(publication(), registry=REGISTRY_LOGIN)
+    other = wanted_access(publication(), registry=replace(REGISTRY_LOGIN, password="guess", key_pem="guess"))  # noqa: S106
+    assert shown.fingerprint() == other.fingerprint()
+    assert not any(secret in repr(shown.public_data()) for secret in ("readers-own", "SHARED-KEY"))
+    assert not any(secret in repr(shown) for secret in ("readers-own", "SHARED-KEY"))
 
 
 # --- users that are left
@@ -245,14 +288,14 @@ BY_LABEL: dict[str, Any] = {"topic_selector": {"match_labels": {"team": "billing
 
 def test_topics_that_were_selected_are_granted_as_those_that_were_named() -> None:
     topics = {"orders": made("orders"), "bills": event_topic("bills")}
-    desired = desire_access(subscription(**BY_LABEL), event_bus(), KAFKA, topics, CLUSTER)
+    desired = desire_access(subscription(**BY_LABEL), event_bus(), ACCESS, topics, CLUSTER)
     assert not isinstance(desired, Refusal)
     assert desired.topics == ("shop.orders",)
     assert [each.reason for each in desired.missing] == [Reason.TOPIC_NOT_READY]
 
 
 def test_a_selector_that_selects_nothing_is_told_of() -> None:
-    desired = desire_access(subscription(**BY_LABEL), event_bus(), KAFKA, {}, CLUSTER)
+    desired = desire_access(subscription(**BY_LABEL), event_bus(), ACCESS, {}, CLUSTER)
     assert not isinstance(desired, Refusal)
     assert [each.reason for each in desired.missing] == [Reason.TOPIC_NOT_FOUND]
     assert "topicSelector" in desired.missing[0].message
@@ -260,6 +303,6 @@ def test_a_selector_that_selects_nothing_is_told_of() -> None:
 
 def test_a_subscription_with_a_faulty_expression_is_refused() -> None:
     faulty = subscription(filter="event.typo == 'a'", sink={"http": {"url": "http://billing"}})
-    verdict = desire_access(faulty, event_bus(), KAFKA, {"orders": made()}, CLUSTER)
+    verdict = desire_access(faulty, event_bus(), ACCESS, {"orders": made()}, CLUSTER)
     assert isinstance(verdict, Refusal)
     assert verdict.reason == Reason.EXPRESSION_INVALID

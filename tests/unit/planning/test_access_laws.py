@@ -1,24 +1,28 @@
 """The laws of the planner of access, in memory: quiet, complete, polite, and convergent after any one failure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from builders import CLUSTER, KAFKA, event_bus, event_topic, publication, settled, subscription
+from builders import ACCESS, CLUSTER, REGISTRY_LOGIN, event_bus, publication, subscription
 from hypothesis import given, note
 from hypothesis import strategies as st
-from unit.planning.laws import Action, LawWorld, actions, steps_of, with_metadata, with_spec
+from unit.planning.access_world import MECHANISM, AccessWorld, Flight, drawn_fields
+from unit.planning.laws import Action, actions, steps_of, with_metadata, with_spec
 
-from eventplane.api import APPROVE_ANNOTATION, ISSUED_AT_ANNOTATION, REPLACED_USER_ANNOTATION, ROTATE_ANNOTATION
-from eventplane.api.access import Access, Credentials, TopicRef
+from eventplane.api import (
+    ISSUED_AT_ANNOTATION,
+    REGISTRY_LOGIN_ANNOTATION,
+    REPLACED_USER_ANNOTATION,
+    ROTATE_ANNOTATION,
+)
+from eventplane.api.access import Access, Credentials
 from eventplane.api.conditions import ConditionType
-from eventplane.api.event_topic import EventTopic
 from eventplane.api.quantities import milliseconds
-from eventplane.backends.access import AccessBackend
-from eventplane.backends.memory_kubernetes import MemoryKubernetes
-from eventplane.backends.memory_principals import Acl, MemoryPrincipalBackend, MemoryPrincipals
-from eventplane.planning.access import AccessCase, decide_access
+from eventplane.backends.memory_principals import Acl
+from eventplane.planning.access import decide_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,
@@ -29,16 +33,14 @@ from eventplane.planning.access_changes import (
     WriteSecret,
 )
 from eventplane.planning.access_desired import DesiredAccess, desire_access, user_name
-from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_rotation import credentials_in
 from eventplane.planning.access_state import Grant, other_user
 from eventplane.planning.access_strays import stray_users
-from eventplane.planning.decision import Decision, is_paused
-from eventplane.planning.plan import Plan
+from eventplane.planning.binding import registry_login
+from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.verdicts import condition
 
 BUS: Final = event_bus()
-TOPICS: Final = ("orders", "returns")
 STRANGERS: Final = ("human", "eventplane.elsewher.shop.web.publication", "eventplane.cluster-")
 FOREIGN: Final = (
     Grant("TOPIC", "payroll", "READ"),
@@ -47,7 +49,6 @@ FOREIGN: Final = (
     Grant("CLUSTER", "kafka-cluster", "ALTER"),
 )
 CHANGES: Final = (WriteSecret, SetPassword, GrantAccess, RevokeAccess, RemovePassword)
-MECHANISM: Final = "SCRAM-SHA-512"
 WAITS: Final = tuple(timedelta(**each) for each in ({"seconds": 1}, {"minutes": 30}, {"hours": 1}, {"days": 2}))
 LIVES: Final = (
     Credentials(),
@@ -56,60 +57,21 @@ LIVES: Final = (
     Credentials(rotate_every="1d", grace="0s"),
     Credentials(grace="30m"),
 )
-MANY_PASSES: Final = 6
+REGISTRIES: Final = (
+    None,
+    RegistryConnection("http://registry"),
+    REGISTRY_LOGIN,
+    replace(REGISTRY_LOGIN, password="renewed"),  # noqa: S106 - of no server
+)
 
 
-@dataclass
-class Flight:
-    """One resource in one pass."""
+class World(AccessWorld):
+    """Applications whose users are made for them, and take turns."""
 
-    case: AccessCase
-    decision: Decision[AccessChange]
-    outcomes: list[AccessOutcome] = field(default_factory=list)
-
-
-class Backend(AccessBackend):
-    """The real one on memory, which can be told to fail at any change."""
-
-    def __init__(self) -> None:
-        self.kubernetes = MemoryKubernetes(lambda: datetime(2026, 1, 1, tzinfo=UTC))
-        self.kafka = MemoryPrincipalBackend(MemoryPrincipals())
-        self._answer_to_lose: Exception | None = None
-        super().__init__(KAFKA, self.kafka, self.kubernetes.look_at_secret, self._write_watched)
-
-    async def _write_watched(self, change: WriteSecret) -> None:
-        """See that a Secret sends clients to another user only when that is let in, and may do what the one before may.
-
-        Its answer may be lost.
-        """
-        before, principals = self.kubernetes.secret(change.namespace, change.name) or {}, self.kafka.principals
-        named, user = before.get("username", ""), change.user or ""
-        if before.get("password") and named != user and named in {user, other_user(user)}:
-            assert principals.logs_in(user, MECHANISM, change.data["password"]), "who reads the Secret is let in"
-            topics = frozenset(change.data["topics"].split(","))
-            could, can = (topics & {acl.grant.name for acl in principals.acls(each)} for each in (named, user))
-            assert can >= could, "who reads the Secret may do what it could"
-        await self.kubernetes.write_secret(change)
-        lost, self._answer_to_lose = self._answer_to_lose, None
-        if lost is not None:
-            raise lost
-
-    def fail_next(self, failing: type[Any], error: Exception, *, applied: bool) -> None:
-        if failing is WriteSecret and applied:
-            self._answer_to_lose = error
-        elif failing is WriteSecret:
-            self.kubernetes.fail_next("PATCH", error)
-        else:
-            self.kafka.fail_next(failing, error, applied=applied)  # type: ignore[arg-type]
-
-
-class World(LawWorld[Access, Flight]):
-    """Applications, and the Kafka and Secrets that they are about."""
+    many_passes = 6
 
     def __init__(self, resources: Iterable[Access]) -> None:
         super().__init__(resources)
-        self.backend = Backend()
-        self.topics: dict[str, EventTopic] = {"orders": settled(event_topic("orders"))}
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.clients_gone = False
         self.unreported = False
@@ -122,20 +84,8 @@ class World(LawWorld[Access, Flight]):
             self.principals.set_password(user, "SCRAM-SHA-512", "theirs", 4096)
             self.principals.add_acl(Acl(user, FOREIGN[0]))
 
-    @property
-    def principals(self) -> MemoryPrincipals:
-        principals: MemoryPrincipals = self.backend.kafka.principals
-        return principals
-
     def settle(self) -> list[Flight]:
-        for _ in range(MANY_PASSES):
-            crashes, flights = self.unreported, self.one_pass()
-            if not crashes and not any(flight.decision.changes for flight in flights):
-                break
-        before = dict(self.resources)
-        again = self.one_pass()
-        assert [flight.decision.changes for flight in again if flight.decision.changes] == [], "quiet"
-        assert before == self.resources, "quiet: not even a status changes"
+        again = super().settle()
         for flight in again:
             self._check_appointment(flight)
         return again
@@ -167,7 +117,7 @@ class World(LawWorld[Access, Flight]):
             if not self.unreported:
                 self.report(flight, flight.case.resource)
             self._promise(flight.case)
-        self.unreported = False
+        self.is_restless, self.unreported = self.unreported, False
         assert strangers == self._of_strangers(), "polite: what a stranger has stays as it is"
         self._check_promises()
         return flights
@@ -187,25 +137,23 @@ class World(LawWorld[Access, Flight]):
 
     async def _look(self, resource: Access) -> Flight:
         named = {each.name: self.topics.get(each.name) for each in resource.spec.topics}
-        desired = desire_access(resource, BUS, KAFKA, named, CLUSTER)
+        desired = desire_access(resource, BUS, self.backend.connection, named, CLUSTER)
         assert isinstance(desired, DesiredAccess)
         self.made += 1
         observed = (await self.backend.observe([desired.query]))[desired.query]
         case = AccessCase(resource, BUS, desired, observed, f"password-{self.made}", self.now, self.clients_gone)
         flight = Flight(case, decide_access(case))
-        self._watch(flight)
+        self.watch(flight)
         return flight
 
-    def _watch(self, flight: Flight) -> None:
-        """Check what is about to be done against what may be done."""
+    def watch(self, flight: Flight) -> None:
+        super().watch(flight)
         resource, changes = flight.case.resource, flight.decision.changes
-        if not changes:
-            return
-        assert not is_paused(resource), "nothing is written while paused"
-        assert resource.spec.mode != "Observe", "Observe writes nothing"
-        if resource.spec.mode == "Plan":
-            assert resource.metadata.annotations.get(APPROVE_ANNOTATION) == Plan(changes).hash(), "approved"
-        if resource.status.applied == flight.case.desired.fingerprint() and resource.spec.drift_policy != "Enforce":
+        if (
+            changes
+            and resource.status.applied == flight.case.desired.fingerprint()
+            and resource.spec.drift_policy != "Enforce"
+        ):
             assert all(_leaves_drift(flight.case, change) for change in changes), "drift is left"
 
     def _of_strangers(self) -> tuple[object, ...]:
@@ -219,9 +167,6 @@ class World(LawWorld[Access, Flight]):
             {acl for acl in denied if acl.user in alive},
             (self.backend.kubernetes.secret("shop", "mine") or {}).get("a"),
         )
-
-    def status_of(self, flight: Flight) -> object:
-        return access_status(flight.case, flight.decision, flight.outcomes)
 
     def check(self, flights: Iterable[Flight]) -> None:
         for flight in flights:
@@ -242,19 +187,17 @@ class World(LawWorld[Access, Flight]):
         user = secret.get("username", "")
         in_kafka = self.principals.logs_in(user, MECHANISM, secret.get("password", ""))
         other = other_user(user)
-        gone = not self._allowed(other) and self.principals.iterations(other, MECHANISM) is None
+        gone = not self.allowed(other) and self.principals.iterations(other, MECHANISM) is None
         record = self.backend.kubernetes.secret_annotations("shop", resource.secret_name)
         issued_at = datetime.fromisoformat(record.get(ISSUED_AT_ANNOTATION, "0001-01-01T00:00:00Z"))
         kept = record.get(REPLACED_USER_ANNOTATION) == other and self.now < issued_at + _grace(resource)
         return (
             in_kafka
-            and self._allowed(user) == desired.grants
+            and self.allowed(user) == desired.grants
             and desired.is_in(secret, secret["password"], user)
-            and (gone or (kept and self._allowed(other) == desired.grants))
+            and (REGISTRY_LOGIN_ANNOTATION in record) is bool(registry_login(secret))
+            and (gone or (kept and self.allowed(other) == desired.grants))
         )
-
-    def _allowed(self, user: str) -> set[Grant]:
-        return {acl.grant for acl in self.principals.acls(user) if acl.allows and acl.host == "*"}
 
     # --- what foreigners and users do
 
@@ -262,20 +205,24 @@ class World(LawWorld[Access, Flight]):
         verb, which, how = action
         if verb in OWN:
             self.use(verb, which, how)
-        elif verb == "wait":
-            self.now += WAITS[how % len(WAITS)]
-        elif verb == "clients":
-            self.clients_gone = not self.clients_gone
-            self.promises.clear()
-        elif verb == "crash":
-            self.unreported = True
+        elif verb in {"wait", "clients", "crash", "login"}:
+            self._go_on(verb, how)
         elif verb in {"topic", "untopic"}:
-            name = TOPICS[how % 2]
-            self.topics.pop(name, None)
-            if verb == "topic":
-                self.topics[name] = settled(event_topic(name))
+            self.act_on_topic(verb, how)
         elif self.resources:
             self._meddle(verb, list(self.resources.values())[which % len(self.resources)], how)
+
+    def _go_on(self, verb: str, how: int) -> None:
+        match verb:
+            case "wait":
+                self.now += WAITS[how % len(WAITS)]
+            case "clients":
+                self.clients_gone = not self.clients_gone
+                self.promises.clear()
+            case "crash":
+                self.unreported = True
+            case _:  # login
+                self.backend.connection = replace(ACCESS, registry=REGISTRIES[how % len(REGISTRIES)])
 
     def _meddle(self, verb: str, resource: Access, how: int) -> None:
         first, name, kubernetes = user_name(resource, CLUSTER), resource.secret_name, self.backend.kubernetes
@@ -310,10 +257,7 @@ class World(LawWorld[Access, Flight]):
         if verb == "credentials":
             self.promises.pop(resource.metadata.uid, None)
             return with_spec(resource, credentials=LIVES[how % len(LIVES)])
-        if verb == "mode":
-            return with_spec(resource, mode=("Enforce", "Plan", "Observe")[how % 3])
-        names = (("orders",), ("returns",), TOPICS)[how % 3]
-        return with_spec(resource, topics=tuple(TopicRef(name=name) for name in names))
+        return super().edited(resource, verb, how)
 
 
 def _grace(resource: Access) -> timedelta:
@@ -321,16 +265,17 @@ def _grace(resource: Access) -> timedelta:
 
 
 def _leaves_drift(case: AccessCase, change: AccessChange) -> bool:
-    """Tell whether a change is of the user that has not the turn, or only dates what is in the Secret."""
+    """Tell whether a change is of the user that has not the turn, or of the registry's login, or only dates these."""
     secret = case.observed.secret
     credentials = credentials_in(secret, case.desired.user or "", case.now)
     assert credentials is not None
     is_there = isinstance(change, WriteSecret) and change.data.items() <= (secret.data or {}).items()
-    return is_there or change.user == other_user(credentials.user)
+    renewed = isinstance(change, WriteSecret) and registry_login(change.data) != registry_login(secret.data or {})
+    return is_there or renewed or change.user == other_user(credentials.user)
 
 
 FOREIGN_VERBS: Final = ("widen", "deny", "narrow", "password", "drop", "lose", "unrecord", "edit", "topic", "untopic")
-TURNS: Final = ("rotate", "rotate", "wait", "wait", "clients", "crash")
+TURNS: Final = ("rotate", "rotate", "wait", "wait", "clients", "crash", "login")
 OWN: Final = ("approve", "approve", "pause", "resume", "delete", "respec", "mode", "credentials")
 EDITED: Final = ("password", "topics", "more", "client.properties", "username", "user")
 
@@ -338,16 +283,9 @@ EDITED: Final = ("password", "topics", "more", "client.properties", "username", 
 @st.composite
 def resources(draw: st.DrawFn) -> list[Access]:
     """Draw a few applications of any mode and policy."""
-    some = st.sampled_from
     made: list[Access] = []
     for number in range(draw(st.integers(1, 3))):
-        fields: dict[str, Any] = {
-            "topics": [{"name": name} for name in draw(some((("orders",), ("returns",), TOPICS)))],
-            "mode": draw(some(("Enforce", "Enforce", "Enforce", "Plan", "Observe"))),
-            "drift_policy": draw(some(("Enforce", "Enforce", "Warn", "Ignore"))),
-            "paused": draw(some((False, False, False, True))),
-            "credentials": draw(some(LIVES)).model_dump(),
-        }
+        fields = drawn_fields(draw) | {"credentials": draw(st.sampled_from(LIVES)).model_dump()}
         if draw(st.booleans()):
             made.append(subscription(f"r{number}", **fields))
         else:

@@ -23,7 +23,8 @@ from eventplane.api import ISSUED_AT_ANNOTATION, REPLACED_USER_ANNOTATION, ROTAT
 from eventplane.api.access import CredentialsStatus
 from eventplane.api.conditions import Reason
 from eventplane.api.publication import Publication
-from eventplane.planning.access import AccessCase, decide_access, plan_access
+from eventplane.planning.access import decide_access, plan_access
+from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import (
     AccessChange,
     GrantAccess,

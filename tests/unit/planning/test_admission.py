@@ -95,8 +95,20 @@ SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id
         pytest.param(
             subscription(sink=HTTP, delivery={"guarantee": "ExactlyOnce"}),
             None,
-            "delivery.guarantee ExactlyOnce is not available yet",
-            id="transactions",
+            "delivery.guarantee ExactlyOnce is for sink.topicRef; a service cannot take part",
+            id="transactions with a service",
+        ),
+        pytest.param(
+            subscription(delivery={"guarantee": "ExactlyOnce"}),
+            None,
+            "delivery.guarantee ExactlyOnce is for sink.topicRef; a container of your own",
+            id="transactions of somebody else",
+        ),
+        pytest.param(
+            subscription(sink={"topic_ref": {"name": "returns"}}, delivery={"guarantee": "ExactlyOnce"}),
+            None,
+            None,
+            id="transactions from topic to topic",
         ),
         pytest.param(
             subscription(sink=HTTP, delivery={"deduplicate": {}}),

@@ -1,17 +1,23 @@
 """A bus and its Secrets, made a connection."""
 
+from typing import Any
+
 import pytest
 from builders import event_bus, refusal
 
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.planning.connection import (
+    AccessConnection,
     KafkaConnection,
     RegistryConnection,
     SaslMechanism,
     Secrets,
+    access_secret_names,
     connect,
+    connect_access,
     connect_registry,
+    no_login_for_applications,
     registry_secret_names,
     secret_names,
 )
@@ -192,3 +198,89 @@ def test_secrets_are_not_in_what_is_printed() -> None:
 )
 def test_protocol(tls: bool, mechanism: SaslMechanism | None, expected: str) -> None:  # noqa: FBT001 - a row
     assert KafkaConnection(("kafka:9092",), tls=tls, mechanism=mechanism).protocol == expected
+
+
+# --- what applications are given
+
+OPERATORS = {"secret_ref": {"name": "registry-admin"}}
+READERS = {"authentication": {"secret_ref": {"name": "readers"}}}
+PAIRED = {"tls": {"ca_secret_ref": {"name": "other-ca"}, "certificate_secret_ref": {"name": "shared"}}}
+READER = {"username": "reader", "password": "r"}
+URL = "https://registry/api"
+
+
+def with_registry(**registry: Any) -> EventBus:
+    return event_bus(kafka={"bootstrap_servers": list(AT)}, schema_registry={"url": f"{URL}/", **registry})
+
+
+@pytest.mark.parametrize(
+    ("of", "secrets", "registry"),
+    [
+        pytest.param(PLAINTEXT, {}, None, id="the bus has no registry"),
+        pytest.param(with_registry(), {}, RegistryConnection(URL), id="everybody may read"),
+        pytest.param(
+            with_registry(authentication=OPERATORS, tls={"ca_secret_ref": {"name": "ca"}}),
+            {"ca": CA},
+            RegistryConnection(URL, ca_pem="CA"),
+            id="of the operator's own credentials nothing is passed on, and whom it trusts is public",
+        ),
+        pytest.param(
+            with_registry(authentication=OPERATORS, applications={}), {}, RegistryConnection(URL), id="no password"
+        ),
+        pytest.param(
+            with_registry(authentication=OPERATORS, applications=READERS, tls={"ca_secret_ref": {"name": "ca"}}),
+            {"ca": CA, "readers": READER},
+            RegistryConnection(URL, ca_pem="CA", username="reader", password="r"),  # noqa: S106 - of no server
+            id="as a reader",
+        ),
+        pytest.param(
+            with_registry(
+                applications=PAIRED,
+                tls={"ca_secret_ref": {"name": "ca"}, "certificate_secret_ref": {"name": "registry-admin"}},
+            ),
+            {"other-ca": {"ca.crt": "OTHER"}, "shared": PAIR},
+            RegistryConnection(URL, ca_pem="OTHER", certificate_pem="CERT", key_pem="KEY"),
+            id="with a certificate, and another trust than the operator's",
+        ),
+    ],
+)
+def test_connect_access(of: EventBus, secrets: Secrets, registry: RegistryConnection | None) -> None:
+    assert access_secret_names(of) == secrets.keys()
+    connection = connect_access(of, secrets)
+    assert connection == AccessConnection(KafkaConnection(AT), registry)
+
+
+@pytest.mark.parametrize(
+    ("of", "secrets", "message"),
+    [
+        pytest.param(OWN_CA, {"ca": {}}, "has no ca.crt", id="Kafka comes first"),
+        pytest.param(
+            with_registry(applications=READERS), {"readers": {"username": "u"}}, "has no password", id="a key is absent"
+        ),
+        pytest.param(
+            with_registry(applications=READERS),
+            {"readers": READER | {"username": "a:b"}},
+            "the username in Secret shop/readers has a colon",
+            id="no user of HTTP basic authentication",
+        ),
+    ],
+)
+def test_what_is_in_the_way_of_applications(of: EventBus, secrets: Secrets, message: str) -> None:
+    refused = connect_access(of, secrets)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == Reason.SECRET_INVALID
+    assert message in refused.message
+
+
+@pytest.mark.parametrize(
+    ("registry", "logs_in"),
+    [
+        ({}, False),
+        ({"tls": {"ca_secret_ref": {"name": "ca"}}}, False),
+        ({"authentication": OPERATORS}, True),
+        ({"tls": {"certificate_secret_ref": {"name": "registry-admin"}}}, True),
+    ],
+)
+def test_where_the_operator_logs_in_applications_may_have_to(registry: dict[str, Any], logs_in: bool) -> None:  # noqa: FBT001
+    assert (no_login_for_applications(with_registry(**registry)) is not None) is logs_in
+    assert no_login_for_applications(PLAINTEXT) is None

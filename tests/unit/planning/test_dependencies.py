@@ -72,8 +72,9 @@ def test_outward() -> None:
     assert outward(registered) == ("shop/main", "order", 102, 2, "True")
     assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
-    assert outward(named) == ("orders", "shop/main", False, ())
-    assert outward(settled(event_topic(labels={"a": "b"}))) == ("shop.orders", "shop/main", True, (("a", "b"),))
+    assert outward(named) == ("orders", "shop/main", False, False, ())
+    assert outward(settled(event_topic(labels={"a": "b"}))) == ("shop.orders", "shop/main", True, False, (("a", "b"),))
+    assert outward(settled(event_topic(schemas=BOTH))) == ("shop.orders", "shop/main", True, True, ())
     assert outward(dead_letter_policy()) != outward(dead_letter_policy(generation=2))
     assert outward(BARE) == ()
 

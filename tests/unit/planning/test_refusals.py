@@ -18,6 +18,7 @@ from builders import (
     event_topic,
     existing,
     live,
+    mapped_access,
     observed,
     observed_subject,
     owner,
@@ -39,13 +40,14 @@ from eventplane.api.metadata import BusRef
 from eventplane.api.schema import Schema
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_desired import desire_access
-from eventplane.planning.access_state import ObservedAccess, ObservedSecret
+from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
-from eventplane.planning.connection import connect, no_registry
+from eventplane.planning.connection import AccessConnection, connect, no_login_for_applications, no_registry
 from eventplane.planning.dead_letters import desire_dead_letters
 from eventplane.planning.delivery import refuse_delivery
 from eventplane.planning.desired import desire_topic
+from eventplane.planning.mapped_principals import mark_of
 from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_decisions import decide_schema
 from eventplane.planning.schema_desired import definition_of, resolve_references
@@ -64,6 +66,14 @@ def first(of: TopicCase) -> Refusal | None:
 
 def first_of(of: Schema, seen: ObservedSubject | None = None) -> Refusal | None:
     return next(iter(decide_schema(schema_case(of, seen)).refusals), None)
+
+
+def mapped(granted: set[Grant]) -> Refusal | None:
+    """Ask for access of a principal that may do something already."""
+    web = publication("web")
+    desired = mapped_access(web)
+    seen = ObservedAccess(principal=ObservedPrincipal(desired.user or "", grants=frozenset(granted)))
+    return next(iter(decide_access(access_case(web, seen, desired=desired)).refusals), None)
 
 
 def evolving(*steps: object) -> Schema:
@@ -115,9 +125,11 @@ REFUSALS: Final[Mapping[Reason, object]] = {
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
     ).missing[0],
     Reason.IDENTITY_NOT_SUPPORTED: desire_access(
-        publication(), event_bus(), replace(KAFKA, mechanism="PLAIN"), {}, CLUSTER
+        publication(), event_bus(), AccessConnection(replace(KAFKA, mechanism="PLAIN")), {}, CLUSTER
     ),
     Reason.EXPRESSION_INVALID: refuse_delivery(subscription(filter="event.typo").spec),
+    Reason.PRINCIPAL_OWNED_BY_ANOTHER: mapped({mark_of("eventplane.elsewher.shop.web.publication")}),
+    Reason.PRINCIPAL_HAS_ACCESS: mapped({Grant("TOPIC", "payroll", "READ")}),
     Reason.SECRET_OWNED_BY_ANOTHER: next(
         iter(decide_access(access_case(publication(), ObservedAccess(ObservedSecret({})))).refusals), None
     ),
@@ -126,6 +138,9 @@ REFUSALS: Final[Mapping[Reason, object]] = {
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
     ).missing[0],
     Reason.REGISTRY_NOT_CONFIGURED: no_registry(event_bus()),
+    Reason.REGISTRY_LOGIN_MISSING: no_login_for_applications(
+        event_bus(schema_registry={"url": "http://registry", "authentication": {"secret_ref": {"name": "login"}}})
+    ),
     Reason.DEFINITION_NOT_FOUND: definition_of(
         schema(definition_from={"config_map_key_ref": {"name": "avro", "key": "order"}}), {}
     ),

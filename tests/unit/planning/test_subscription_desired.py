@@ -9,10 +9,11 @@ from builders import CLUSTER, KAFKA, RUNTIME_IMAGE, dead_letter_policy, event_bu
 from eventplane.api import API_VERSION
 from eventplane.api.conditions import Reason
 from eventplane.api.dead_letter_policy import DeadLetterPolicy
+from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.subscription import Subscription, SubscriptionStatus
 from eventplane.planning.access_state import Grant
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection
 from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
 from eventplane.planning.subscription_desired import Circumstances, DesiredSubscription, desire_subscription
@@ -38,11 +39,12 @@ def asked(
     *siblings: EventTopic,
     policy: DeadLetterPolicy | None = None,
     connection: KafkaConnection = KAFKA,
+    bus: EventBus | None = None,
     **around: Any,
 ) -> DesiredSubscription | Refusal:
     circumstances = Circumstances(
-        bus=event_bus(),
-        connection=connection,
+        bus=bus or event_bus(),
+        connection=AccessConnection(connection),
         cluster=CLUSTER,
         runtime_image=RUNTIME_IMAGE,
         policy=policy,
@@ -193,3 +195,36 @@ def test_pods_follow_the_lag(spec: dict[str, Any], has_autoscaler: bool, autosca
 def test_nothing_is_scaled_before_there_are_pods() -> None:
     desired = resolved(subscription(**SCALED), has_autoscaler=True, topics={"orders": event_topic("orders")})
     assert kinds(desired) == []
+
+
+# --- the registry
+
+REGISTRY: dict[str, Any] = {"url": "http://registry"}
+LOGS_IN = REGISTRY | {"authentication": {"secret_ref": {"name": "admin"}}}
+DESCRIBED = {"orders": settled(event_topic("orders", schemas={"value": {"name": "order"}}))}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "registry", "topics", "needed", "refused"),
+    [
+        pytest.param(HTTP, None, DESCRIBED, False, False, id="the bus has no registry"),
+        pytest.param(HTTP, LOGS_IN, {"orders": ORDERS}, False, False, id="the topic has no Schema"),
+        pytest.param(HTTP, LOGS_IN, {"orders": None}, False, False, id="there is no topic"),
+        pytest.param({}, LOGS_IN, DESCRIBED, False, False, id="we run nothing"),
+        pytest.param(HTTP, REGISTRY, DESCRIBED, True, False, id="the operator needs no password"),
+        pytest.param(HTTP, LOGS_IN, DESCRIBED, True, True, id="it does, and nothing is said of others"),
+        pytest.param(HTTP, LOGS_IN | {"applications": {}}, DESCRIBED, True, False, id="everybody may read"),
+    ],
+)
+def test_a_sink_of_topics_with_a_schema_needs_the_registry(
+    wanted: dict[str, Any],
+    registry: dict[str, Any] | None,
+    topics: dict[str, EventTopic | None],
+    needed: bool,  # noqa: FBT001
+    refused: bool,  # noqa: FBT001
+) -> None:
+    objects = resolved(subscription(**wanted), bus=event_bus(schema_registry=registry), topics=topics).objects
+    assert objects.reads_registry is needed
+    assert (objects.unreadable.reason if objects.unreadable else None) == (
+        Reason.REGISTRY_LOGIN_MISSING if refused else None
+    )

@@ -1,6 +1,7 @@
 """Decisions about Subscriptions with containers, and what is said of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ from builders import (
     CLUSTER,
     DEPLOYMENT,
     NOW,
+    REGISTRY_LOGIN,
     consumer,
     live,
     live_objects,
     observed_access,
     pod,
+    refusal,
     rotated_access,
     settled_consumer,
     subscription,
@@ -22,19 +25,20 @@ from builders import (
 )
 from unit.planning.laws import with_metadata, with_spec
 
-from eventplane.api import ROTATE_ANNOTATION
+from eventplane.api import REGISTRY_LOGIN_ANNOTATION, ROTATE_ANNOTATION
 from eventplane.api.access import TopicRef
 from eventplane.api.conditions import Condition, ConditionType, Reason
 from eventplane.api.subscription import SubscriptionStatus
 from eventplane.api.workload import OwnedObject, Scaling, Workload
 from eventplane.planning.access_changes import GrantAccess
-from eventplane.planning.access_desired import user_name
+from eventplane.planning.access_desired import DesiredAccess, user_name
 from eventplane.planning.access_rotation import Issue, rfc3339
 from eventplane.planning.access_state import ObservedAccess, ObservedSecret, other_user
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.decision import Decision
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectKey, ObservedObject, key_of
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
+from eventplane.planning.plan import Refusal
 from eventplane.planning.subscription_readiness import subscription_occurrences, subscription_status
 from eventplane.planning.subscriptions import TURN_ANNOTATION, SubscriptionCase, decide_subscription, keys_to_observe
 from eventplane.planning.verdicts import condition
@@ -239,6 +243,56 @@ def test_pods_are_replaced_when_others_have_the_turn_and_the_old_are_let_in_unti
         ]
     rolled = decide_subscription(subscription_case(due, after, objects=[OBJECTS[0], live(apply.manifest)]))
     assert kinds(rolled)[:2] == ["RemovePassword", "RevokeAccess"]
+
+
+def test_pods_are_replaced_when_the_registry_is_reached_as_somebody_else() -> None:
+    before, after = (
+        wanted_access(SETTLED, registry=replace(REGISTRY_LOGIN, password=each)) for each in ("kept", "renewed")
+    )
+    seen = observed_access(SETTLED, desired=before)
+    dated = {**seen.secret.annotations, REGISTRY_LOGIN_ANNOTATION: "2026-01-01T00:00:00Z"}
+    seen = replace(seen, secret=replace(seen.secret, annotations=dated))
+
+    def told(desired: DesiredAccess) -> str:
+        case = subscription_case(SETTLED, seen, access=desired, desired=wanted_objects(SETTLED, desired))
+        (made,) = (each for each in case.objects.desired if each["kind"] == "Deployment")
+        annotated: str = made["spec"]["template"]["metadata"]["annotations"][REGISTRY_LOGIN_ANNOTATION]
+        return annotated
+
+    assert told(before) == "2026-01-01T00:00:00Z"
+    assert told(after) == rfc3339(NOW), "the Secret is about to be written"
+    manifests = [wanted_objects(SETTLED, each).manifests for each in (before, after)]
+    assert manifests[0] == manifests[1], "nothing that others may read tells one password from another"
+
+
+@pytest.mark.parametrize(
+    ("reads", "refused", "shown", "is_ready"),
+    [
+        pytest.param(False, None, None, ("True", "Ready"), id="it needs none"),
+        pytest.param(True, None, ("True", "Ready"), ("True", "Ready"), id="it may read it"),
+        pytest.param(
+            True,
+            refusal(Reason.REGISTRY_LOGIN_MISSING),
+            ("False", "RegistryLoginMissing"),
+            ("False", "RegistryLoginMissing"),
+            id="it may be turned away",
+        ),
+    ],
+)
+def test_a_consumer_that_has_to_read_the_registry(
+    reads: bool,  # noqa: FBT001
+    refused: Refusal | None,
+    shown: tuple[str, str] | None,
+    is_ready: tuple[str, str],
+) -> None:
+    desired = replace(wanted_objects(SETTLED), reads_registry=reads, unreadable=refused)
+    case = subscription_case(SETTLED, objects=OBJECTS, desired=desired)
+    status = subscription_status(case, decide_subscription(case), ())
+    readable = condition(status.conditions, ConditionType.REGISTRY_READABLE)
+    assert (readable and (readable.status, readable.reason)) == shown
+    ready = condition(status.conditions, ConditionType.READY)
+    assert ready is not None
+    assert (ready.status, ready.reason) == is_ready
 
 
 def test_a_bus_without_credentials_has_nobody_take_turns() -> None:

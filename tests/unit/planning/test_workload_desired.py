@@ -7,6 +7,7 @@ import pytest
 from builders import (
     DEPLOYMENT,
     KAFKA,
+    REGISTRY_LOGIN,
     RUNTIME_IMAGE,
     consumer,
     event_bus,
@@ -20,6 +21,7 @@ from builders import (
 from eventplane.api.conditions import Reason
 from eventplane.api.runtime_config import RetryRules, RuntimeConfig
 from eventplane.api.subscription import Subscription
+from eventplane.events.refusals import refusals
 from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.dead_letter_topics import subscription_label
@@ -152,12 +154,13 @@ def test_a_container_gets_its_settings_as_variables_and_as_files() -> None:
             "KAFKA_GROUP_ID": "group",
             "KAFKA_TOPICS": "topics",
             "SCHEMA_REGISTRY_URL": "schemaRegistryUrl",
+            "SCHEMA_REGISTRY_USERNAME": "schemaRegistryUsername",
+            "SCHEMA_REGISTRY_PASSWORD": "schemaRegistryPassword",
         }.items()
     }
     given = {source["secretKeyRef"]["key"] for source in env.values()}
     resource = consumer()
-    bus = event_bus(schema_registry={"url": "http://registry:8081"})
-    assert given <= wanted_access(resource, bus=bus).secret_data("p").keys()
+    assert given <= wanted_access(resource, registry=REGISTRY_LOGIN).secret_data("p").keys()
     assert container_of(resource)["volumeMounts"] == [
         {"name": "kafka", "mountPath": "/bindings/kafka", "readOnly": True}
     ]
@@ -302,6 +305,15 @@ def test_who_delivers_to_a_topic_may_write_to_it() -> None:
     config = RuntimeConfig.model_validate_json(text)
     assert config.topic is not None
     assert (config.topic.topic, config.http) == ("shop.returns", None)
+
+
+def test_who_delivers_exactly_once_is_told_its_transactional_ids() -> None:
+    resource = delivering(delivery={"guarantee": "ExactlyOnce"})
+    access = with_sink_topic(wanted_access(resource), resource, RETURNS, BUS)
+    text = manifest_of(wanted_objects(resource, access, sink_topic="shop.returns"), "ConfigMap")["data"]["runtime.json"]
+    config = RuntimeConfig.model_validate_json(text)
+    assert config.transactional_id_prefix == access.transactional_id_prefix is not None
+    assert refusals(config) == ()
 
 
 def test_a_topic_that_is_not_there_yet_is_waited_for() -> None:

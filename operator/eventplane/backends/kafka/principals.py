@@ -153,8 +153,9 @@ def _observed(query: PrincipalQuery, sight: Sight) -> ObservedPrincipal:
     error = refusal_of_user(query.user) or sight.denied.get(query.user)
     if error is not None:
         return ObservedPrincipal(query.user, error=error)
+    passwords = sight.credentials.get(query.user, {})
     return ObservedPrincipal(
         query.user,
-        sight.credentials.get(query.user, {}).get(query.mechanism),
+        passwords.get(query.mechanism) if query.mechanism is not None else None,
         sight.grants.get(query.user, _NOTHING),
     )

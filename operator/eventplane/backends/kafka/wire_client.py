@@ -17,8 +17,7 @@ from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError as PythonKafkaError
-from kafka.errors import KafkaTimeoutError, RequestTimedOutError
+from kafka.errors import BrokerResponseError, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.inet import KafkaNetSocket
 
 from eventplane.backends.tls import client_context
@@ -193,13 +192,12 @@ def _milliseconds_until(deadline: float) -> int:
 
 def failure(error: Exception) -> KafkaError:
     """Say in librdkafka's words, which the rest of the backend understands, what the library raised."""
-    number = getattr(error, "errno", None)  # of errors that a broker answered; those of connections have none
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError | TimeoutError):
         code = KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's name
     elif isinstance(error, ssl.SSLError):
         code = KafkaError._SSL  # noqa: SLF001
-    elif isinstance(error, PythonKafkaError) and isinstance(number, int) and number > 0:
-        code = number
+    elif isinstance(error, BrokerResponseError) and (error.errno or 0) > 0:  # errors of connections have no number
+        code = error.errno
     else:
         code = KafkaError._TRANSPORT  # noqa: SLF001 - librdkafka's name for a connection that failed
     return KafkaError(code, type(error).__name__)

@@ -1,0 +1,186 @@
+"""From a batch of records to what is written for them in one transaction.
+
+| # | the record | what is written for it | its partition |
+|---|---|---|---|
+| 1 | lies behind one that waits | nothing | waits with it: offsets that are committed have no holes |
+| 2 | is not due, in a retry topic or after a wait in place | nothing | waits from here on |
+| 3 | cannot be read, and no event is to blame | nothing | waits from here on |
+| 4 | is kept back by the filter | nothing | goes on |
+| 5 | is to be delivered | the event, to the sink's topic | goes on |
+| 6 | failed, and is to be set aside | the record with its history, to that topic | goes on |
+| 7 | failed, and is to be tried again in place | nothing | waits from here on |
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.counts import Counts
+from eventplane.delivery.endings import Ambience
+from eventplane.delivery.interpreting import Interpreter
+from eventplane.delivery.reading import DataReader, read_data
+from eventplane.delivery.relayed import RelayedPartition, Task
+from eventplane.events.dead_letters import first_topic, history_of, set_aside
+from eventplane.events.delivery import (
+    Acknowledge,
+    DeadLetter,
+    Failure,
+    MoveToTier,
+    RetryInPlace,
+    attempts_after,
+    decide,
+)
+from eventplane.events.event import Event
+from eventplane.events.outgoing import topic_record
+from eventplane.events.processing import Filtered, NewData
+from eventplane.events.record import Place, Record
+from eventplane.transports.seams import Made, Write
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is made of one batch."""
+
+    now_ms: int
+    counts: Counts
+    writes: list[Write] = field(default_factory=list)
+    positions: dict[Place, int] = field(default_factory=dict)
+    waits: dict[Place, float] = field(default_factory=dict)
+
+
+class Maker:
+    """Makes what an Exchange writes for one Subscription."""
+
+    def __init__(self, config: RuntimeConfig, sink_topic: str, registry: DataReader | None, ambience: Ambience) -> None:
+        """Compile what there is to compile; raises ExpressionError."""
+        self._rules = config.retry
+        self._ordering = config.delivery.ordering
+        self._sink_topic = sink_topic
+        self._subscription = f"{config.namespace}/{config.name}"
+        self._interpreter = Interpreter(config, has_registry=registry is not None)
+        self._registry = registry
+        self._ambience = ambience
+        self._failed_readings = 0
+
+    def make(self, records: Sequence[Record], partitions: Mapping[Place, RelayedPartition], counts: Counts) -> Made:
+        """Make it by the table above; what is counted is certain once it is committed."""
+        batch = _Batch(self._ambience.now_ms(), counts)
+        tasks = [self._task(record, found) for record in records if (found := partitions.get(_place(record)))]
+        if self._registry is not None:
+            self._read_data(self._registry, tasks, batch.now_ms)
+        for task in tasks:
+            if task.partition.place not in batch.waits:
+                self._do(task, batch)
+        return Made(batch.writes, batch.positions, batch.waits)
+
+    def _task(self, record: Record, partition: RelayedPartition) -> Task:
+        history = history_of(record) if partition.is_retry else None
+        decoded = self._interpreter.decode(record, history.origin if history is not None else None)
+        return Task(partition, record, record.offset() or 0, decoded, history)
+
+    def _read_data(self, registry: DataReader, tasks: Sequence[Task], now_ms: int) -> None:
+        """Give events the data that only the registry can tell; what went wrong is noted in the task."""
+        unread = [
+            (task, task.decoded)
+            for task in tasks
+            if isinstance(task.decoded, Event)
+            and self._interpreter.asks_registry(task.decoded)
+            and not task.wait_ms(now_ms)
+        ]
+        if not unread:
+            return
+        failures = read_data(
+            registry, [(event, first_topic(task.history, task.partition.place)) for task, event in unread]
+        )
+        for (task, _event), failure in zip(unread, failures, strict=True):
+            task.made = failure
+        if any(failure is None or failure.blames_event for failure in failures):
+            self._failed_readings = 0
+
+    def _do(self, task: Task, batch: _Batch) -> None:
+        """Do what there is to do about a record, or let its partition wait."""
+        partition = task.partition
+        wait_ms = task.wait_ms(batch.now_ms) or self._done(task, batch)
+        if wait_ms:
+            batch.waits[partition.place] = wait_ms / 1000
+            batch.positions[partition.place] = partition.position = task.offset
+            return
+        batch.counts.received += 1
+        batch.positions[partition.place] = partition.position = task.offset + 1
+        partition.under_way += 1
+
+    def _done(self, task: Task, batch: _Batch) -> int:
+        """Finish with a record, or return for how many milliseconds it has to wait."""
+        match self._outcome(task):
+            case Filtered():
+                batch.counts.filtered += 1
+            case Failure() as failure:
+                return self._failed(task, failure, batch)
+            case Write() as write:
+                batch.writes.append(write)
+                batch.counts.deliver(task.record, batch.now_ms)
+        return 0
+
+    def _outcome(self, task: Task) -> Filtered | Failure | Write:
+        tried = task.tried
+        if tried is not None and tried.failure is not None:
+            return tried.failure
+        event = task.decoded
+        if isinstance(event, Failure):
+            return event
+        made = task.made or self._interpreter.process(event)
+        if isinstance(made, Filtered | Failure):
+            return made
+        try:
+            value, headers = topic_record(event, made.data if isinstance(made, NewData) else None)
+        except Exception as error:  # noqa: BLE001 - what cannot be written is no reason to stop
+            return Failure("Undecodable", f"it cannot be written: {type(error).__name__} {error}")
+        return task.write(self._sink_topic, value, headers)
+
+    # --- what failed
+
+    def _failed(self, task: Task, failure: Failure, batch: _Batch) -> int:
+        attempt = task.attempt if failure.blames_event else self._failed_readings + 1
+        verdict = decide(failure, attempt, self._rules, self._ordering, self._ambience.chance())
+        batch.counts.failures[failure.reason] += 1
+        match verdict:
+            case RetryInPlace(delay_ms):
+                self._try_later(task, failure, batch.now_ms, delay_ms)
+                batch.counts.retried_in_place += 1
+                return max(1, delay_ms)
+            case MoveToTier(topic, moved, delay_ms):
+                self._set_aside(task, topic, moved, delay_ms, batch)
+                batch.counts.retried_in_topic += 1
+            case DeadLetter(topic, given_up):
+                self._set_aside(task, topic, given_up, None, batch)
+                batch.counts.dead_lettered[given_up.reason] += 1
+            case Acknowledge():
+                raise AssertionError("a failure is never acknowledged")
+        return 0
+
+    def _try_later(self, task: Task, failure: Failure, now_ms: int, delay_ms: int) -> None:
+        tried = task.remembered()
+        tried.due_ms = now_ms + delay_ms
+        tried.failure = None
+        tried.attempts = attempts_after(failure, tried.attempts)
+        if failure.blames_event:
+            tried.first_failure_ms = tried.first_failure_ms or now_ms
+        else:
+            self._failed_readings += 1
+
+    def _set_aside(self, task: Task, topic: str, failure: Failure, delay_ms: int | None, batch: _Batch) -> None:
+        history = set_aside(
+            task.record,
+            task.history,
+            failure,
+            subscription=self._subscription,
+            attempts=task.attempt,
+            first_failure_ms=task.first_failure_ms,
+            now_ms=batch.now_ms,
+            delay_ms=delay_ms,
+        )
+        batch.writes.append(task.write(topic, task.record.value(), history.headers(task.record)))
+
+
+def _place(record: Record) -> Place:
+    return record.topic() or "", record.partition() or 0
