@@ -74,6 +74,12 @@ class Limits(ApiModel):
     """For a request to arrive whole."""
     publish_seconds: float = Field(default=10.0, gt=0)
     """For Kafka to acknowledge."""
+    streams: int = Field(default=50, gt=0)
+    """Subscribers at a time."""
+    streams_per_identity: int = Field(default=5, gt=0)
+    """And of one identity."""
+    stream_seconds: float = Field(default=3_600.0, gt=0)
+    """For how long a subscriber is served before it has to come again."""
 
 
 class GatewayConfig(ApiModel):

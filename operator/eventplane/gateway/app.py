@@ -3,6 +3,7 @@
 | route | |
 |---|---|
 | POST /v1/topics/{topic}/events | publish |
+| GET /v1/topics/{topic}/events | subscribe |
 
 Checked in this order, each before the next one costs anything: the route (404, 405), who asks (401), whether they may
 (403), how fast (429), whether there is the topic (404), room (503), size (413), the body (400, 415), the data (422).
@@ -15,29 +16,38 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
-from eventplane.gateway.authentication import Authenticator
+from eventplane.events.grants import Right
+from eventplane.gateway.authentication import Authenticator, Caller
 from eventplane.gateway.exchange import Answer, Receive, Request, Scope, Send, problem_answer, send_answer
 from eventplane.gateway.metrics import GatewayMetrics
 from eventplane.gateway.mounted import MountedGrants
 from eventplane.gateway.problems import Problem, ProblemError
 from eventplane.gateway.publishing import Order, Publishing
+from eventplane.gateway.streaming import Streaming, Wish
 
 logger = logging.getLogger(__name__)
 
 _PREFIX: Final = "/v1/topics/"
 _SUFFIX: Final = "/events"
 _ELSEWHERE: Final = "none"
+_ROUTES: Final[Mapping[str, Right]] = {"POST": "publish", "GET": "subscribe"}
 
 
 class Gateway:
     """Answers requests. `is_stopping`: connections are closed with their next answer."""
 
     def __init__(
-        self, authenticator: Authenticator, grants: MountedGrants, publishing: Publishing, metrics: GatewayMetrics
+        self,
+        authenticator: Authenticator,
+        grants: MountedGrants,
+        publishing: Publishing,
+        streaming: Streaming,
+        metrics: GatewayMetrics,
     ) -> None:
         self._authenticator = authenticator
         self._grants = grants
         self._publishing = publishing
+        self._streaming = streaming
         self._metrics = metrics
         self.is_stopping = False
         metrics.grants_current.set_function(lambda: float(grants.is_current))
@@ -49,19 +59,28 @@ class Gateway:
         began = time.perf_counter()
         request = Request(scope, receive)
         topic = topic_of(scope)
-        route = _ELSEWHERE if topic is None else "publish"
-        answer = await self._answered(request, topic)
-        self._metrics.requests.labels(route, str(answer.status)).inc()
-        await send_answer(send, answer, close=self.is_stopping)
-        self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+        right = None if topic is None else _ROUTES.get(request.method)
+        answer = await self._routed(request, topic, right, send)
+        route = right or _ELSEWHERE
+        self._metrics.requests.labels(route, str(200 if answer is None else answer.status)).inc()
+        if answer is not None:
+            await send_answer(send, answer, close=self.is_stopping)
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
 
-    async def _answered(self, request: Request, topic: str | None) -> Answer:
+    async def _routed(self, request: Request, topic: str | None, right: Right | None, send: Send) -> Answer | None:
+        """Return the answer; None: it was sent, bit by bit."""
+        if topic is None:
+            return problem_answer(Problem(HTTPStatus.NOT_FOUND, "there is nothing here"))
+        if right is None:
+            return _not_allowed()
+        return await self._answered(request, topic, right, send)
+
+    async def _answered(self, request: Request, topic: str, right: Right, send: Send) -> Answer | None:
         try:
-            if topic is None:
-                return problem_answer(Problem(HTTPStatus.NOT_FOUND, "there is nothing here"))
-            if request.method != "POST":
-                return _not_allowed({"allow": "POST"})
-            return await self._publish(request, topic)
+            caller = await self._permitted(request, topic, right)
+            if right == "publish":
+                return await self._publishing.publish(request, Order(caller, topic, self._grants.rights))
+            await self._subscribed(request, topic, caller, send)
         except ProblemError as error:
             return problem_answer(error.problem)
         except RecursionError:
@@ -69,13 +88,22 @@ class Gateway:
         except Exception:  # only the top logs; the client is told no more than that
             logger.exception("a request failed")
             return problem_answer(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a fault of the gateway"))
+        return None
 
-    async def _publish(self, request: Request, topic: str) -> Answer:
+    async def _permitted(self, request: Request, topic: str, right: Right) -> Caller:
         caller = await self._authenticator.authenticate(request.headers.get("authorization"))
-        rights = self._grants.rights
-        if not rights.allow(caller.identity, "publish", topic):
-            raise ProblemError(HTTPStatus.FORBIDDEN, f"{caller.identity} has no right to publish to {topic}")
-        return await self._publishing.publish(request, Order(caller, topic, rights))
+        if not self._grants.rights.allow(caller.identity, right, topic):
+            raise ProblemError(HTTPStatus.FORBIDDEN, f"{caller.identity} has no right to {right} to {topic}")
+        return caller
+
+    async def _subscribed(self, request: Request, topic: str, caller: Caller, send: Send) -> None:
+        def may_go_on() -> bool:
+            return self._grants.rights.allow(caller.identity, "subscribe", topic)
+
+        try:
+            await self._streaming.serve(request, send, Wish(caller, topic, may_go_on))
+        except TimeoutError:  # the server closes what has no end
+            logger.warning("a subscriber does not read", extra={"fields": {"identity": caller.identity}})
 
 
 def topic_of(scope: Scope) -> str | None:
@@ -88,6 +116,7 @@ def topic_of(scope: Scope) -> str | None:
     return None if not name or "/" in name else unquote(name, errors="replace")
 
 
-def _not_allowed(headers: Mapping[str, str]) -> Answer:
-    problem = problem_answer(Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {headers['allow']}"))
-    return Answer(problem.status, problem.body, problem.content_type, headers)
+def _not_allowed() -> Answer:
+    allowed = ", ".join(_ROUTES)
+    answer = problem_answer(Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {allowed}"))
+    return Answer(answer.status, answer.body, answer.content_type, {"allow": allowed})

@@ -22,6 +22,7 @@ from eventplane.gateway.probes import ProbeServer
 from eventplane.gateway.publishing import Publishing
 from eventplane.gateway.server import GatewayServer
 from eventplane.gateway.settings import GatewaySettings, SettingsError, read_settings
+from eventplane.gateway.streaming import Streaming
 from eventplane.gateway.token_reviews import TokenReviewer
 from eventplane.telemetry import configure_logging
 
@@ -61,7 +62,8 @@ async def run(settings: GatewaySettings) -> int:
     publisher = EventPublisher(settings.broker, timeout_seconds=config.limits.publish_seconds)
     async with aiohttp.ClientSession() as session:
         publishing = Publishing(publisher, directory, config.limits, metrics)
-        gateway = Gateway(_authenticator(settings, session), grants, publishing, metrics)
+        streaming = _streaming(settings, directory, metrics)
+        gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics)
         context = None if certificate is None else certificate.context
         server = GatewayServer(gateway, settings.host, settings.port, context, settings.drain_seconds)
 
@@ -79,36 +81,37 @@ async def run(settings: GatewaySettings) -> int:
         background = [asyncio.create_task(keep_fresh(*refreshes)), asyncio.create_task(_first_answer(directory))]
         serving = asyncio.create_task(server.serve())
         logger.info("started", extra={"fields": {"port": settings.port}})
-        code = await _until_over(over, serving, gateway, server, settings.linger_seconds)
+        code = await _first(over, serving)
+        gateway.is_stopping = True  # unready, and each answer closes its connection; who still sends is served
+        await asyncio.wait([serving], timeout=settings.linger_seconds)
+        streaming.is_stopping = server.should_exit = True
+        await serving
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        await streaming.close()
         await publisher.close()
         await directory.close()
         await probes.stop()
+    logger.info("ended")
     return code
 
 
-async def _until_over(
-    over: asyncio.Event,
-    serving: "asyncio.Task[None]",
-    gateway: Gateway,
-    server: GatewayServer,
-    linger_seconds: float,
-) -> int:
-    """Serve, drain in order, and return the exit code."""
+async def _first(over: asyncio.Event, serving: "asyncio.Task[None]") -> int:
+    """Wait until it is over, or the server is; return the exit code."""
     waiting = asyncio.create_task(over.wait())
     await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
-        waiting.cancel()
-        logger.error("the server has ended", extra={"fields": {"problem": repr(serving.exception())}})
-        return 1
-    gateway.is_stopping = True  # unready, and each answer closes its connection; who still sends is served
-    await asyncio.wait([serving], timeout=linger_seconds)
-    server.should_exit = True
-    await serving
-    logger.info("ended")
-    return 0
+    if over.is_set():
+        return 0
+    waiting.cancel()
+    logger.error("the server has ended")
+    return 1
+
+
+def _streaming(settings: GatewaySettings, directory: KafkaDirectory, metrics: GatewayMetrics) -> Streaming:
+    broker = settings.broker
+    limits = settings.config.limits
+    return Streaming(broker.client, broker.client_id, broker.schema_registry, directory, limits, metrics)
 
 
 async def _first_answer(directory: KafkaDirectory) -> None:

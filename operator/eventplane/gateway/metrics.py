@@ -23,5 +23,7 @@ class GatewayMetrics:
             buckets=SECONDS,
         )
         self.events = counter("eventplane_gateway_events", "Events by what became of them.", ("outcome",))
+        self.sent = counter("eventplane_gateway_sent", "Events that were sent to subscribers.")
+        self.streams = gauge("eventplane_gateway_streams", "Subscribers being served.")
         self.under_way = gauge("eventplane_gateway_under_way", "Requests to publish under way.")
         self.grants_current = gauge("eventplane_gateway_grants_current", "1 if the grants are those in the file.")
