@@ -4,6 +4,7 @@
 |---|---|
 | POST /v1/topics/{topic}/events | publish |
 | GET /v1/topics/{topic}/events | subscribe |
+| GET /openapi.json, GET / | what all this is, and a page to try it out: for anybody |
 
 Checked in this order, each before the next one costs anything: the route (404, 405), who asks (401), whether they may
 (403), how fast (429), whether there is the topic (404), room (503), size (413), the body (400, 415), the data (422).
@@ -43,12 +44,14 @@ class Gateway:
         publishing: Publishing,
         streaming: Streaming,
         metrics: GatewayMetrics,
+        pages: Mapping[str, Answer],
     ) -> None:
         self._authenticator = authenticator
         self._grants = grants
         self._publishing = publishing
         self._streaming = streaming
         self._metrics = metrics
+        self._pages = pages
         self.is_stopping = False
         metrics.grants_current.set_function(lambda: float(grants.is_current))
 
@@ -70,9 +73,13 @@ class Gateway:
     async def _routed(self, request: Request, topic: str | None, right: Right | None, send: Send) -> Answer | None:
         """Return the answer; None: it was sent, bit by bit."""
         if topic is None:
-            return problem_answer(Problem(HTTPStatus.NOT_FOUND, "there is nothing here"))
+            page = self._pages.get(request.path)
+            if page is not None and request.method == "GET":
+                return page
+            nothing = problem_answer(Problem(HTTPStatus.NOT_FOUND, "there is nothing here"))
+            return nothing if page is None else _not_allowed("GET")
         if right is None:
-            return _not_allowed()
+            return _not_allowed(", ".join(_ROUTES))
         return await self._answered(request, topic, right, send)
 
     async def _answered(self, request: Request, topic: str, right: Right, send: Send) -> Answer | None:
@@ -116,7 +123,6 @@ def topic_of(scope: Scope) -> str | None:
     return None if not name or "/" in name else unquote(name, errors="replace")
 
 
-def _not_allowed() -> Answer:
-    allowed = ", ".join(_ROUTES)
+def _not_allowed(allowed: str) -> Answer:
     answer = problem_answer(Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"this path takes {allowed}"))
     return Answer(answer.status, answer.body, answer.content_type, {"allow": allowed})

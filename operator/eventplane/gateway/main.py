@@ -18,6 +18,7 @@ from eventplane.gateway.directory import KafkaDirectory
 from eventplane.gateway.metrics import GatewayMetrics
 from eventplane.gateway.mounted import MountedCertificate, MountedError, MountedGrants, keep_fresh
 from eventplane.gateway.oidc import OidcVerifier
+from eventplane.gateway.pages import public_pages
 from eventplane.gateway.probes import ProbeServer
 from eventplane.gateway.publishing import Publishing
 from eventplane.gateway.server import GatewayServer
@@ -63,7 +64,8 @@ async def run(settings: GatewaySettings) -> int:
     async with aiohttp.ClientSession() as session:
         publishing = Publishing(publisher, directory, config.limits, metrics)
         streaming = _streaming(settings, directory, metrics)
-        gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics)
+        pages = public_pages(config.limits)
+        gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics, pages)
         context = None if certificate is None else certificate.context
         server = GatewayServer(gateway, settings.host, settings.port, context, settings.drain_seconds)
 
