@@ -21,6 +21,9 @@ used.fetch
 used.idle_timeout
 used.server_timeout
 used.standalone
+# uvicorn's hooks
+used.capture_signals
+used.should_exit
 # logging's and prometheus_client's hooks
 used.collect
 used.format

@@ -1,7 +1,11 @@
 """Listens for what the kubelet and Prometheus ask of a process; what it answers is its own."""
 
+import asyncio
+from collections.abc import Sequence
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 
 class ProbeListener:
@@ -24,3 +28,16 @@ class ProbeListener:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+def probe_answer(problems: Sequence[str], *, status: int) -> web.Response:
+    """Say that all is well, or with that status what is not."""
+    if problems:
+        return web.Response(status=status, text="".join(f"{each}\n" for each in problems))
+    return web.Response(text="ok\n")
+
+
+async def scrape_answer(registry: CollectorRegistry) -> web.Response:
+    """Show what was counted, in Prometheus' form."""
+    text = await asyncio.to_thread(generate_latest, registry)
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})

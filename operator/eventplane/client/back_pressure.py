@@ -14,8 +14,8 @@ class Room:
         self._most_bytes = most_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    def enter_at_once(self, size: int) -> bool:
-        """Take room if there is some and nobody waits for it."""
+    def try_enter(self, size: int) -> bool:
+        """Take room if there is some now and nobody waits for it."""
         if self._waiting or not self._fits(size):
             return False
         self._take(size)
@@ -23,7 +23,7 @@ class Room:
 
     async def enter(self, size: int) -> None:
         """Take room, as soon as there is some."""
-        if self.enter_at_once(size):
+        if self.try_enter(size):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size, turn))

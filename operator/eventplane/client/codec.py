@@ -58,7 +58,7 @@ def from_cloudevent(document: Mapping[str, Any] | bytes, of: type[Event[Any]] = 
         InvalidEventError: it is none, or its data do not fit the type `of`.
     """
     header = ("content-type", STRUCTURED.encode())
-    return _read(PlainRecord(("", 0), 0, _bytes(document), None, (header,)), of)
+    return read_document(PlainRecord(("", 0), 0, _bytes(document), None, (header,)), of)
 
 
 def to_envelope(event: Event[Any]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def from_envelope(document: Mapping[str, Any] | bytes, of: type[Event[Any]] = Ev
     read = decode_record(record)
     if isinstance(read, ReadEvent) and read.form != "Envelope":
         raise InvalidEventError("an envelope has event_id and event_type")
-    return _read(record, of)
+    return read_document(record, of)
 
 
 def to_record(event: Event[Any], form: WrittenForm) -> tuple[bytes | None, list[Header]]:
@@ -169,7 +169,12 @@ def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
     return of.of_fields({**fields, "data": read.data(), "extensions": extensions, "received": _received(read.record)})
 
 
-def _read(record: Record, of: type[Event[Any]]) -> Event[Any]:
+def read_document(record: Record, of: type[Event[Any]] = Event) -> Event[Any]:
+    """Make an event of a document, told as the record that it would be; it was read nowhere.
+
+    Raises:
+        InvalidEventError: it is no event, or its data do not fit the type `of`.
+    """
     read = decode_record(record)
     if isinstance(read, Failure):
         raise InvalidEventError(read.message)

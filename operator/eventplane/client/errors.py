@@ -35,6 +35,18 @@ class EventRejectedError(PublishError):
     """It never will be: it does not fit its schema, or the broker refuses it. From a handler: never try it again."""
 
 
+class SchemaMismatchError(EventRejectedError):
+    """Its data do not fit the schema of its topic. `problem`: what is wrong with them, beginning with the place."""
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class EventTooLargeError(EventRejectedError):
+    """It is larger than its topic, or the producer, takes."""
+
+
 class PublishUnavailableError(PublishError):
     """It was not acknowledged in time, or there is no such topic, or no right to it: it may be published later."""
 

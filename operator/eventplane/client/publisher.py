@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeAlias
@@ -95,23 +95,31 @@ class EventPublisher:
         """
         return cls(config_from_environment(environment, binding), **options)
 
-    async def publish_event(self, topic: str, event: Event[Any], partition_key: str | None = None) -> Receipt:
+    async def publish_event(
+        self, topic: str, event: Event[Any], partition_key: str | None = None, *, headers: Sequence[Header] = ()
+    ) -> Receipt:
         """Publish an event and wait until all replicas in sync have it.
 
         Args:
             topic: name in Kafka.
             event: what has happened.
             partition_key: events of one key stay in order; default: the event's id.
+            headers: of the record, beside those that are the event's.
 
         Raises:
             EventRejectedError: trying again is useless.
             PublishUnavailableError: it may be published later.
             PublisherClosedError: nobody can tell.
         """
-        return await (await self._start(topic, event, key_of(event, partition_key)))
+        return await (await self._start(topic, event, key_of(event, partition_key), headers))
 
     async def publish_batch(
-        self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None
+        self,
+        topic: str,
+        events: Iterable[Event[Any]],
+        partition_key: PartitionKey = None,
+        *,
+        headers: Sequence[Header] = (),
     ) -> BatchReport:
         """Publish events without waiting for each, in their order within a key, and tell of each how it fared.
 
@@ -119,12 +127,13 @@ class EventPublisher:
             topic: name in Kafka.
             events: in order.
             partition_key: for all, or a function that tells each one's; default: its id.
+            headers: of each record, beside those that are the event's.
         """
         started: list[asyncio.Future[Receipt] | PublishError] = []
         try:
             for event in events:
                 try:
-                    started.append(await self._start(topic, event, key_of(event, partition_key)))
+                    started.append(await self._start(topic, event, key_of(event, partition_key), headers))
                 except PublishError as error:
                     started.append(error)
             return BatchReport([each if isinstance(each, PublishError) else await _ended(each) for each in started])
@@ -173,12 +182,15 @@ class EventPublisher:
 
     # --- one event
 
-    async def _start(self, topic: str, event: Event[Any], key: bytes) -> asyncio.Future[Receipt]:
+    async def _start(
+        self, topic: str, event: Event[Any], key: bytes, beside: Sequence[Header]
+    ) -> asyncio.Future[Receipt]:
         """Hand an event to the producer, once there is room."""
         self._check()
         value, headers = self._plain_record(topic, event) if self._takes_all else await self._record(topic, event)
+        headers += beside
         size = len(value or b"")
-        if not self._room.enter_at_once(size):
+        if not self._room.try_enter(size):
             await self._room.enter(size)
         try:
             loop = self._check()

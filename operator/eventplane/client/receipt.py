@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from eventplane.client.errors import EventRejectedError, PublishError, PublishUnavailableError
+from eventplane.client.errors import EventRejectedError, EventTooLargeError, PublishError, PublishUnavailableError
 from eventplane.events.delivery import Failure
 from eventplane.transports.seams import Written
 
@@ -59,5 +59,6 @@ def outcome_of(topic: str, written: Written | Failure) -> Receipt | PublishError
         moment = datetime.fromtimestamp(written.timestamp_ms / 1000, UTC)
         return Receipt(written.topic, written.partition, written.offset, moment)
     if written.reason == "Rejected":
-        return EventRejectedError(f"{topic}: {written.message}")
+        kind = EventTooLargeError if written.is_too_large else EventRejectedError
+        return kind(f"{topic}: {written.message}")
     return PublishUnavailableError(written.message)

@@ -14,6 +14,7 @@ from eventplane.client.errors import (
     EventRejectedError,
     PublishUnavailableError,
     RegistryUnavailableError,
+    SchemaMismatchError,
     UnknownMajorError,
 )
 from eventplane.client.frozen import thaw
@@ -50,14 +51,14 @@ class TopicSchema:
         """Return data in the registry's wire format.
 
         Raises:
-            EventRejectedError: they do not fit; the message names the place.
+            SchemaMismatchError: they do not fit; the message names the place.
         """
         if isinstance(data, BaseModel):
             data = data.model_dump(mode="python" if self.type == "AVRO" else "json", by_alias=True)
         try:
             return self.head + self.codec.encode(thaw(data))
         except DataError as error:
-            raise EventRejectedError(f"the data do not fit the topic's schema: {error}") from error
+            raise SchemaMismatchError(f"the data do not fit the topic's schema: {error}", str(error)) from error
 
 
 class TopicSchemas:

@@ -40,6 +40,8 @@ class Failure:
     """False where it is no event's fault, such as a schema registry that does not answer."""
     retry_after_ms: int | None = None
     """How long the sink asked to be left alone."""
+    is_too_large: bool = False
+    """Whether it was refused for its size."""
 
 
 @dataclass(frozen=True, slots=True)

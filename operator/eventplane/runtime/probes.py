@@ -1,13 +1,11 @@
 """/healthz, /readyz and /metrics of a consumer: what the kubelet and Prometheus ask."""
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eventplane.events.health import Patience, why_not_alive, why_not_ready
-from eventplane.probes import ProbeListener
+from eventplane.probes import ProbeListener, probe_answer, scrape_answer
 from eventplane.runtime.assembly import WorkInSight
 from eventplane.runtime.metrics import RuntimeMetrics
 from eventplane.transports.seams import Member
@@ -27,7 +25,7 @@ class ProbeServer(ProbeListener):
         self.is_stopping = False
 
     async def _alive(self, _request: web.Request) -> web.Response:
-        return _answer(
+        return probe_answer(
             why_not_alive(self._work.sights(), self._intake.seconds_since_poll(), self._patience), status=500
         )
 
@@ -38,14 +36,7 @@ class ProbeServer(ProbeListener):
             self._patience,
             is_assigned=self._work.is_assigned,
         )
-        return _answer((*problems, _STOPPING) if self.is_stopping else problems, status=503)
+        return probe_answer((*problems, _STOPPING) if self.is_stopping else problems, status=503)
 
     async def _scrape(self, _request: web.Request) -> web.Response:
-        text = await asyncio.to_thread(generate_latest, self._metrics.registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _answer(problems: tuple[str, ...], *, status: int) -> web.Response:
-    if problems:
-        return web.Response(status=status, text="".join(f"{each}\n" for each in problems))
-    return web.Response(text="ok\n")
+        return await scrape_answer(self._metrics.registry)

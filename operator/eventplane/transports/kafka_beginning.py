@@ -27,7 +27,7 @@ def begin(
     if start != "Earliest" and any(place not in committed and place[0] in topics for place in places):
         committed = _committed(consumer, _partitions(consumer, {topic for topic, _ in places}))
     decided = starts(places, committed, start, frozenset(retry_topics))
-    found = [_located(consumer, place, where) for place, where in decided.items()]
+    found = [located(consumer, place, where) for place, where in decided.items()]
     moving = [each for each in found if isinstance(decided[_place(each)], End | FirstAfter)]
     if moving:
         consumer.commit(offsets=moving, asynchronous=False)
@@ -47,7 +47,8 @@ def _partitions(consumer: Consumer, topics: set[str]) -> tuple[Place, ...]:
     return tuple((topic, number) for topic in sorted(topics) if topic in known for number in known[topic].partitions)
 
 
-def _located(consumer: Consumer, place: Place, where: Start) -> TopicPartition:
+def located(consumer: Consumer, place: Place, where: Start) -> TopicPartition:
+    """Return a partition with the offset to read from; raises KafkaException."""
     match where:
         case Committed(offset):
             return TopicPartition(*place, offset)
@@ -60,7 +61,7 @@ def _located(consumer: Consumer, place: Place, where: Start) -> TopicPartition:
             (found,) = consumer.offsets_for_times([TopicPartition(*place, timestamp_ms)], timeout=_SECONDS)
             if found.offset >= 0:
                 return TopicPartition(*place, int(found.offset))
-            return _located(consumer, place, End())
+            return located(consumer, place, End())
 
 
 def _place(partition: TopicPartition) -> Place:

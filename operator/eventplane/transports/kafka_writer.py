@@ -18,10 +18,9 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.05
 _FULL_RETRY_SECONDS: Final = 0.01
-_RECORD_IS_TO_BLAME: Final = frozenset(
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
+_RECORD_IS_TO_BLAME: Final = _TOO_LARGE | frozenset(
     {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.INVALID_MSG_SIZE,
         KafkaError.INVALID_RECORD,
         KafkaError._INVALID_ARG,  # noqa: SLF001 - librdkafka's own errors have such names
     }
@@ -150,5 +149,6 @@ class KafkaWriter:
 def failure_of(topic: str, error: KafkaError) -> Failure:
     """Say what a refused write is: the record's fault, or the topic's."""
     if error.code() in _RECORD_IS_TO_BLAME:
-        return Failure("Rejected", f"Kafka refuses the record: {error.str()}")
+        is_too_large = error.code() in _TOO_LARGE
+        return Failure("Rejected", f"Kafka refuses the record: {error.str()}", is_too_large=is_too_large)
     return Failure("Unavailable", f"{topic} cannot be written to: {error.str()}")

@@ -64,7 +64,7 @@ class MemoryLog:
         if not self.count(topic):
             return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
         if len(value or b"") > self.largest.get(topic, _LARGEST):
-            return Failure("Rejected", "Kafka refuses the record: it is too large")
+            return Failure("Rejected", "Kafka refuses the record: it is too large", is_too_large=True)
         return None
 
     def records(self, topic: str) -> list[PlainRecord]:

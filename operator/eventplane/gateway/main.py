@@ -1,0 +1,134 @@
+"""The process: wires the parts, serves, drains on SIGTERM, and ends with 1 on what it cannot mend."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import uvloop
+
+from eventplane.client import EventPublisher
+from eventplane.gateway.app import Gateway
+from eventplane.gateway.authentication import Authenticator
+from eventplane.gateway.directory import KafkaDirectory
+from eventplane.gateway.metrics import GatewayMetrics
+from eventplane.gateway.mounted import MountedCertificate, MountedError, MountedGrants, keep_fresh
+from eventplane.gateway.oidc import OidcVerifier
+from eventplane.gateway.pages import public_pages
+from eventplane.gateway.probes import ProbeServer
+from eventplane.gateway.publishing import Publishing
+from eventplane.gateway.server import GatewayServer
+from eventplane.gateway.settings import GatewaySettings, SettingsError, read_settings
+from eventplane.gateway.streaming import Streaming
+from eventplane.gateway.token_reviews import TokenReviewer
+from eventplane.telemetry import configure_logging
+
+logger = logging.getLogger("eventplane.gateway")
+
+_MISCONFIGURED: Final = 2
+_ANSWER_SECONDS: Final = 1.0
+
+
+def main() -> int:
+    """Run until told to end; return the exit code: 0 orderly, 1 something failed for good, 2 told wrongly."""
+    try:
+        settings = read_settings(os.environ)
+        configure_logging(settings.log_level)
+        return uvloop.run(run(settings))
+    except (SettingsError, MountedError) as error:
+        configure_logging("INFO")
+        logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
+        return _MISCONFIGURED
+
+
+async def run(settings: GatewaySettings) -> int:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        MountedError: grants or certificate are absent or wrong.
+        SettingsError: certificates to trust are.
+    """
+    config = settings.config
+    grants = MountedGrants(settings.grants)
+    certificate = MountedCertificate(Path(config.certificate_dir)) if config.certificate_dir is not None else None
+    metrics = GatewayMetrics()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    directory = KafkaDirectory(settings.broker.client, settings.broker.client_id, time.monotonic)
+    publisher = EventPublisher(settings.broker, timeout_seconds=config.limits.publish_seconds)
+    async with aiohttp.ClientSession() as session:
+        publishing = Publishing(publisher, directory, config.limits, metrics)
+        streaming = _streaming(settings, directory, metrics)
+        pages = public_pages(config.limits)
+        gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics, pages)
+        context = None if certificate is None else certificate.context
+        server = GatewayServer(gateway, settings.host, settings.port, context, settings.drain_seconds)
+
+        def why_not_ready() -> tuple[str, ...]:
+            found = (
+                ("stopping", gateway.is_stopping),
+                ("Kafka has not answered yet", not directory.has_answer),
+                ("not listening yet", not server.started),
+            )
+            return tuple(problem for problem, holds in found if holds)
+
+        probes = ProbeServer(settings.probe_port, metrics.registry, why_not_ready)
+        await probes.start()
+        refreshes = [grants.refresh] if certificate is None else [grants.refresh, certificate.refresh]
+        background = [asyncio.create_task(keep_fresh(*refreshes)), asyncio.create_task(_first_answer(directory))]
+        serving = asyncio.create_task(server.serve())
+        logger.info("started", extra={"fields": {"port": settings.port}})
+        code = await _first(over, serving)
+        gateway.is_stopping = True  # unready, and each answer closes its connection; who still sends is served
+        await asyncio.wait([serving], timeout=settings.linger_seconds)
+        streaming.is_stopping = server.should_exit = True
+        await serving
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await streaming.close()
+        await publisher.close()
+        await directory.close()
+        await probes.stop()
+    logger.info("ended")
+    return code
+
+
+async def _first(over: asyncio.Event, serving: "asyncio.Task[None]") -> int:
+    """Wait until it is over, or the server is; return the exit code."""
+    waiting = asyncio.create_task(over.wait())
+    await asyncio.wait([waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+    if over.is_set():
+        return 0
+    waiting.cancel()
+    logger.error("the server has ended")
+    return 1
+
+
+def _streaming(settings: GatewaySettings, directory: KafkaDirectory, metrics: GatewayMetrics) -> Streaming:
+    broker = settings.broker
+    limits = settings.config.limits
+    return Streaming(broker.client, broker.client_id, broker.schema_registry, directory, limits, metrics)
+
+
+async def _first_answer(directory: KafkaDirectory) -> None:
+    await directory.refresh()
+    while not directory.has_answer:
+        await asyncio.sleep(_ANSWER_SECONDS)
+        await directory.refresh()
+
+
+def _authenticator(settings: GatewaySettings, session: aiohttp.ClientSession) -> Authenticator:
+    config = settings.config
+    try:
+        issuers = {each.issuer: OidcVerifier(each, config.audience, session, time.time) for each in config.oidc}
+        asked = config.token_reviews
+        reviews = None if asked is None else TokenReviewer(asked, config.audience, session)
+    except OSError as error:
+        raise SettingsError(f"caFile: the certificates to trust cannot be read: {error.strerror}") from error
+    return Authenticator(issuers, reviews, config.believed_seconds, time.time)

@@ -1,0 +1,137 @@
+"""Who vouches for callers of the gateway: a real HTTPS server that reviews tokens as an API server does, and an issuer.
+
+It stands for the API server of a cluster: what it is asked and what it answers is TokenReview v1, over TLS, with the
+gateway's own token checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+
+from e2e.servers.certificates import Authority
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+AUDIENCE = "eventplane-gateway"
+_ACCOUNTS = "https://accounts.example"
+_OWN = "the-gateway's-own-token"
+
+
+class TokenIssuers:
+    """Listens on the loopback, on a thread of its own, with a certificate of a throw-away authority."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.authority = Authority(folder)
+        self.authority.create()
+        self.token_file = folder / "token"
+        self.token_file.write_text(f"{_OWN}\n")
+        self.reviews: list[Any] = []
+        """What was asked, in order."""
+        self.fetched_keys = 0
+        self.is_down = False
+        self._cluster = ECKey.generate_key("P-256")
+        self._keys = [ECKey.generate_key("P-256", {"kid": "first"})]
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._runner: web.AppRunner
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.url}/realm"
+
+    def service_account(self, name: str, seconds: float = 600, audience: str = AUDIENCE) -> str:
+        """Issue a token as the TokenRequest API does."""
+        now = int(time.time())
+        subject = f"system:serviceaccount:{name}"
+        claims = {"iss": _ACCOUNTS, "sub": subject, "aud": [audience], "iat": now, "exp": now + seconds}
+        return jwt.encode({"alg": "ES256"}, claims, self._cluster)
+
+    def person(self, subject: str, *, seconds: float = 600, audience: str = AUDIENCE, **claims: Any) -> str:
+        """Issue a token as an identity provider does, with the newest key."""
+        told = {"iss": self.issuer, "sub": subject, "aud": audience, "exp": int(time.time() + seconds), **claims}
+        key = self._keys[-1]
+        return jwt.encode({"alg": "ES256", "kid": str(key.kid)}, told, key)
+
+    def rotate(self) -> None:
+        """Sign with another key from now on."""
+        self._keys.append(ECKey.generate_key("P-256", {"kid": f"key-{len(self._keys)}"}))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def certificate(self, folder: Path) -> None:
+        """Write tls.crt and tls.key for a listener on the loopback."""
+        folder.mkdir(exist_ok=True)
+        certificate, key = self.authority.issue("127.0.0.1", frozenset({"127.0.0.1"}))
+        (folder / "tls.crt").write_text(certificate)
+        (folder / "tls.key").write_text(key)
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/apis/authentication.k8s.io/v1/tokenreviews", self._review),
+                web.get("/realm/.well-known/openid-configuration", self._discover),
+                web.get("/realm/keys", self._show_keys),
+            ]
+        )
+        self.certificate(self._folder / "server")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._folder / "server" / "tls.crt", self._folder / "server" / "tls.key")
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _review(self, request: web.Request) -> web.Response:
+        if self.is_down:
+            return web.json_response({"kind": "Status", "code": 500}, status=500)
+        if request.headers.get("authorization") != f"Bearer {_OWN}":
+            return web.json_response({"kind": "Status", "code": 401}, status=401)
+        review = await request.json()
+        self.reviews.append(review)
+        return web.json_response({**review, "status": self._status(review["spec"])}, status=201)
+
+    def _status(self, spec: Any) -> dict[str, Any]:
+        try:
+            claims = jwt.decode(spec["token"], self._cluster, algorithms=["ES256"]).claims
+        except Exception as error:  # noqa: BLE001 - as the API server says it
+            return {"authenticated": False, "error": str(error)}
+        shared = [each for each in spec["audiences"] if each in claims["aud"]]
+        if not shared or claims["exp"] < time.time():
+            return {"authenticated": False, "error": "token audiences or its end do not fit"}
+        return {"authenticated": True, "user": {"username": claims["sub"]}, "audiences": shared}
+
+    async def _discover(self, _request: web.Request) -> web.Response:
+        return web.json_response({"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"})
+
+    async def _show_keys(self, _request: web.Request) -> web.Response:
+        self.fetched_keys += 1
+        return web.json_response(KeySet(list(self._keys)).as_dict(private=False))
