@@ -79,6 +79,11 @@ class Dispatcher:
         """Whether this replica acts."""
         return all(track.unbound is not None for track in self.tracks.values())
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no resource is dirty or being worked on."""
+        return not any(lane.queue.depth() for track in self.tracks.values() for lane in track.lanes.values())
+
     # --- leading
 
     async def sync(self, list_keys: ListKeys) -> None:

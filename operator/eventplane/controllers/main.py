@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
 
 import kopf
 from kubernetes.aio.client import ApiClient
@@ -31,6 +29,7 @@ from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.garbage import look_for_garbage, spare_what_is_loaded
 from eventplane.controllers.gauges import ConnectGauges, GaugeLoops
 from eventplane.controllers.handlers import register
 from eventplane.controllers.handlers import settings as kopf_settings
@@ -58,9 +57,6 @@ from eventplane.settings import OperatorSettings
 from eventplane.telemetry import GaugesAtScrape, Metrics, configure_logging
 
 logger = logging.getLogger(__name__)
-
-GARBAGE_THRESHOLD: Final = 20_000
-"""Allocations that outlive their frame between two searches for garbage; CPython's own choice is 700."""
 
 
 def now() -> datetime:
@@ -94,6 +90,7 @@ async def run(settings: OperatorSettings) -> bool:
             )
         )
         follower = asyncio.create_task(dispatcher.follow_listings(api.list_keys))
+        collector = asyncio.create_task(look_for_garbage(lambda: dispatcher.is_idle))
         leader = asyncio.create_task(_take_the_lead(settings, client, api, dispatcher, metrics))
         try:
             await asyncio.wait({watch, leader}, return_when=asyncio.FIRST_COMPLETED)
@@ -102,6 +99,7 @@ async def run(settings: OperatorSettings) -> bool:
             led_well = await _end(leader)
             watched_well = await _end(watch)
             await _end(follower)
+            await _end(collector)
             await gate.close()
             await probes.stop()
     return told_to_stop and led_well and watched_well
@@ -291,9 +289,7 @@ def main() -> int:
     """Start the process."""
     settings = OperatorSettings()
     configure_logging(settings.log_level)
-    # what is loaded by now stays for good, and a store of thousands of resources is dear to search again and again
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    spare_what_is_loaded()
     ended_well = asyncio.run(run(settings))
     logger.info("stopped")
     return 0 if ended_well else 1

@@ -67,6 +67,7 @@ async def test_the_metrics_say_what_is_the_case() -> None:
         await world.until_ready()
         await world.until_ready(("shop", "bad"))
         await operator.settle()
+        assert operator.dispatcher.is_idle
         samples = await probes.samples()
         expected = {
             'eventplane_reconcile_total{kind="EventTopic",outcome="Ready"}': 2,
@@ -83,6 +84,8 @@ async def test_the_metrics_say_what_is_the_case() -> None:
             "eventplane_leading": 1,
         }
         assert {name: samples.get(name) for name in expected} == expected
+        operator.dispatcher.topics.lanes[BUS].queue.add(("shop", "orders"))
+        assert not operator.dispatcher.is_idle
 
 
 async def test_an_open_breaker_and_standing_drift_are_shown() -> None:
