@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -20,6 +21,7 @@ from eventplane.eventstore.stored import NewRow, Position, Row, SnapshotRow
 T = TypeVar("T")
 
 _BUSY_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 0.02
 _MEMORY: Final = ":memory:"
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -181,9 +183,25 @@ class _Connection:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
+    until = time.monotonic() + _BUSY_SECONDS
+    while not _has_write_ahead_log(connection):
+        if time.monotonic() > until:
+            connection.close()
+            raise StoreUnavailableError(f"{path}: others keep it locked")
+        time.sleep(_AGAIN_SECONDS)  # noqa: TID251 - on the thread of this connection
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _has_write_ahead_log(connection: sqlite3.Connection) -> bool:
+    """Switch to it; where others do so at the same time SQLite says that it is busy, whatever the timeout."""
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
