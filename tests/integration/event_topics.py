@@ -29,7 +29,7 @@ class Topics:
 
     def write(self, topic: str, events: Iterable[tuple[str | None, bytes | None, dict[str, str]]]) -> None:
         """Write events: key, value, headers."""
-        producer = Producer(self._config | {"acks": "all", "linger.ms": 5})
+        producer = Producer(self._config | {"enable.idempotence": True, "linger.ms": 5})  # or a retry changes the order
         for key, value, headers in events:
             producer.produce(topic, key=key, value=value, headers=list(headers.items()))
             producer.poll(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
@@ -9,6 +10,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from eventplane.events.majors import record_subject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from e2e.servers import Kafka
     from e2e.servers.registry import Registry
     from eventplane.events.majors import Majors
@@ -52,3 +55,14 @@ def create_topic(kafka: Kafka, name: str, partitions: int = 1) -> None:
     """Create a topic and wait until the broker confirms it."""
     admin = AdminClient(kafka.client_config("PLAINTEXT") | {"log_level": 0})
     admin.create_topics([NewTopic(name, partitions)])[name].result(_SECONDS)
+
+
+@contextmanager
+def topics_of_a_page(kafka: Kafka, *names: str) -> Iterator[None]:
+    """Have topics that begin empty, and leave none: another page may have one of the same name."""
+    for name in names:
+        create_topic(kafka, name)
+    yield
+    admin = AdminClient(kafka.client_config("PLAINTEXT") | {"log_level": 0})
+    for deleted in admin.delete_topics(list(names)).values():
+        deleted.result(_SECONDS)

@@ -40,7 +40,7 @@ ORDERS = {
 @pytest.fixture(scope="module")
 def topics(event_kafka: Kafka) -> Topics:
     made = Topics(event_kafka)
-    made.create("shop.orders", "shop.forms", "shop.keys", partitions=3)
+    made.create("shop.parcels", "shop.forms", "shop.keys", partitions=3)
     made.create("shop.small", partitions=1, **{"max.message.bytes": "2000"})
     made.create("shop.typed", "shop.once", "other.orders", "shop.batch")
     return made
@@ -83,10 +83,10 @@ def read_one(topics: Topics, topic: str) -> Any:
 def test_an_envelope_is_answered_when_kafka_has_it_under_the_callers_name(
     running: GatewayProcess, token: str, topics: Topics
 ) -> None:
-    told = running.publish("shop.orders", token, ENVELOPE, content_type="application/json")
-    message = read_one(topics, "shop.orders")
+    told = running.publish("shop.parcels", token, ENVELOPE, content_type="application/json")
+    message = read_one(topics, "shop.parcels")
     assert told.status == 200, told.body
-    assert told.document["topic"] == "shop.orders"
+    assert told.document["topic"] == "shop.parcels"
     assert (told.document["partition"], told.document["offset"]) == (message.partition(), message.offset())
     assert json.loads(message.value()) == {"amount": 5}
     assert header(message, "eventplane-caller") == SHOP
@@ -166,13 +166,13 @@ def test_a_request_that_comes_again_is_not_carried_out_again(
         ("absent", ENVELOPE, {}, 404),
         ("other.orders", ENVELOPE, {}, 403),
         ("shop.small", {**ENVELOPE, "data": {"note": secrets.token_hex(4000)}}, {}, 413),
-        ("shop.orders", {**ENVELOPE, "data": {"note": "x" * 200_000}}, {}, 413),
-        ("shop.orders", [ENVELOPE] * 51, {}, 413),
-        ("shop.orders", b"{", {}, 400),
-        ("shop.orders", b"[" * 900 + b"]" * 900, OF_BINARY, 400),
-        ("shop.orders", {"source": "shop"}, {}, 400),
-        ("shop.orders", b"a", {"content_type": "text/plain"}, 415),
-        ("shop.orders", b"a", {"content_type": "application/cloudevents+xml"}, 415),
+        ("shop.parcels", {**ENVELOPE, "data": {"note": "x" * 200_000}}, {}, 413),
+        ("shop.parcels", [ENVELOPE] * 51, {}, 413),
+        ("shop.parcels", b"{", {}, 400),
+        ("shop.parcels", b"[" * 900 + b"]" * 900, OF_BINARY, 400),
+        ("shop.parcels", {"source": "shop"}, {}, 400),
+        ("shop.parcels", b"a", {"content_type": "text/plain"}, 415),
+        ("shop.parcels", b"a", {"content_type": "application/cloudevents+xml"}, 415),
     ],
     ids=["unknown", "no right", "topic's limit", "request", "batch", "no JSON", "deep", "no event", "text", "xml"],
 )
@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused_as_a_problem(
 
 def test_a_body_without_an_end_is_cut_off_at_the_limit(running: GatewayProcess, token: str) -> None:
     connection = running.connect()
-    connection.putrequest("POST", "/v1/topics/shop.orders/events")
+    connection.putrequest("POST", "/v1/topics/shop.parcels/events")
     connection.putheader("authorization", f"Bearer {token}")
     connection.putheader("transfer-encoding", "chunked")
     connection.endheaders()
@@ -202,7 +202,7 @@ def test_a_body_without_an_end_is_cut_off_at_the_limit(running: GatewayProcess, 
 
 
 def test_metrics_tell_what_was_done(running: GatewayProcess, token: str) -> None:
-    running.publish("shop.orders", token, ENVELOPE)
+    running.publish("shop.parcels", token, ENVELOPE)
     text = running.probe("/metrics")[1]
     assert 'eventplane_gateway_requests_total{route="publish",status="200"}' in text
     assert 'eventplane_gateway_events_total{outcome="published"}' in text
@@ -210,7 +210,7 @@ def test_metrics_tell_what_was_done(running: GatewayProcess, token: str) -> None
 
 
 def test_tokens_and_payloads_are_in_no_log(running: GatewayProcess, token: str) -> None:
-    running.publish("shop.orders", token, {**ENVELOPE, "data": {"note": "top-secret-note"}})
+    running.publish("shop.parcels", token, {**ENVELOPE, "data": {"note": "top-secret-note"}})
     assert token not in running.log()
     assert "top-secret-note" not in running.log()
 
@@ -283,9 +283,9 @@ def test_who_sends_slowly_is_let_go(tmp_path: Path, event_kafka: Kafka, issuers:
     token = issuers.service_account("shop:orders")
     with gateway(tmp_path / "run", event_kafka, issuers, limits={"requestSeconds": 1}) as process:
         process.grant({"identity": SHOP, "publish": ["shop.*"]})
-        wait_until(lambda: process.publish("shop.orders", token, b"{").status == 400, "the grants are read")
+        wait_until(lambda: process.publish("shop.parcels", token, b"{").status == 400, "the grants are read")
         connection = process.connect()
-        connection.putrequest("POST", "/v1/topics/shop.orders/events")
+        connection.putrequest("POST", "/v1/topics/shop.parcels/events")
         connection.putheader("authorization", f"Bearer {token}")
         connection.putheader("content-length", "100")
         connection.endheaders(b"{")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from contract.client_arenas import KafkaClients
 from integration.guide_blocks import blocks_of, run
-from integration.subjects import create_topic
+from integration.subjects import topics_of_a_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from e2e.servers import Kafka
     from e2e.servers.registry import Registry
@@ -28,11 +28,15 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.fixture(autouse=True)
+def topics(event_kafka: Kafka) -> Iterator[None]:
+    with topics_of_a_page(event_kafka, "user-events", "notification-events", "orders", "settled"):
+        yield
+
+
 async def test_its_blocks_do_what_they_say(
     event_kafka: Kafka, event_registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for topic in ("user-events", "notification-events", "orders", "settled"):
-        create_topic(event_kafka, topic)
     settled = 0
     sent: list[tuple[str, str]] = []
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.serialization import MessageField, SerializationContext
-from integration.subjects import Subject, create_topic
+from integration.subjects import Subject, topics_of_a_page
 
 from e2e.servers.registry import private_registry
 from eventplane.client import (
@@ -52,13 +52,13 @@ def two_majors(subject: Subject) -> None:
 
 
 def test_its_blocks_do_what_they_say(event_kafka: Kafka, event_registry: Registry) -> None:
-    create_topic(event_kafka, "orders")
     two_majors(Subject(event_registry, "orders-value", "AVRO"))
     names: dict[str, Any] = {"REGISTRY": event_registry.url, "BROKERS": event_kafka.bootstrap("PLAINTEXT")}
     blocks = _BLOCK.findall(GUIDE.read_text())
     assert len(blocks) == 4
-    for block in blocks:
-        exec(compile(block, str(GUIDE), "exec"), names)  # noqa: S102 - the page is ours
+    with topics_of_a_page(event_kafka, "orders"):
+        for block in blocks:
+            exec(compile(block, str(GUIDE), "exec"), names)  # noqa: S102 - the page is ours
     for name in ("serialize", "deserialize"):
         names[name].close()
 

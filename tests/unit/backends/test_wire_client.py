@@ -1,10 +1,13 @@
 """Tests of the second connection to Kafka: whatever goes wrong, those who wait are told."""
 
+import os
+import socket
 import ssl
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from kafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaTimeoutError
+from kafka.net.inet import KafkaNetSocket
 
 from eventplane.backends.kafka import wire_client
 from eventplane.backends.kafka.wire_client import WireClient, failure
@@ -74,3 +77,12 @@ async def test_answers_and_what_is_left_out_of_them(monkeypatch: pytest.MonkeyPa
             assert told.value.args[0].code() == code
     finally:
         await wire.close()
+
+
+def test_a_socket_that_the_library_forgets_is_closed() -> None:
+    made = KafkaNetSocket(wire_client._Socket.URL).socket(socket.AF_INET, socket.SOCK_STREAM, 0)  # noqa: SLF001
+    descriptor = made.fileno()
+    os.fstat(descriptor)
+    del made
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

@@ -165,22 +165,23 @@ class WireClient:
 
 
 class _Socket(KafkaNetSocket):  # type: ignore[misc]  # untyped
-    """The library's way to connect, which leaves the socket to the garbage collector where it is cut short."""
+    """The library's way to connect, by sockets that end with their last reference.
+
+    It forgets them where connecting, or the handshake after it, is cut short.
+    """
 
     SCHEMES = ("direct",)
     URL: Final = "direct://"
     """Where the library takes a proxy's address: the one way to give it a socket of another make."""
 
-    async def sock_connect(
-        self, net: object, sock: socket.socket, sockaddr: tuple[object, ...], timeout_at: float | None = None
-    ) -> socket.socket:
-        """Connect, or close the socket."""
-        try:
-            connected: socket.socket = await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
-        except BaseException:
-            sock.close()
-            raise
-        return connected
+    def socket(self, *kind: int) -> "_ForgottenIsClosed":
+        """Make one of a family, a type and a protocol."""
+        return _ForgottenIsClosed(*kind)
+
+
+class _ForgottenIsClosed(socket.socket):
+    def __del__(self) -> None:
+        self.close()
 
 
 def _milliseconds_until(deadline: float) -> int:
