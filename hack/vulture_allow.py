@@ -106,3 +106,6 @@ used.oneof_index
 used.packed
 # schemes of kafka-python's sockets
 used.SCHEMES
+# what applications extend
+used.PostgresProjection
+used.SqliteProjection

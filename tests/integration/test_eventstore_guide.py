@@ -21,12 +21,12 @@ GUIDE = Path(__file__).parents[2] / "docs/guide/eventstore.md"
 async def test_its_blocks_do_what_they_say(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names: dict[str, Any] = {"STORE": f"sqlite:///{tmp_path / 'events.db'}"}
+    names: dict[str, Any] = {"STORE": f"sqlite:///{tmp_path / 'events.db'}", "VIEWS": str(tmp_path / "views.db")}
     if kind == "postgres":
         server: Postgres = request.getfixturevalue("event_postgres")
         names["STORE"] = server.create_database("guide")
     blocks = blocks_of(GUIDE)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         await asyncio.wait_for(run(block, GUIDE, names), 30)
     await names["event_store"].close()

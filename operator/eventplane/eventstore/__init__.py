@@ -8,6 +8,7 @@ from eventplane.client.event import Event
 from eventplane.eventstore.aggregate import AggregateRoot
 from eventplane.eventstore.backend import Backend
 from eventplane.eventstore.errors import ConcurrencyError, EventStoreError, StoreUnavailableError
+from eventplane.eventstore.projections import Projection, catch_up, follow, rebuild
 from eventplane.eventstore.repository import EventSourcedRepository, every
 from eventplane.eventstore.shredding import Cipher
 from eventplane.eventstore.store import EventStore
@@ -26,9 +27,13 @@ __all__ = [
     "EventStore",
     "EventStoreError",
     "Position",
+    "Projection",
     "Snapshot",
     "StoreUnavailableError",
     "StoredEvent",
     "Upcasters",
+    "catch_up",
     "every",
+    "follow",
+    "rebuild",
 ]

@@ -80,7 +80,7 @@ class PostgresBackend:
         """Connect, make the tables where there are none, and see whether their order can be trusted."""
         if self._is_open:
             return
-        async with _translated():
+        async with translated():
             if self._pool.closed:
                 await self._pool.open()
         async with self._connection() as connection:
@@ -137,7 +137,7 @@ class PostgresBackend:
 
     async def lease(self, name: str, idle_seconds: float) -> "AdvisoryLease | None":
         """Take an advisory lock on a connection that the server ends when it is idle for too long."""
-        async with _translated():
+        async with translated():
             connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
             try:
                 await connection.execute(
@@ -156,7 +156,7 @@ class PostgresBackend:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        async with _translated(), self._pool.connection() as connection:
+        async with translated(), self._pool.connection() as connection:
             yield connection
 
     async def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Row]:
@@ -206,7 +206,8 @@ async def _appended_before(
 
 
 @contextlib.asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def translated() -> AsyncIterator[None]:
+    """Say what psycopg raises as our errors."""
     try:
         yield
     except psycopg.OperationalError as error:

@@ -64,8 +64,8 @@ class SqliteBackend:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._writer = _Connection(path)
-        self._reader = self._writer if path == _MEMORY else _Connection(path)
+        self._writer = FileConnection(path)
+        self._reader = self._writer if path == _MEMORY else FileConnection(path)
         self._is_open = False
 
     async def open(self) -> None:
@@ -150,7 +150,7 @@ class FileLease:
             os.close(descriptor)
 
 
-class _Connection:
+class FileConnection:
     """A connection on a thread of its own, opened when it is first used."""
 
     def __init__(self, path: str) -> None:
@@ -159,9 +159,11 @@ class _Connection:
         self._connection: sqlite3.Connection | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work on the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
 
     async def close(self) -> None:
+        """Close it, and end the thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 

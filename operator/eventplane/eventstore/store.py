@@ -1,7 +1,7 @@
 """The event store: appends where nobody else did, reads streams, and all events in the order of their commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, Self
 
 import orjson
@@ -132,7 +132,7 @@ class EventStore:
 
     async def stream_all(
         self, after: Position = BEGINNING, *, follow: bool = False, batch: int = _BATCH
-    ) -> AsyncIterator[StoredEvent]:
+    ) -> AsyncGenerator[StoredEvent, None]:
         """Return all events behind a position, each once, in the order of their commits.
 
         Args:
