@@ -23,6 +23,7 @@ from bench.site import Site, brokers_for, check_alone, install_crds, site
 
 _CHANGED: Final = 1000
 _PENDING: Final = 50
+_SINGLE: Final = 200
 _OUTAGE_TOPICS: Final = 1000
 
 
@@ -31,9 +32,7 @@ async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measur
 
     Floor and operator take turns, so that what else the machine does befalls both; the last turn goes on to the rest.
     """
-    async with ApiServer.connect(kubeconfig) as api:
-        await check_alone(api)  # before the CRDs of this checkout replace those that somebody works with
-        await install_crds(api)
+    await _prepare(kubeconfig)
     count: int = wanted.n
     floors: list[float] = []
     runs: list[float] = []
@@ -61,6 +60,20 @@ async def measure(kubeconfig: Path, wanted: argparse.Namespace, measured: Measur
         measured["outage"] = await _outage(kubeconfig, min(count, _OUTAGE_TOPICS))
 
 
+async def measure_single(kubeconfig: Path, count: int, measured: Measured) -> None:
+    """Measure topics one by one beside others, and nothing else."""
+    await _prepare(kubeconfig)
+    async with site(kubeconfig, "operator", count) as place, operator(kubeconfig) as under_test:
+        measured["create"] = await _create(place, under_test, count)
+        measured["single"] = await single_topics(place, under_test, _SINGLE)
+
+
+async def _prepare(kubeconfig: Path) -> None:
+    async with ApiServer.connect(kubeconfig) as api:
+        await check_alone(api)  # before the CRDs of this checkout replace those that somebody works with
+        await install_crds(api)
+
+
 async def _outage(kubeconfig: Path, count: int) -> Measured:
     """Measure an outage in a place of its own: with many more partitions a killed broker takes minutes to come back."""
     async with site(kubeconfig, "outage", count) as place, operator(kubeconfig) as under_test:
@@ -83,7 +96,7 @@ async def _go_on(
 ) -> None:
     """Measure what comes after the creation, on the same operator."""
     changed = min(count, _CHANGED)
-    measured["single"] = await single_topics(place, under_test, max(50, min(200, count // 5)))
+    measured["single"] = await single_topics(place, under_test, max(50, min(_SINGLE, count // 5)))
     measured["single_delete_policy"] = await single_topics(place, under_test, 50, "Delete")
     measured["update"] = beside(await update(place, under_test, changed), floors["update"]) | {"n": changed}
     of_both = await create_and_delete(place, under_test, changed)
@@ -105,6 +118,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--resync", type=float, default=20.0, help="resync period while at rest, seconds (default: 20)")
     parser.add_argument("--creation-only", action="store_true", help="measure creation and rest, not the changes")
+    parser.add_argument("--single-only", action="store_true", help="measure topics one by one beside N others")
     parser.add_argument("--kubeconfig", type=Path, help="use this cluster, and bring none up")
     arguments = parser.parse_args()
     if arguments.n < 1:
@@ -117,9 +131,14 @@ def main() -> int:
     """Run the bench."""
     arguments = _arguments()
     measured: Measured = {"case": "topics", "n": arguments.n, "brokers": brokers_for(arguments.n)}
-    return run_bench(
-        measured, arguments.kubeconfig, lambda kubeconfig: asyncio.run(measure(kubeconfig, arguments, measured))
-    )
+
+    def run(kubeconfig: Path) -> None:
+        if arguments.single_only:
+            asyncio.run(measure_single(kubeconfig, arguments.n, measured))
+        else:
+            asyncio.run(measure(kubeconfig, arguments, measured))
+
+    return run_bench(measured, arguments.kubeconfig, run)
 
 
 if __name__ == "__main__":
