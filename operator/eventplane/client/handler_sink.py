@@ -12,6 +12,7 @@ from eventplane.client.codec import event_of
 from eventplane.client.errors import EventRejectedError, InvalidEventError, RetryLaterError
 from eventplane.client.event import Event
 from eventplane.client.handlers import Handler, Handlers
+from eventplane.client.tracing import is_tracing, processing
 from eventplane.client.workers import TimeLimit, Workers
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event as ReadEvent
@@ -102,7 +103,13 @@ class HandlerSink:
             return Failure("Undecodable", str(error))
         except Exception as error:  # noqa: BLE001 - whatever these bytes do, the partition moves on
             return Failure("Undecodable", f"{type(error).__name__}: {error}")
-        return await self._call(handler, made[handler.wants])
+        if not is_tracing():
+            return await self._call(handler, made[handler.wants])
+        with processing(made[handler.wants], handler.name) as span:
+            failure = await self._call(handler, made[handler.wants])
+            if failure is not None:
+                span.fail(failure.reason)
+            return failure
 
     async def _call(self, handler: Handler, event: Event[Any]) -> Failure | None:
         task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # it runs in a worker

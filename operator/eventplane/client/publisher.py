@@ -22,6 +22,7 @@ from eventplane.client.event import Event
 from eventplane.client.keys import PartitionKey, key_of
 from eventplane.client.receipt import BatchReport, Receipt, outcome_of
 from eventplane.client.topic_schemas import TopicSchemas
+from eventplane.client.tracing import begin_send
 from eventplane.client.transaction import Committer, Transaction
 from eventplane.events.delivery import Failure
 from eventplane.events.record import Header
@@ -200,6 +201,10 @@ class EventPublisher:
             raise
         future: asyncio.Future[Receipt] = loop.create_future()
         self._pending.add(future)
+        span = begin_send(topic, event)
+        if span is not None:
+            headers += span.headers
+            future.add_done_callback(span.end)
         sender.send(topic, key, value, headers, partial(self._sent, future, topic, size))
         return future
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 from eventplane.client.errors import ConfigurationError, EventRejectedError, TransactionError
 from eventplane.client.event import Event
 from eventplane.client.keys import PartitionKey, key_of
+from eventplane.client.tracing import headers_of_now
 from eventplane.events.record import Header
 from eventplane.transports.seams import Consumed, Transactor, UncommittedError, Write
 
@@ -38,6 +39,7 @@ class Transaction:
             PublishUnavailableError: the registry does not answer.
         """
         value, headers = await self._encode(topic, event)
+        headers += headers_of_now()
         self.writes.append(Write(topic, key_of(event, partition_key), value, headers, _NOWHERE, 0))
 
     async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None) -> None:
