@@ -6,14 +6,9 @@ missing, never for slowness. Turns of both alternate, so that what else the mach
 
 import argparse
 import asyncio
-import os
-import shutil
 import sqlite3
-import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -22,8 +17,7 @@ import psycopg
 from confluent_kafka import Producer
 
 from bench.failure import BenchError
-from bench.phases import say
-from bench.report import print_report
+from bench.one_broker import Turn, run_with_a_broker, take_turns
 from bench.runtime import Place
 from e2e.servers import Kafka
 from e2e.servers.postgres import Postgres
@@ -195,36 +189,25 @@ def measure(place: Place, databases: Databases, n: int, rounds: int, measured: d
     filled = databases.new("postgres")
     run(fill(filled, 5 * n))
     new = databases.new
-    turns: dict[str, tuple[int, Callable[[], float], Callable[[], float]]] = {
-        "append_postgres_1_writer": (
+    turns = {
+        "append_postgres_1_writer": Turn(
             n,
             lambda: run(append_bare(new("postgres"), n, 1)),
             lambda: run(append(new("postgres"), n, 1)),
         ),
-        "append_postgres_8_writers": (
+        "append_postgres_8_writers": Turn(
             n,
             lambda: run(append_bare(new("postgres"), n, 8)),
             lambda: run(append(new("postgres"), n, 8)),
         ),
-        "append_sqlite": (n, lambda: append_bare_sqlite(new("sqlite"), n), lambda: run(append(new("sqlite"), n, 1))),
-        "relay_postgres": (5 * n, lambda: copy_bare(place, filled, 5 * n), lambda: run(relay(place, filled, 5 * n))),
+        "append_sqlite": Turn(
+            n, lambda: append_bare_sqlite(new("sqlite"), n), lambda: run(append(new("sqlite"), n, 1))
+        ),
+        "relay_postgres": Turn(
+            5 * n, lambda: copy_bare(place, filled, 5 * n), lambda: run(relay(place, filled, 5 * n))
+        ),
     }
-    for case, (events, floor, store) in turns.items():
-        say(f"{case}: {events:,} events")
-        runs = [(floor(), store()) for _ in range(rounds)]
-        ratios = [floor_seconds / seconds for floor_seconds, seconds in runs]
-        floor_seconds, seconds = runs[ratios.index(statistics.median_low(ratios))]
-        measured[case] = {
-            "n": events,
-            "seconds": seconds,
-            "floor_seconds": floor_seconds,
-            "ratio": floor_seconds / seconds,
-            "events_per_second": round(events / seconds),
-            "ratios": ratios,
-        }
-    for name in ("seconds", "floor_seconds"):
-        measured[name] = sum(measured[case][name] for case in turns)
-    measured["ratio"] = measured["floor_seconds"] / measured["seconds"]
+    take_turns(turns, rounds, measured)
 
 
 def main() -> int:
@@ -233,18 +216,13 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=2_000, help="appends of each case; five times as many are relayed")
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and store (default: 3)")
     arguments = parser.parse_args()
-    measured: dict[str, Any] = {"case": "eventstore", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
-    folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
-    try:
-        with Kafka(brokers=1) as kafka, Postgres(durable=True) as postgres:
+    measured: dict[str, Any] = {"case": "eventstore", "n": arguments.n}
+
+    def work(kafka: Kafka, folder: Path) -> None:
+        with Postgres(durable=True) as postgres:
             measure(Place(kafka, folder), Databases(postgres, folder), arguments.n, arguments.rounds, measured)
-    except (BenchError, OSError, TimeoutError, KeyboardInterrupt) as failure:
-        measured["failed"] = str(failure) or type(failure).__name__
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+
+    return run_with_a_broker(measured, work)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,10 +25,10 @@ from joserfc.jwk import ECKey, KeySet
 
 from bench.failure import BenchError
 from bench.gateway_issuer import issuer
+from bench.one_broker import run_with_a_broker
 from bench.phases import say
-from bench.report import print_report
 from bench.runtime import Place
-from e2e.servers import Kafka, ports
+from e2e.servers import ports
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua")
 _START_SECONDS: Final = 30
@@ -163,19 +162,12 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print("wrk is missing: apt-get install wrk", file=sys.stderr)
         return 1
-    measured: dict[str, Any] = {"case": "gateway", "load_average_before": os.getloadavg()[0]}
-    folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
     seconds = min(arguments.n, 60)  # `make bench` says 1000 where nobody says anything
-    try:
-        with Kafka(brokers=1) as kafka:
-            measure(Place(kafka, folder), seconds, arguments.rounds, arguments.connections, measured)
-    except (BenchError, OSError, TimeoutError, KeyboardInterrupt, subprocess.TimeoutExpired) as failure:
-        measured["failed"] = str(failure) or type(failure).__name__
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+    measured: dict[str, Any] = {"case": "gateway"}
+    return run_with_a_broker(
+        measured,
+        lambda kafka, folder: measure(Place(kafka, folder), seconds, arguments.rounds, arguments.connections, measured),
+    )
 
 
 if __name__ == "__main__":

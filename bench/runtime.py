@@ -8,11 +8,9 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -25,9 +23,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 
 from bench.failure import BenchError
+from bench.one_broker import add_up, run_with_a_broker
 from bench.phases import say
 from bench.processes import run_floor
-from bench.report import print_report
 from bench.runtime_work import FloorWork
 from e2e.servers import Kafka, ports
 
@@ -220,9 +218,7 @@ def measure(place: Place, n: int, rounds: int, cases: Sequence[str], measured: d
             middle = statistics.median_low([run["ratio"] for run in runs])
             measured[case] = {"n": count} | next(run for run in runs if run["ratio"] == middle)
             measured[case]["ratios"] = [run["ratio"] for run in runs]
-    for name in ("seconds", "floor_seconds"):
-        measured[name] = sum(measured[case][name] for case in cases)
-    measured["ratio"] = measured["floor_seconds"] / measured["seconds"]
+    add_up(measured, cases)
 
 
 def main() -> int:
@@ -232,18 +228,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and consumer (default: 3)")
     parser.add_argument("--only", choices=_SHARE, nargs="+", default=tuple(_SHARE), help="cases (default: all)")
     arguments = parser.parse_args()
-    measured: dict[str, Any] = {"case": "runtime", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
-    folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
-    try:
-        with Kafka(brokers=1) as kafka:
-            measure(Place(kafka, folder), max(40_000, arguments.n), arguments.rounds, arguments.only, measured)
-    except (BenchError, OSError, KeyboardInterrupt) as failure:
-        measured["failed"] = str(failure) or type(failure).__name__
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+    measured: dict[str, Any] = {"case": "runtime", "n": arguments.n}
+    count = max(40_000, arguments.n)
+    return run_with_a_broker(
+        measured,
+        lambda kafka, folder: measure(Place(kafka, folder), count, arguments.rounds, arguments.only, measured),
+    )
 
 
 if __name__ == "__main__":

@@ -6,26 +6,18 @@ missing, never for slowness. Turns of both alternate, so that what else the mach
 
 import argparse
 import asyncio
-import os
-import shutil
-import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
 from bench.failure import BenchError
-from bench.phases import say
-from bench.report import print_report
+from bench.one_broker import Turn, run_with_a_broker, take_turns
 from bench.runtime import Place
 from bench.runtime_floor import batches
 from bench.runtime_work import FloorWork
-from e2e.servers import Kafka
 from eventplane.client import Event, EventPublisher, EventSubscriber
 from eventplane.transports.kafka_settings import producer_settings
 
@@ -143,36 +135,24 @@ def measure(place: Place, count: int, rounds: int, measured: dict[str, Any]) -> 
         place.create(topic)
         return topic
 
-    turns: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-        "publish_batch": (
+    turns = {
+        "publish_batch": Turn(
+            count,
             lambda: publish_bare(place, new_topic(), count),
             lambda: asyncio.run(publish_batch(place, new_topic(), count)),
         ),
-        "publish_event": (
+        "publish_event": Turn(
+            count,
             lambda: publish_bare(place, new_topic(), count),
             lambda: asyncio.run(publish_each(place, new_topic(), count)),
         ),
-        "consume": (
+        "consume": Turn(
+            count,
             lambda: consume_bare(place, filled, count),
             lambda: asyncio.run(consume(place, filled, count)),
         ),
     }
-    for case, (floor, sdk) in turns.items():
-        say(f"{case}: {count:,} events")
-        runs = [(floor(), sdk()) for _ in range(rounds)]
-        ratios = [floor_seconds / seconds for floor_seconds, seconds in runs]
-        floor_seconds, seconds = runs[ratios.index(statistics.median_low(ratios))]
-        measured[case] = {
-            "n": count,
-            "seconds": seconds,
-            "floor_seconds": floor_seconds,
-            "ratio": floor_seconds / seconds,
-            "events_per_second": round(count / seconds),
-            "ratios": ratios,
-        }
-    for name in ("seconds", "floor_seconds"):
-        measured[name] = sum(measured[case][name] for case in turns)
-    measured["ratio"] = measured["floor_seconds"] / measured["seconds"]
+    take_turns(turns, rounds, measured)
 
 
 def main() -> int:
@@ -181,18 +161,10 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=50_000, help="events of each case (default: 50,000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of floor and SDK (default: 3)")
     arguments = parser.parse_args()
-    measured: dict[str, Any] = {"case": "sdk", "n": arguments.n, "load_average_before": os.getloadavg()[0]}
-    folder = Path(tempfile.mkdtemp(prefix="eventplane-bench-"))
-    try:
-        with Kafka(brokers=1) as kafka:
-            measure(Place(kafka, folder), arguments.n, arguments.rounds, measured)
-    except (BenchError, OSError, TimeoutError, KeyboardInterrupt) as failure:
-        measured["failed"] = str(failure) or type(failure).__name__
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    measured["load_average_after"] = os.getloadavg()[0]
-    print_report(measured)
-    return 1 if "failed" in measured else 0
+    measured: dict[str, Any] = {"case": "sdk", "n": arguments.n}
+    return run_with_a_broker(
+        measured, lambda kafka, folder: measure(Place(kafka, folder), arguments.n, arguments.rounds, measured)
+    )
 
 
 if __name__ == "__main__":

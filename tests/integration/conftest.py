@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from integration.token_issuers import TokenIssuers
 
 from e2e.servers import Kafka
 from e2e.servers.postgres import Postgres
@@ -35,3 +36,10 @@ def event_postgres() -> Iterator[Postgres]:
     """One PostgreSQL."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
+    """Who gives tokens, and tells whose they are."""
+    with TokenIssuers(tmp_path_factory.mktemp("issuers")) as started:
+        yield started

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import ssl
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration.consumer_process import wait_until
+from integration.service_process import SECONDS, ServiceProcess
 from integration.token_issuers import AUDIENCE, TokenIssuers
 
 from e2e.servers import ports
@@ -25,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from e2e.servers import Kafka
-
-SECONDS = 40
 
 
 @dataclass(frozen=True)
@@ -42,37 +35,23 @@ class Told:
         return json.loads(self.body)
 
 
-class GatewayProcess:
+class GatewayProcess(ServiceProcess):
     """One run of `python -m eventplane.gateway`."""
 
-    def __init__(self, folder: Path, issuers: TokenIssuers, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, issuers: TokenIssuers) -> None:
         self.port = ports.reserve("127.0.0.1")
-        self.probe_port = ports.reserve("127.0.0.1")
         self.folder = folder
         self.tls = ssl.create_default_context(cafile=str(issuers.authority.certificate))
-        self._log = (folder / f"log-{self.port}.jsonl").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "eventplane.gateway"],
-            env={
-                **os.environ,
-                "EVENTPLANE_GATEWAY_CONFIG": str(folder / "gateway.json"),
-                "EVENTPLANE_GATEWAY_GRANTS": str(folder / "grants.json"),
-                "EVENTPLANE_GATEWAY_HOST": "127.0.0.1",
-                "EVENTPLANE_GATEWAY_PORT": str(self.port),
-                "EVENTPLANE_PROBE_PORT": str(self.probe_port),
-                "EVENTPLANE_LINGER_SECONDS": "1",
-                "EVENTPLANE_DRAIN_SECONDS": "10",
-                "SERVICE_BINDING_ROOT": str(folder),
-                **environment,
-            },
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        told = {
+            "EVENTPLANE_GATEWAY_CONFIG": str(folder / "gateway.json"),
+            "EVENTPLANE_GATEWAY_GRANTS": str(folder / "grants.json"),
+            "EVENTPLANE_GATEWAY_HOST": "127.0.0.1",
+            "EVENTPLANE_GATEWAY_PORT": str(self.port),
+            "EVENTPLANE_LINGER_SECONDS": "1",
+            "EVENTPLANE_DRAIN_SECONDS": "10",
+            "SERVICE_BINDING_ROOT": str(folder),
+        }
+        super().__init__("eventplane.gateway", folder, ports.reserve("127.0.0.1"), told)
 
     @property
     def url(self) -> str:
@@ -106,34 +85,8 @@ class GatewayProcess:
     def publish(self, topic: str, token: str | None, body: Any, **headers: str) -> Told:
         return self.ask(f"/v1/topics/{topic}/events", token, body, **headers)
 
-    def probe(self, path: str) -> tuple[int, str]:
-        """Ask a probe; status 0 is no answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.probe_port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as answer:
-            return answer.code, answer.read().decode()
-        except OSError:
-            return 0, ""
-
-    def wait_ready(self) -> None:
-        wait_until(lambda: self.probe("/readyz")[0] == 200 or self._process.poll() is not None, "ready")
-        assert self._process.poll() is None, self.log()
-
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-
-    def ended(self, seconds: float = SECONDS) -> int:
-        return self._process.wait(seconds)
-
-    def kill(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait(10)
-        self._log.close()
-
-    def log(self) -> str:
-        return Path(self._log.name).read_text()
 
 
 @contextmanager
@@ -163,7 +116,7 @@ def gateway(
     }
     (folder / "gateway.json").write_text(json.dumps(config))
     (folder / "grants.json").write_text('{"version": 1}')
-    process = GatewayProcess(folder, issuers, {})
+    process = GatewayProcess(folder, issuers)
     try:
         process.wait_ready()
         yield process

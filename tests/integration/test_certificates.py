@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from builders import CLUSTER, event_topic, mapping_bus, settled, subscription
-from integration.consumer_process import consumers, wait_until
+from integration.consumer_process import consumers
 from integration.event_topics import Topics
 from integration.http_service import HttpService
+from integration.service_process import wait_until
 
 from eventplane.backends.kafka import KafkaPrincipalBackend
 from eventplane.planning.access import decide_access

@@ -8,8 +8,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers, wait_until
+from integration.consumer_process import consumers
 from integration.event_topics import Topics, cloud_event, header
+from integration.service_process import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import wait_until
 from integration.event_topics import Topics, header
 from integration.gateway_process import GatewayProcess, gateway
+from integration.service_process import wait_until
 from integration.subjects import Subject
 from integration.token_issuers import TokenIssuers
 
@@ -44,12 +44,6 @@ def topics(event_kafka: Kafka) -> Topics:
     made.create("shop.small", partitions=1, **{"max.message.bytes": "2000"})
     made.create("shop.typed", "shop.once", "other.orders", "shop.batch")
     return made
-
-
-@pytest.fixture(scope="module")
-def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
-    with TokenIssuers(tmp_path_factory.mktemp("issuers")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import wait_until
 from integration.event_topics import Topics, header
 from integration.gateway_process import GatewayProcess, gateway
+from integration.service_process import wait_until
 from integration.token_issuers import AUDIENCE, TokenIssuers
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
@@ -30,12 +30,6 @@ def topics(event_kafka: Kafka) -> Topics:
     made = Topics(event_kafka)
     made.create("calls", "calls.people", "calls.more")
     return made
-
-
-@pytest.fixture(scope="module")
-def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
-    with TokenIssuers(tmp_path_factory.mktemp("issuers")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from integration.consumer_process import wait_until
 from integration.event_topics import Topics
 from integration.gateway_process import gateway
+from integration.service_process import wait_until
 from integration.subjects import Subject
 from integration.token_issuers import TokenIssuers
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from integration.consumer_process import wait_until
 from integration.event_topics import Topics
 from integration.gateway_process import GatewayProcess, gateway
+from integration.service_process import wait_until
 from integration.token_issuers import TokenIssuers
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kafka
 
 PATH = "/v1/topics/{topic}/events"
-
-
-@pytest.fixture(scope="module")
-def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
-    with TokenIssuers(tmp_path_factory.mktemp("issuers")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

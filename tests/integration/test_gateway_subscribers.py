@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import psutil
 import pytest
-from integration.consumer_process import wait_until
 from integration.event_topics import Topics
 from integration.gateway_process import GatewayProcess, gateway
+from integration.service_process import wait_until
 from integration.subjects import Subject
 from integration.token_issuers import TokenIssuers
 
@@ -79,12 +79,6 @@ def topics(event_kafka: Kafka) -> Topics:
     made.write_events("feed", range(20))
     made.write_events("feed.wide", range(30))
     return made
-
-
-@pytest.fixture(scope="module")
-def issuers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
-    with TokenIssuers(tmp_path_factory.mktemp("issuers")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

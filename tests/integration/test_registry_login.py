@@ -12,9 +12,10 @@ import pytest
 from builders import subscription, wanted_access
 from confluent_kafka.serialization import MessageField, SerializationContext
 from contract.registry_proxy import RegistryProxy
-from integration.consumer_process import consumers, wait_until
+from integration.consumer_process import consumers
 from integration.event_topics import Topics
 from integration.http_service import HttpService
+from integration.service_process import wait_until
 from integration.subjects import Subject
 
 from e2e.servers.certificates import Authority

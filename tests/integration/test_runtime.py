@@ -8,9 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers, wait_until
+from integration.consumer_process import consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.http_service import Answer, HttpService, Request
+from integration.service_process import wait_until
 
 from eventplane.events.dead_letters import history_of, json_view
 
@@ -191,12 +192,12 @@ def test_a_dead_letter_topic_that_is_not_there_stops_the_partition_and_loses_not
         with consumers(tmp_path / "c", event_kafka, told) as started:
             topics.write(name, [cloud_event(0, "a"), ("a", b"poison", {}), cloud_event(1, "a"), cloud_event(2, "b")])
             process = started.start()
-            wait_until(lambda: "stands still" in process.get("/readyz")[1], "it says so")
-            assert process.get("/healthz")[0] == 200
+            wait_until(lambda: "stands still" in process.probe("/readyz")[1], "it says so")
+            assert process.probe("/healthz")[0] == 200
             assert topics.committed(f"group-{name}", name) == 1
             topics.create(f"{name}.dlq")
             wait_until(lambda: topics.committed(f"group-{name}", name) == 4, "it goes on")
-            assert process.get("/readyz")[0] == 200
+            assert process.probe("/readyz")[0] == 200
             assert process.terminate() == 0
     assert sorted({request.id for request in service.taken}) == ["0", "1", "2"]
     assert [each.value() for each in topics.read(f"{name}.dlq")] == [b"poison"]

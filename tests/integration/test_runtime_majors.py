@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka.serialization import MessageField, SerializationContext
-from integration.consumer_process import consumers, wait_until
+from integration.consumer_process import consumers
 from integration.event_topics import Topics, header
 from integration.http_service import HttpService
+from integration.service_process import wait_until
 from integration.subjects import Subject
 
 from eventplane.client import EventSerializer

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 
 _GIVEN: Final[dict[frozenset[str], set[str]]] = {}
@@ -47,3 +47,9 @@ def immutable(field: str, kind: str) -> tuple[str, str]:
         f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
         f"{field} is immutable: create another {kind} and move over",
     )
+
+
+def field_problems(error: ValidationError, prefix: str = "") -> str:
+    """Say what a model did not accept, by field; without the values, which the user knows."""
+    faults = error.errors(include_url=False)
+    return "; ".join(f"{prefix}{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from eventplane.api.dead_letter_policy import Retry
+from eventplane.api.model import field_problems
 from eventplane.api.runtime_config import RetryRules, RetryTier, RuntimeConfig
 from eventplane.client.errors import ConfigurationError
 from eventplane.events.refusals import refusals
@@ -32,7 +33,7 @@ def consumer_config(group: str, retry: RetryRules, **told: Any) -> RuntimeConfig
     try:
         return checked(RuntimeConfig.model_validate(fields))
     except ValidationError as error:
-        raise ConfigurationError(_faults("", error)) from None
+        raise ConfigurationError(field_problems(error)) from None
 
 
 def checked(config: RuntimeConfig) -> RuntimeConfig:
@@ -57,7 +58,7 @@ def retry_rules(retry: RetryPolicy, group: str, dead_letter_topic: str | None) -
     try:
         policy = retry if isinstance(retry, Retry) else Retry.model_validate(retry)
     except ValidationError as error:
-        raise ConfigurationError(_faults("retry.", error)) from None
+        raise ConfigurationError(field_problems(error, "retry.")) from None
     waits = waits_ms(policy)
     topics = dict(zip(sorted(set(waits)), child_names(group, policy)[1:], strict=False))
     in_topics = policy.strategy == "RetryTopics"
@@ -77,7 +78,3 @@ def _start_fault(start_from: str) -> Iterable[str]:
             datetime.fromisoformat(start_from)
         except ValueError:
             yield "start_from: it is Earliest, Latest, or a time as RFC 3339 has it"
-
-
-def _faults(prefix: str, error: ValidationError) -> str:
-    return "; ".join(f"{prefix}{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

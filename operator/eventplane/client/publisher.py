@@ -72,9 +72,8 @@ class EventPublisher:
         if schemas == "Required" and registry is None:
             raise ConfigurationError("schema_registry_url: schemas are required, so say where the registry is")
         self._form = form
-        self._takes_all = registry is None or schemas == "Off"
         self._must_have_schema = schemas == "Required"
-        self._schemas = None if registry is None or self._takes_all else TopicSchemas(registry, majors or {})
+        self._schemas = None if registry is None or schemas == "Off" else TopicSchemas(registry, majors or {})
         self._timeout_seconds = timeout_seconds
         self._room = Room(max_in_flight, max_in_flight_bytes)
         self._sender: Sender | None = None
@@ -188,11 +187,10 @@ class EventPublisher:
     ) -> asyncio.Future[Receipt]:
         """Hand an event to the producer, once there is room."""
         self._check()
-        value, headers = self._plain_record(topic, event) if self._takes_all else await self._record(topic, event)
+        value, headers = await self._record(topic, event)
         headers += beside
         size = len(value or b"")
-        if not self._room.try_enter(size):
-            await self._room.enter(size)
+        await self._room.enter(size)
         try:
             loop = self._check()
             sender = self._sender or self._opened()
@@ -218,12 +216,6 @@ class EventPublisher:
             future.set_result(outcome)
         else:
             future.set_exception(outcome)
-
-    def _plain_record(self, topic: str, event: Event[Any]) -> tuple[bytes | None, list[Header]]:
-        try:
-            return to_record(event.checked(), self._form)
-        except InvalidEventError as error:
-            raise EventRejectedError(f"{topic}: {error}") from error
 
     async def _record(self, topic: str, event: Event[Any]) -> tuple[bytes | None, list[Header]]:
         try:

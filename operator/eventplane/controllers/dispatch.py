@@ -11,11 +11,12 @@ from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.metadata import Metadata
+from eventplane.api.model import field_problems
 from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Gone
-from eventplane.controllers.parsing import identity, problems_of
+from eventplane.controllers.parsing import identity
 from eventplane.controllers.policies import PolicyTrack
 from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reporting import key_fields
@@ -148,7 +149,7 @@ class Dispatcher:
             bus = EventBus.model_validate(body)
         except ValidationError as error:
             self._not_understood.add(shown.key)
-            fields = key_fields(EventBus.kind, shown.key) | {"problems": problems_of(error)}
+            fields = key_fields(EventBus.kind, shown.key) | {"problems": field_problems(error)}
             logger.warning("not understood: is the CRD of this version installed?", extra={"fields": fields})
             return
         if not self.store.put_bus(bus):

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from eventplane.api.conditions import Reason
-from eventplane.api.model import ApiModel
+from eventplane.api.model import ApiModel, field_problems
 from eventplane.api.schema import Schema
 from eventplane.planning.plan import Refusal
 
@@ -27,7 +27,7 @@ def parse(kind: type[W], body: Mapping[str, Any]) -> tuple[W, Refusal | None]:
     try:
         return kind.model_validate(body), None
     except ValidationError as error:
-        message = f"this version of Eventplane does not understand it: {problems_of(error)}"
+        message = f"this version of Eventplane does not understand it: {field_problems(error)}"
         return _understood(kind, body), Refusal(Reason.INVALID_SPEC, message)
 
 
@@ -38,8 +38,3 @@ def _understood(kind: type[W], body: Mapping[str, Any]) -> W:
         return kind.model_validate(bare | {"status": body.get("status", {})})
     except ValidationError:
         return kind.model_validate(bare)
-
-
-def problems_of(error: ValidationError) -> str:
-    """Say what a model did not accept, by field; without the values, which the user knows."""
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False))

@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -213,8 +213,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 def _append(
     connection: sqlite3.Connection, tenant: str, stream: str, expected: int | None, rows: Sequence[NewRow]
 ) -> int:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         actual = _version(connection, tenant, stream)
         if expected is not None and actual != expected:
             return _appended_before(connection, tenant, stream, (expected, actual), rows)
@@ -225,8 +224,16 @@ def _append(
                 for version, row in enumerate(rows, actual + 1)
             ],
         )
-        connection.execute("COMMIT")
         return actual + len(rows)
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit all at the end, or nothing; no other writer comes between."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

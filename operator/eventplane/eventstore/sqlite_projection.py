@@ -2,12 +2,11 @@
 
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from eventplane.eventstore.projections import Projection
-from eventplane.eventstore.sqlite import FileConnection
+from eventplane.eventstore.sqlite import FileConnection, transaction
 from eventplane.eventstore.stored import BEGINNING, Position, StoredEvent
 
 _TABLE: Final = (
@@ -54,14 +53,14 @@ class SqliteProjection(Projection):
         await self._connection.close()
 
     def _position(self, connection: sqlite3.Connection) -> Position:
-        with _transaction(connection):
+        with transaction(connection):
             found = self._kept(connection)
             if found is None:
                 self._emptied(connection)
         return found or BEGINNING
 
     def _apply(self, connection: sqlite3.Connection, events: Sequence[StoredEvent], after: Position) -> bool:
-        with _transaction(connection):
+        with transaction(connection):
             if self._kept(connection) != after:
                 return False
             for each in events:
@@ -70,7 +69,7 @@ class SqliteProjection(Projection):
         return True
 
     def _clear(self, connection: sqlite3.Connection) -> None:
-        with _transaction(connection):
+        with transaction(connection):
             connection.execute(_TABLE)
             self._emptied(connection)
 
@@ -82,14 +81,3 @@ class SqliteProjection(Projection):
         connection.execute(_TABLE)
         found = connection.execute(_POSITION, (self._name,)).fetchone()
         return None if found is None else Position.parse(found[0])
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

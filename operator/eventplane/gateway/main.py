@@ -22,10 +22,11 @@ from eventplane.gateway.pages import public_pages
 from eventplane.gateway.probes import ProbeServer
 from eventplane.gateway.publishing import Publishing
 from eventplane.gateway.server import GatewayServer
-from eventplane.gateway.settings import GatewaySettings, SettingsError, read_settings
+from eventplane.gateway.settings import GatewaySettings, read_settings
 from eventplane.gateway.streaming import Streaming
 from eventplane.gateway.token_reviews import TokenReviewer
 from eventplane.telemetry import configure_logging
+from eventplane.transports.process_settings import SettingsError
 
 logger = logging.getLogger("eventplane.gateway")
 
@@ -81,13 +82,8 @@ async def run(settings: GatewaySettings) -> int:
         await probes.start()
         refreshes = [grants.refresh] if certificate is None else [grants.refresh, certificate.refresh]
         background = [asyncio.create_task(keep_fresh(*refreshes)), asyncio.create_task(_first_answer(directory))]
-        serving = asyncio.create_task(server.serve())
         logger.info("started", extra={"fields": {"port": settings.port}})
-        code = await _first(over, serving)
-        gateway.is_stopping = True  # unready, and each answer closes its connection; who still sends is served
-        await asyncio.wait([serving], timeout=settings.linger_seconds)
-        streaming.is_stopping = server.should_exit = True
-        await serving
+        code = await _serve(server, gateway, streaming, settings.linger_seconds, over)
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -96,6 +92,19 @@ async def run(settings: GatewaySettings) -> int:
         await directory.close()
         await probes.stop()
     logger.info("ended")
+    return code
+
+
+async def _serve(
+    server: GatewayServer, gateway: Gateway, streaming: Streaming, linger_seconds: float, over: asyncio.Event
+) -> int:
+    """Serve until it is over, then drain; return the exit code."""
+    serving = asyncio.create_task(server.serve())
+    code = await _first(over, serving)
+    gateway.is_stopping = True  # unready, and each answer closes its connection; who still sends is served
+    await asyncio.wait([serving], timeout=linger_seconds)
+    streaming.is_stopping = server.should_exit = True
+    await serving
     return code
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from eventplane.api.gateway_config import Grants
+from eventplane.api.model import field_problems
 from eventplane.events.grants import Rights
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ class MountedGrants:
         try:
             return Rights(Grants.model_validate_json(text))
         except ValidationError as error:
-            faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-            raise MountedError(f"{self._path}: {'; '.join(faults)}") from error
+            raise MountedError(f"{self._path}: {field_problems(error)}") from error
 
 
 class MountedCertificate:

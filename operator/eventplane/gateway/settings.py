@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from eventplane.api.gateway_config import GatewayConfig
 from eventplane.client.configuration import BrokerConfig, config_from_environment
 from eventplane.client.errors import ConfigurationError
+from eventplane.transports.process_settings import SettingsError, number, read_config, whole_number
 
 _CONFIG: Final = "/etc/eventplane/gateway.json"
 _GRANTS: Final = "/etc/eventplane/grants/grants.json"
 _RESERVED: Final = "system"
-
-
-class SettingsError(Exception):
-    """Something that the process needs is absent or wrong; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +47,19 @@ def read_settings(environment: Mapping[str, str]) -> GatewaySettings:
         broker=broker,
         grants=Path(environment.get("EVENTPLANE_GATEWAY_GRANTS", _GRANTS)),
         host=environment.get("EVENTPLANE_GATEWAY_HOST", "0.0.0.0"),  # noqa: S104 - all addresses of the pod
-        port=int(_number(environment, "EVENTPLANE_GATEWAY_PORT", 8443)),
-        probe_port=int(_number(environment, "EVENTPLANE_PROBE_PORT", 8080)),
-        linger_seconds=_number(environment, "EVENTPLANE_LINGER_SECONDS", 5),
-        drain_seconds=_number(environment, "EVENTPLANE_DRAIN_SECONDS", 20),
+        port=whole_number(environment, "EVENTPLANE_GATEWAY_PORT", 8443),
+        probe_port=whole_number(environment, "EVENTPLANE_PROBE_PORT", 8080),
+        linger_seconds=number(environment, "EVENTPLANE_LINGER_SECONDS", 5),
+        drain_seconds=number(environment, "EVENTPLANE_DRAIN_SECONDS", 20),
         log_level=environment.get("EVENTPLANE_LOG_LEVEL", "INFO"),
     )
 
 
 def _config(path: Path) -> GatewayConfig:
-    try:
-        config = GatewayConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise SettingsError(f"{path}: {'; '.join(faults)}") from error
+    config = read_config(path, GatewayConfig)
     names = [each.name for each in config.oidc]
     if _RESERVED in names or len(set(names)) < len(names):
         raise SettingsError(f"{path}: oidc: names of issuers differ, and none is {_RESERVED}")
     if config.token_reviews is None and not config.oidc:
         raise SettingsError(f"{path}: tokenReviews, oidc: name at least one, else nobody is let in")
     return config
-
-
-def _number(environment: Mapping[str, str], name: str, otherwise: float) -> float:
-    try:
-        return float(environment.get(name, otherwise))
-    except ValueError as error:
-        raise SettingsError(f"{name} is no number") from error

@@ -12,13 +12,14 @@ from eventplane.delivery.engine import Engine, Ports
 from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relay import Relay
 from eventplane.events.health import PartitionSight
-from eventplane.runtime.settings import RuntimeSettings, SettingsError
+from eventplane.runtime.settings import RuntimeSettings
 from eventplane.transports.http_sink import HttpSink, HttpTarget
 from eventplane.transports.kafka_exchange import KafkaExchange
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
 from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_writer import KafkaWriter
+from eventplane.transports.process_settings import SettingsError
 from eventplane.transports.seams import Exchange, Member, Sink, Writer
 from eventplane.transports.topic_sink import TopicSink
 

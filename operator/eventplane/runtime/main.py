@@ -11,8 +11,9 @@ from typing import Any, Final
 from eventplane.events.health import Patience
 from eventplane.runtime.assembly import assemble
 from eventplane.runtime.probes import ProbeServer
-from eventplane.runtime.settings import RuntimeSettings, SettingsError, read_settings
+from eventplane.runtime.settings import RuntimeSettings, read_settings
 from eventplane.telemetry import configure_logging
+from eventplane.transports.process_settings import SettingsError
 
 logger = logging.getLogger("eventplane.runtime")
 

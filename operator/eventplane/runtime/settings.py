@@ -5,17 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.refusals import refusals
 from eventplane.transports.binding import Binding, BindingError, binding_root, read_binding
+from eventplane.transports.process_settings import SettingsError, read_config, whole_number
 
 _CONFIG: Final = "/etc/eventplane/runtime.json"
-
-
-class SettingsError(Exception):
-    """Something that the process needs is absent or wrong; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +48,14 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
         token_file=_token_file(bindings / "sink" / "token") if bears else None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
-        port=_number(environment, "EVENTPLANE_PROBE_PORT", 8080),
-        leave_seconds=_number(environment, "EVENTPLANE_LEAVE_SECONDS", 20),
+        port=whole_number(environment, "EVENTPLANE_PROBE_PORT", 8080),
+        leave_seconds=whole_number(environment, "EVENTPLANE_LEAVE_SECONDS", 20),
         log_level=environment.get("EVENTPLANE_LOG_LEVEL", "INFO"),
     )
 
 
 def _config(path: Path) -> RuntimeConfig:
-    try:
-        config = RuntimeConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise SettingsError(f"{path}: {'; '.join(faults)}") from error
+    config = read_config(path, RuntimeConfig)
     found = refusals(config)
     if found:
         raise SettingsError(f"{path}: {'; '.join(found)}")
@@ -95,10 +84,3 @@ def _token_file(path: Path) -> Path:
     if not path.is_file():
         raise SettingsError(f"{path} is absent: the Secret of http.bearerTokenSecretRef needs the key token")
     return path
-
-
-def _number(environment: Mapping[str, str], name: str, otherwise: int) -> int:
-    try:
-        return int(environment.get(name, otherwise))
-    except ValueError as error:
-        raise SettingsError(f"{name} is no number") from error
