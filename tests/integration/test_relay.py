@@ -192,10 +192,12 @@ async def test_killed_at_random(site: Site) -> None:
     complete(seen, wanted)
     await asyncio.sleep(1)
     assert len(await asyncio.to_thread(site.seen)) == len(wanted), "nothing comes later"
-    alive = [each for each in site.processes if each.poll() is None]
-    for process in alive:
+    for number in site.struck:  # those that were stopped are killed, too, some seconds later
+        assert await asyncio.to_thread(site.processes[number].wait, 10) == -signal.SIGKILL
+    left = [each for number, each in enumerate(site.processes) if number not in site.struck]
+    for process in left:
         process.terminate()
-    ended = {await asyncio.to_thread(process.wait, 30) for process in alive}
+    ended = {await asyncio.to_thread(process.wait, 30) for process in left}
     assert ended <= {0, -signal.SIGTERM}, "in order, or before it had begun"
 
 

@@ -192,6 +192,10 @@ class Transactions:
             call()
         except KafkaException as error:
             raise self._undone(error.args[0]) from error
+        except SystemError as error:  # the client's own fault: it tells us of a fatal error with that error set
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            raise self._undone(error.__cause__.args[0]) from error
 
     def _undone(self, error: KafkaError) -> UndoneError:
         if error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka's name

@@ -65,7 +65,7 @@ class KafkaTransactor:
                     transactions.write(write)
                 offsets, membership = _offsets(consumed), None if consumed is None else consumed.membership
                 transactions.commit(offsets, membership)
-            except Exception as error:  # noqa: BLE001 - a client that is fenced off raises what it should not
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing of it may stay open
                 self._undone(transactions, error, consumed)
 
     def _undone(self, transactions: Transactions, error: Exception, consumed: Consumed | None) -> None:
