@@ -20,7 +20,9 @@ class Deduplication(ApiModel):
     """Which events count as seen before: those with the source and id of another."""
 
     window: Duration = "1h"
-    """For how long an event is remembered."""
+    """For how long an event is remembered, by the timestamps of the records."""
+    max_events: int = Field(default=200_000, ge=1_000, le=10_000_000)
+    """How many events a pod remembers, each in about 200 bytes; what is older is forgotten, within the window too."""
 
 
 class Delivery(ApiModel):
@@ -34,7 +36,7 @@ class Delivery(ApiModel):
     concurrency: int = Field(default=16, ge=1, le=1000)
     """How many events of a pod may be on their way to the sink at a time."""
     deduplicate: Deduplication | None = None
-    """Present where events that come twice are to be delivered once."""
+    """Present where events that come twice in a partition are to be delivered once."""
 
 
 class HttpSink(ApiModel):

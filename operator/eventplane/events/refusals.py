@@ -37,12 +37,6 @@ def _transactions_are_possible(config: RuntimeConfig) -> str | None:
     return None
 
 
-def _no_deduplication(config: RuntimeConfig) -> str | None:
-    if config.delivery.deduplicate is not None:
-        return "delivery.deduplicate: it is not available yet: leave it out"
-    return None
-
-
 def _waits_fit(config: RuntimeConfig) -> str | None:
     rules = config.retry
     if rules.tiers and len(rules.tiers) != rules.attempts - 1:
@@ -86,7 +80,6 @@ def _expressions_compile(config: RuntimeConfig) -> str | None:
 _CHECKS: Final[tuple[Check, ...]] = (
     _one_sink,
     _transactions_are_possible,
-    _no_deduplication,
     _waits_fit,
     _tiers_end,
     _no_circle,

@@ -36,6 +36,11 @@ def _no_transactions(spec: SubscriptionSpec) -> Refusal | None:
 
 
 def _no_deduplication(spec: SubscriptionSpec) -> Refusal | None:
-    if spec.delivery.deduplicate is None:
+    """Refuse to keep back events from a container that reads them from Kafka itself."""
+    if spec.delivery.deduplicate is None or spec.sink is not None:
         return None
-    return Refusal(Reason.INVALID_SPEC, "delivery.deduplicate is not available yet: take it out")
+    return Refusal(
+        Reason.INVALID_SPEC,
+        "delivery.deduplicate is for a sink; a container of your own reads every record: take it out, and let the "
+        "container know events by their id",
+    )

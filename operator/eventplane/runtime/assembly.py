@@ -11,6 +11,7 @@ from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relay import Relay
+from eventplane.delivery.repeats import Repeats
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
 from eventplane.transports.http_sink import HttpSink, HttpTarget
@@ -34,6 +35,11 @@ class WorkInSight(Protocol):
     """Why it has ended; None: it has not, or it was told to."""
     ended_event: asyncio.Event
     is_assigned: bool
+
+    @property
+    def repeats(self) -> Repeats:
+        """What has come before."""
+        ...
 
     @property
     def under_way(self) -> int:
@@ -70,7 +76,7 @@ def assemble(settings: RuntimeSettings, loop: asyncio.AbstractEventLoop, fail: C
         fail: is told of a problem that only a new process can solve.
     """
     config = settings.config
-    reading = Reading(config.topics, config.retry.topics, config.start_from, settings.leave_seconds + _FLUSH_SECONDS)
+    reading = Reading.of(config, settings.leave_seconds + _FLUSH_SECONDS)
     consumer = consumer_settings(settings.client, config.group, settings.client_id, settings.instance_id)
     prefix = config.transactional_id_prefix
     if config.delivery.guarantee == "ExactlyOnce" and config.topic is not None and prefix is not None:

@@ -39,7 +39,6 @@ def test_nothing_against_what_can_be_done() -> None:
             "transactionalIdPrefix:",
             id="exactly once without transactions",
         ),
-        pytest.param({"delivery": {"deduplicate": {}}}, "delivery.deduplicate:", id="deduplication"),
         pytest.param({"retry": {**GOOD["retry"], "attempts": 3}}, "retry.tiers:", id="a wait too few"),
         pytest.param({"retry": {**GOOD["retry"], "deadLetterTopic": None}}, "retry.tiers:", id="tiers without an end"),
         pytest.param({"topics": ["orders", "dlq"]}, "topics: dlq would", id="reads its own dead letters"),
