@@ -58,7 +58,7 @@ class Gateway(ApiModel):
     events_per_second: int = Field(default=1_000, ge=1, le=1_000_000)
     """How many events one caller may publish on average, through each pod."""
     resources: Resources = Resources(limits={"memory": "512Mi"})
-    """What each pod asks for."""
+    """What each pod asks for; where this is left out, at most 512Mi of memory."""
 
 
 class GatewayStatus(ApiModel):
