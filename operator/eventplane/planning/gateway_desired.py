@@ -150,7 +150,6 @@ def desire_gateway(
         settings=client_settings(connection.kafka, user),
         registry=connection.registry,
     )
-    config = _text(_config_of(gateway).to_wire())
     config, callers_text = _text(_config_of(gateway).to_wire()), _text(callers.to_wire())
     manifests = gateway_manifests(bus, gateway, access, {CONFIG: config, CALLERS: callers_text}, image)
     return DesiredGateway(access, manifests, deployment_key(bus))
