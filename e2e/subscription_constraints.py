@@ -14,6 +14,7 @@ from e2e.crd_constraints import (
     enumerated,
     label_selector,
     ranged,
+    resources,
 )
 
 if TYPE_CHECKING:
@@ -127,21 +128,7 @@ def _container() -> Iterator[Constrained]:
     seconds = ranged(_KIND, "workload.terminationGraceSeconds", 0, 3600)
     yield Constrained(_KIND, seconds.path, seconds.taken, seconds.refused, _WORKLOAD)
     for part in ("requests", "limits"):
-        many = {f"resource-{number}": "1" for number in range(11)}
-        few = dict(list(many.items())[:10])
-        yield Constrained(
-            _KIND, f"workload.resources.{part}", ({}, few), ((many, "must have at most 10 items"),), _WORKLOAD
-        )
-        yield Constrained(
-            _KIND,
-            f"workload.resources.{part}.*",
-            ("1", "0.5", "250m", "1Gi", "100M"),
-            (
-                *((value, "should match") for value in ("", "-1", "1 Gi", "1g")),
-                ("1" * 33, "may not be more than 32 bytes"),
-            ),
-            _WORKLOAD,
-        )
+        yield from resources(_KIND, f"workload.resources.{part}", _WORKLOAD)
 
 
 def _lists_of_the_container() -> Iterator[Constrained]:

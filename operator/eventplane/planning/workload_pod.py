@@ -58,11 +58,11 @@ def pod_of(
         token = _token_of(subscription)
         if token is not None:
             volumes.append({"name": "sink", "secret": {"secretName": token}})
-            container["volumeMounts"].append(_mount("sink", f"{BINDINGS}/sink"))
+            container["volumeMounts"].append(mount("sink", f"{BINDINGS}/sink"))
     certificate = certificate_of(subscription, access)
     if certificate is not None:
         volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
-        container["volumeMounts"].append(_mount("certificate", f"{BINDINGS}/certificate"))
+        container["volumeMounts"].append(mount("certificate", f"{BINDINGS}/certificate"))
     return {
         "serviceAccountName": object_name,
         "automountServiceAccountToken": False,
@@ -71,9 +71,7 @@ def pod_of(
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": volumes,
-        "topologySpreadConstraints": [
-            _spread(key, selector) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        ],
+        "topologySpreadConstraints": spread_out(selector),
         **({"imagePullSecrets": pull} if pull else {}),
     }
 
@@ -101,9 +99,9 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
         "name": CONTAINER,
         "image": workload.image,
         "env": list({**_environment(secret_name), **given}.values()),
-        "resources": _resources(workload.resources),
-        "securityContext": _security(),
-        "volumeMounts": [_mount("kafka", f"{BINDINGS}/kafka")],
+        "resources": resources_of(workload.resources),
+        "securityContext": container_security(),
+        "volumeMounts": [mount("kafka", f"{BINDINGS}/kafka")],
     }
     if workload.command:
         container["command"] = list(workload.command)
@@ -112,9 +110,9 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
     if workload.env_from_secrets:
         container["envFrom"] = [{"secretRef": {"name": each.name}} for each in workload.env_from_secrets]
     if workload.liveness is not None:
-        container |= _liveness(workload.liveness)
+        container |= liveness(workload.liveness)
     if workload.readiness is not None:
-        container["readinessProbe"] = _probe(workload.readiness, seconds=5)
+        container["readinessProbe"] = http_probe(workload.readiness, seconds=5)
     return container
 
 
@@ -128,13 +126,13 @@ def _runtime_container(image: str, secret_name: str) -> dict[str, Any]:
         "args": ["-m", "eventplane.runtime"],
         "env": [*_environment(secret_name).values(), config],
         "ports": [{"name": "http", "containerPort": PORT}],
-        **_liveness(Probe(path="/healthz", port=PORT)),
-        "readinessProbe": _probe(Probe(path="/readyz", port=PORT), seconds=5),
-        "resources": _resources(Resources()),
-        "securityContext": {**_security(), "readOnlyRootFilesystem": True},
+        **liveness(Probe(path="/healthz", port=PORT)),
+        "readinessProbe": http_probe(Probe(path="/readyz", port=PORT), seconds=5),
+        "resources": resources_of(Resources()),
+        "securityContext": {**container_security(), "readOnlyRootFilesystem": True},
         "volumeMounts": [
-            _mount("kafka", f"{BINDINGS}/kafka"),
-            _mount("config", CONFIG_DIR),
+            mount("kafka", f"{BINDINGS}/kafka"),
+            mount("config", CONFIG_DIR),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
         ],
     }
@@ -148,31 +146,39 @@ def _environment(secret_name: str) -> dict[str, dict[str, Any]]:
     return {"SERVICE_BINDING_ROOT": {"name": "SERVICE_BINDING_ROOT", "value": BINDINGS}, **taken}
 
 
-def _mount(volume: str, path: str) -> dict[str, Any]:
+def mount(volume: str, path: str) -> dict[str, Any]:
+    """Mount a volume, to be read."""
     return {"name": volume, "mountPath": path, "readOnly": True}
 
 
-def _resources(asked: Resources) -> dict[str, Any]:
+def resources_of(asked: Resources) -> dict[str, Any]:
+    """Ask for what a container needs."""
     return {"requests": dict(asked.requests), "limits": dict(asked.limits)}
 
 
-def _security() -> dict[str, Any]:
+def container_security() -> dict[str, Any]:
     """Meet the restricted standard (kubernetes.io, "Pod Security Standards")."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def _liveness(probe: Probe) -> dict[str, Any]:
+def liveness(probe: Probe) -> dict[str, Any]:
     """Restart a container that has started and does not answer any more; it may take five minutes to start."""
-    startup = {**_probe(probe, seconds=5), "failureThreshold": _STARTUP_FAILURES}
-    return {"livenessProbe": _probe(probe, seconds=10), "startupProbe": startup}
+    startup = {**http_probe(probe, seconds=5), "failureThreshold": _STARTUP_FAILURES}
+    return {"livenessProbe": http_probe(probe, seconds=10), "startupProbe": startup}
 
 
-def _probe(probe: Probe, *, seconds: int) -> dict[str, Any]:
+def http_probe(probe: Probe, *, seconds: int) -> dict[str, Any]:
+    """Ask a container by HTTP every so many seconds."""
     http = {"path": probe.path, "port": probe.port, "scheme": "HTTP"}
     return {"httpGet": http, "periodSeconds": seconds, "timeoutSeconds": 5, "failureThreshold": 3}
 
 
-def _spread(topology_key: str, selector: Mapping[str, str]) -> dict[str, Any]:
+def spread_out(selector: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Spread pods with these labels over nodes and zones, where that is possible."""
+    return [_spread_over(key, selector) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")]
+
+
+def _spread_over(topology_key: str, selector: Mapping[str, str]) -> dict[str, Any]:
     return {
         "maxSkew": 1,
         "topologyKey": topology_key,
