@@ -65,7 +65,8 @@ class EventSubscriber:
         majors: the major version to read as, by topic; default: as it was written.
         deduplicate: as in a Subscription: events with the source and id of another, within a window, are acknowledged
             and not handled; `{"window": "1h"}`. None: every event is handled.
-        handler_timeout_seconds: how long an asynchronous handler may take.
+        handler_timeout_seconds: how long a handler may take; one that is not asynchronous goes on, and nobody waits
+            for it.
         leave_seconds: how long handlers are waited for in `stop` and when partitions move.
 
     Raises:

@@ -64,7 +64,7 @@ class Engine:
         self._retry_topics = frozenset(config.retry.topics)
         self._partitions: dict[Place, PartitionWork] = {}
         self._loop = asyncio.get_running_loop()
-        limit = _PIPELINED if ports.sink.keeps_order else config.delivery.concurrency
+        limit = _PIPELINED if ports.sink.keeps_order else config.most_under_way
         self._flow = Flow(ports.sink, limit, self._answered)
         self._inbox = Inbox(
             config, ports.registry, self._interpreter, self._ambience.now_ms, self._enter, self._flow.pump

@@ -11,6 +11,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
+from eventplane.api.sink import PythonFunction, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Scaling
 from eventplane.planning.access_desired import DesiredAccess, missing_topic, topic_to_grant
@@ -172,8 +173,14 @@ def runtime_config(
         delivery=spec.delivery,
         retry=retry,
         http=spec.sink.http if spec.sink is not None else None,
+        python=_function(spec.sink.python) if spec.sink is not None else None,
         topic=TopicSink(topic=sink_topic) if sink_topic is not None else None,
     )
+
+
+def _function(sink: PythonSink | None) -> PythonFunction | None:
+    """Take of a sink what its process has to know; image and environment are the pod's."""
+    return None if sink is None else PythonFunction(callable=sink.callable, timeout=sink.timeout, batch=sink.batch)
 
 
 def _config_text(config: RuntimeConfig) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from eventplane.api.metadata import SecretRef
+from eventplane.api.sink import PythonSink
 from eventplane.api.subscription import Subscription
-from eventplane.api.workload import Probe, Resources, Workload
+from eventplane.api.workload import EnvVar, Probe, Resources, Workload
 from eventplane.planning.access_desired import DesiredAccess
 
 BINDINGS: Final = "/bindings"
@@ -50,7 +52,9 @@ def pod_of(
         container, grace = _own_container(workload, secret_name), workload.termination_grace_seconds
         pull = [{"name": each.name} for each in workload.image_pull_secrets]
     else:
-        container, grace, pull = _runtime_container(runtime_image, secret_name), _RUNTIME_GRACE_SECONDS, []
+        function = subscription.spec.sink.python if subscription.spec.sink is not None else None
+        container, grace = _runtime_container(function, runtime_image, secret_name), _RUNTIME_GRACE_SECONDS
+        pull = [{"name": each.name} for each in function.image_pull_secrets] if function is not None else []
         volumes += [
             {"name": "config", "configMap": {"name": object_name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
@@ -94,11 +98,10 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
     Its root file system is writable: the restricted standard asks for no more, and images that know nothing of us
     write to all kinds of places.
     """
-    given = {each.name: {"name": each.name, "value": each.value} for each in workload.env}
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": workload.image,
-        "env": list({**_environment(secret_name), **given}.values()),
+        "env": list({**_environment(secret_name), **_variables(workload.env)}.values()),
         "resources": resources_of(workload.resources),
         "securityContext": container_security(),
         "volumeMounts": [mount("kafka", f"{BINDINGS}/kafka")],
@@ -107,8 +110,7 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
         container["command"] = list(workload.command)
     if workload.args:
         container["args"] = list(workload.args)
-    if workload.env_from_secrets:
-        container["envFrom"] = [{"secretRef": {"name": each.name}} for each in workload.env_from_secrets]
+    container |= _env_from(workload.env_from_secrets)
     if workload.liveness is not None:
         container |= liveness(workload.liveness)
     if workload.readiness is not None:
@@ -116,26 +118,40 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
     return container
 
 
-def _runtime_container(image: str, secret_name: str) -> dict[str, Any]:
-    """Write the container of Eventplane's own consumer, whose image is the operator's."""
+def _runtime_container(function: PythonSink | None, image: str, secret_name: str) -> dict[str, Any]:
+    """Write the container of Eventplane's own consumer: in the operator's image, or in that of the user's function."""
     config = {"name": "EVENTPLANE_RUNTIME_CONFIG", "value": CONFIG_FILE}
-    return {
+    given = function.env if function is not None else ()
+    environment = {**_environment(secret_name), **_variables(given), config["name"]: config}
+    container = {
         "name": CONTAINER,
-        "image": image,
+        "image": image if function is None else function.image,
         "command": ["python3"],
         "args": ["-m", "eventplane.runtime"],
-        "env": [*_environment(secret_name).values(), config],
+        "env": list(environment.values()),
         "ports": [{"name": "http", "containerPort": PORT}],
         **liveness(Probe(path="/healthz", port=PORT)),
         "readinessProbe": http_probe(Probe(path="/readyz", port=PORT), seconds=5),
-        "resources": resources_of(Resources()),
-        "securityContext": {**container_security(), "readOnlyRootFilesystem": True},
+        "resources": resources_of(Resources() if function is None else function.resources),
+        "securityContext": container_security()
+        if function is not None
+        else {**container_security(), "readOnlyRootFilesystem": True},
         "volumeMounts": [
             mount("kafka", f"{BINDINGS}/kafka"),
             mount("config", CONFIG_DIR),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
         ],
     }
+    return container | _env_from(function.env_from_secrets if function is not None else ())
+
+
+def _variables(given: tuple[EnvVar, ...]) -> dict[str, dict[str, Any]]:
+    return {each.name: {"name": each.name, "value": each.value} for each in given}
+
+
+def _env_from(secrets: tuple[SecretRef, ...]) -> dict[str, Any]:
+    """Make variables of the keys of Secrets."""
+    return {"envFrom": [{"secretRef": {"name": each.name}} for each in secrets]} if secrets else {}
 
 
 def _environment(secret_name: str) -> dict[str, dict[str, Any]]:
