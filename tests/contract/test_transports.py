@@ -14,6 +14,7 @@ from eventplane.events.beginning import LookBack
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from e2e.servers.kafka import Kafka
     from eventplane.events.delivery import Failure
     from eventplane.transports.seams import Source
 
@@ -24,6 +25,14 @@ async def transports(request: pytest.FixtureRequest) -> AsyncIterator[TransportA
     arena: TransportArena = (
         MemoryTransports() if request.param == "memory" else KafkaTransports(request.getfixturevalue("kafka"))
     )
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka_transports(kafka: Kafka) -> AsyncIterator[KafkaTransports]:
+    """A real broker, for what only that can do."""
+    arena = KafkaTransports(kafka)
     yield arena
     await arena.close()
 
@@ -143,6 +152,20 @@ async def test_a_look_back_begins_before_what_is_committed(
     offsets = [each.offset() or 0 for each in second.taken]
     assert offsets == list(range(offsets[0], 101)), "without a hole, and nothing of the retry topic"
     assert min(11, most) <= len(offsets) - 1 <= min(100, most), "all of the window"
+
+
+@pytest.mark.kafka
+async def test_no_look_back_in_a_topic_that_is_shorter_than_what_is_committed(
+    kafka_transports: KafkaTransports, topic: str
+) -> None:
+    """What is committed is of a topic that was there before, so all that is in this one is new."""
+    kafka_transports.create(topic)
+    kafka_transports.commit(f"g-{topic}", topic, 500)
+    for number in range(5):
+        kafka_transports.append(topic, b"k", b"%d" % number)
+    async with reading(kafka_transports.source(f"g-{topic}", topic, look_back=LookBack(10_000, 1_000))) as notebook:
+        await until(lambda: len(notebook.taken) == 5)
+    assert (notebook.finished, notebook.values) == ({}, [b"%d" % number for number in range(5)])
 
 
 async def test_partitions_are_shared_and_handed_over(transports: TransportArena, topic: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 
 from eventplane.transports.kafka_member import Reading
@@ -160,6 +160,12 @@ class KafkaTransports:
         producer = Producer(self._config | {"acks": "all"})
         producer.produce(topic, key=key, value=value, headers=list(headers), timestamp=written_ms or 0)
         assert producer.flush(SECONDS) == 0
+
+    def commit(self, group: str, topic: str, offset: int) -> None:
+        """Commit an offset of partition 0 for a group, whether there is such a record or not."""
+        consumer = Consumer(self._config | {"group.id": group})
+        consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        consumer.close()
 
     def source(
         self,

@@ -31,6 +31,8 @@ class Repeats:
         """In partitions that are somebody else's by now."""
         self._finished: dict[Place, int] = {}
         """Partitions that are read from further back than they begin at, and where they begin."""
+        self._read: dict[Place, int] = {}
+        """The last offset of those that was read."""
 
     def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
         """Begin with partitions; `finished` are the offsets before which all is finished."""
@@ -44,7 +46,7 @@ class Repeats:
         for place in places:
             seen = self._seen.pop(place, None)
             self._forgotten_early += seen.forgotten_early if seen is not None else 0
-            self._finished.pop(place, None)
+            self._begin(place)
 
     def unfinished(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records that are to be worked on; the others are finished, and remembered."""
@@ -61,15 +63,22 @@ class Repeats:
         return self._has_come(record, decoded) and history_of(record) is None
 
     def _only_remembers(self, record: Record) -> bool:
-        place = (record.topic() or "", record.partition() or 0)
+        """Tell whether a record is finished; one that lies before the last one is of a topic that was made anew."""
+        place, offset = (record.topic() or "", record.partition() or 0), record.offset() or 0
         finished = self._finished.get(place)
         if finished is None:
             return False
-        if (record.offset() or 0) >= finished:
-            del self._finished[place]
+        if not self._read.get(place, -1) < offset < finished:
+            self._begin(place)
             return False
+        self._read[place] = offset
         self._has_come(record, self._decode(record))
         return True
+
+    def _begin(self, place: Place) -> None:
+        """Look back no more."""
+        self._finished.pop(place, None)
+        self._read.pop(place, None)
 
     def _has_come(self, record: Record, decoded: Event | Failure) -> bool:
         seen = self._seen.get((record.topic() or "", record.partition() or 0))

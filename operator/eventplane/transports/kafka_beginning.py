@@ -48,17 +48,22 @@ def further_back(
         look_back: how far.
         now_ms: milliseconds since 1970.
     """
+    there = {place: offset for place, offset in committed.items() if offset <= _end(consumer, place)}
     ages_ms: dict[Place, int] = {}
     for age_ms in look_back.ages_ms(now_ms):
-        unknown = {place: now_ms - age_ms for place in committed if place not in ages_ms}
+        unknown = {place: now_ms - age_ms for place in there if place not in ages_ms}
         found = _first_at(consumer, unknown)
-        ages_ms |= {place: age_ms for place, offset in found.items() if offset < committed[place]}
-    since = {place: now_ms - ages_ms.get(place, now_ms) - look_back.window_ms for place in committed}
+        ages_ms |= {place: age_ms for place, offset in found.items() if offset < there[place]}
+    since = {place: now_ms - ages_ms.get(place, now_ms) - look_back.window_ms for place in there}
     first = _first_at(consumer, {place: max(0, time_ms) for place, time_ms in since.items()})
-    return {
-        place: max(offset - look_back.most, min(first.get(place, offset), offset))
-        for place, offset in committed.items()
-    }
+    moved = {place: max(at - look_back.most, min(first.get(place, at), at)) for place, at in there.items()}
+    return {**committed, **moved}
+
+
+def _end(consumer: Consumer, place: Place) -> int:
+    """Return the offset behind the last record; what is committed beyond it is of a topic that was there before."""
+    _low, high = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
+    return int(high)
 
 
 def _first_at(consumer: Consumer, times_ms: Mapping[Place, int]) -> Mapping[Place, int]:

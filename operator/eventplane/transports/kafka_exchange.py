@@ -205,6 +205,7 @@ class KafkaExchange(KafkaMember):
             if place not in self._owned or place in self._waiting:
                 continue
             if offset < self._next.get(place, 0):  # the broker began anew, or they were read twice
+                self._finished.pop(place, None)
                 self._undo(UndoneError(f"{place[0]}-{place[1]} went back to offset {offset}"))
                 return []
             self._next[place] = offset + 1

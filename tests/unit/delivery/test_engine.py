@@ -18,6 +18,7 @@ from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
+from eventplane.events.record import PlainRecord
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
 
@@ -417,3 +418,16 @@ async def test_what_was_set_aside_is_no_repetition() -> None:
         place.log.append("orders", dead.key(), dead.value(), dead.headers() or ())
         await until(lambda: len(place.delivered) == 1)
     assert place.engine.counts.deduplicated == 0
+
+
+async def test_a_topic_that_is_made_anew_while_it_is_looked_back_in_loses_nothing() -> None:
+    log = shop_log([0])
+    async with world(log, delivery=DEDUPLICATE) as place:
+        await until(lambda: place.engine.is_assigned)
+        place.engine.assigned([("orders", 0)], {("orders", 0): 100})
+        for offset, number in ((90, 1), (91, 2), (0, 3), (1, 2)):
+            told = {"id": str(number), "source": "/shop", "type": "created", "specversion": "1.0"}
+            notes = tuple((f"ce_{name}", value.encode()) for name, value in told.items())
+            place.engine.take([PlainRecord(("orders", 0), offset, b"{}", None, notes)])
+        await until(lambda: len(place.delivered) == 2)
+    assert place.delivered == [3, 2], "its offsets are earlier than those of what came before"
