@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, bus_reference, enumerated
+from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, bus_reference, enumerated, ranged, resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def access_constraints() -> Iterator[Constrained]:
     """Give them all."""
+    yield from _relays()
     for kind in ("Publication", "Subscription"):
         yield from bus_reference(kind)
         yield enumerated(kind, "mode", "Enforce", "Plan", "Observe")
@@ -73,3 +74,46 @@ def _lives(kind: str) -> Iterator[Constrained]:
     )
     yield Constrained(kind, "credentials.grace", (ABSENT, "0s", "30s", "5m", "1h", "9999w"), tuple(refused))
     yield Constrained(kind, "credentials.certificateSecretRef.name", ("s", "s" * 253), tuple(NAME_REFUSED.items()))
+
+
+def _relays() -> Iterator[Constrained]:
+    """Take a relay that writes in transactions, to topics of its Publication, and notes its position elsewhere."""
+    kind, relay = "Publication", {"storeSecretRef": {"name": "database"}, "positions": {"name": "positions"}}
+    given = {"transactional": True, "relay": relay}
+    route = {"types": "order.*", "topic": "orders"}
+    given_route = {"transactional": True, "relay": relay | {"routes": [route]}}
+    least = {"topics": [{"name": "orders"}]}
+    yield Constrained(
+        kind,
+        "",
+        (given, given | {"relay": relay | {"routes": [route, {"types": "*", "topic": "orders"}]}}),
+        (
+            ({"relay": relay}, "a relay writes in transactions"),
+            (given | {"transactional": False}, "a relay writes in transactions"),
+            (given | {"relay": relay | {"positions": {"name": "orders"}}}, "relay.positions is a topic of its own"),
+            (
+                given | {"relay": relay | {"routes": [{"types": "*", "topic": "payments"}]}},
+                "relay.routes may name topics of this Publication only",
+            ),
+        ),
+        least,
+    )
+    yield Constrained(kind, "relay", (ABSENT, relay), (({}, "Required value"),), given)
+    for path in ("storeSecretRef", "positions"):
+        yield Constrained(kind, f"relay.{path}", ({"name": "n"},), ((ABSENT, "Required value"),), given)
+        yield Constrained(kind, f"relay.{path}.name", ("n", "n" * 253), tuple(NAME_REFUSED.items()), given)
+    routes = [route] * 50
+    too_many = ([*routes, route], "must have at most 50 items")
+    yield Constrained(kind, "relay.routes", (ABSENT, [], routes), (too_many,), given)
+    types_refused = (
+        (ABSENT, "Required value"),
+        *((value, "should match") for value in ("", "a b", "a,b", "a=b")),
+        ("t" * 254, "may not be more than 253 bytes"),
+    )
+    yield Constrained(kind, "relay.routes[].types", ("*", "order.*", "t" * 253), types_refused, given_route)
+    topic_refused = (*NAME_REFUSED.items(),)
+    yield Constrained(kind, "relay.routes[].topic", ("orders",), topic_refused, given_route)
+    yield Constrained(kind, "relay.start", ("Position", "Beginning"), (("Other", "supported values"),), given)
+    yield ranged(kind, "relay.replicas", 1, 10, given)
+    for part in ("requests", "limits"):
+        yield from resources(kind, f"relay.resources.{part}", given)

@@ -38,6 +38,15 @@ from eventplane.planning.access_state import (
     ObservedSecret,
     other_user,
 )
+from eventplane.planning.application_readiness import application_status
+from eventplane.planning.applications import (
+    ApplicationCase,
+    decide_application,
+    keys_to_observe,
+    told_after,
+    told_of,
+)
+from eventplane.planning.applications import application_case as planned_case
 from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.decision import Decision
 from eventplane.planning.desired import DesiredTopic, desire_topic
@@ -54,15 +63,6 @@ from eventplane.planning.schema_state import (
     Reference,
     RegisteredVersion,
 )
-from eventplane.planning.subscription_readiness import subscription_status
-from eventplane.planning.subscriptions import (
-    SubscriptionCase,
-    decide_subscription,
-    keys_to_observe,
-    told_after,
-    told_of,
-)
-from eventplane.planning.subscriptions import subscription_case as planned_case
 from eventplane.planning.topic_changes import TopicChange
 from eventplane.planning.topic_decisions import TopicCase
 from eventplane.planning.topic_state import Claim, ExistingTopic, ObservedTopic, Owner, TopicUsage
@@ -676,7 +676,7 @@ def pod(*, waiting: Mapping[str, str] | None = None, **container: Any) -> dict[s
     }
 
 
-def subscription_case(
+def application_case(
     resource: Subscription | None = None,
     seen: ObservedAccess | None = None,
     *,
@@ -685,7 +685,7 @@ def subscription_case(
     access: DesiredAccess | None = None,
     desired: DesiredObjects | None = None,
     pods: Collection[Manifest] = (),
-) -> SubscriptionCase:
+) -> ApplicationCase:
     """Make everything that a decision about a Subscription hangs on: by default its access stands, and no object.
 
     Args:
@@ -704,7 +704,7 @@ def subscription_case(
     found = {key_of(each): ObservedObject(each) for each in objects}
     found |= {key: ObservedObject(error=error) for key, error in (errors or {}).items()}
     observed = {key: found.get(key, ObservedObject()) for key in keys_to_observe(resource, desired) | found.keys()}
-    return planned_case(resource, access_case(resource, seen, desired=access), desired, observed, tuple(pods))
+    return planned_case(access_case(resource, seen, desired=access), desired, observed, tuple(pods))
 
 
 def told_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[Manifest]:
@@ -729,5 +729,5 @@ def settled_consumer(resource: Subscription | None = None) -> Subscription:
     known = SubscriptionStatus.model_validate({"objects": applied})
     before = settled_access(resource).status.model_copy(update={"objects": known.objects})
     resource = resource.model_copy(update={"status": before})
-    case = subscription_case(resource, objects=live_objects(resource))
-    return resource.model_copy(update={"status": subscription_status(case, decide_subscription(case), ())})
+    case = application_case(resource, objects=live_objects(resource))
+    return resource.model_copy(update={"status": application_status(case, decide_application(case), ())})

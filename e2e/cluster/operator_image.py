@@ -77,6 +77,8 @@ def _dependencies(python: str, step: Step) -> Path:
         "runtime",
         "--extra",
         "gateway",
+        "--extra",
+        "eventstore",
         "--no-emit-project",
         "--quiet",
     ]

@@ -35,7 +35,6 @@ _AS_NOBODY = (
     *("--pdeathsig", "KILL", "--"),  # the kernel forgets it when the user changes
 )
 _SETTINGS = {
-    "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "64MB",
@@ -51,6 +50,8 @@ class Postgres:
     """
 
     durable: bool = False
+    address: str = LOOPBACK
+    """Where clients reach it, with their passwords."""
     admin: Credentials = field(default_factory=lambda: Credentials("eventplane", secrets.token_urlsafe(18)))
     directory: Path = field(default_factory=run_directories.create_private)
     port: int = field(default_factory=lambda: ports.reserve(LOOPBACK))
@@ -78,7 +79,7 @@ class Postgres:
     def url(self, database: str = "postgres", user: Credentials | None = None) -> str:
         """Return the address of a database, for the admin or another user."""
         user = user or self.admin
-        return f"postgresql://{user.username}:{user.password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{user.username}:{user.password}@{self.address}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start it and wait until it answers; raise ServerError where it does not."""
@@ -151,8 +152,11 @@ class Postgres:
         programs, data = distribution.postgres_directory() / "bin", self._place / "data"
         first = [str(programs / "initdb"), "-D", str(data), "-U", self.admin.username, "-E", "UTF8", "--no-sync"]
         first += ["--locale=C", "--auth=scram-sha-256", f"--pwfile={self._place / 'password'}"]
-        settings = _SETTINGS | {"port": str(self.port)} | ({} if self.durable else {"fsync": "off"})
+        settings = _SETTINGS | {"listen_addresses": self.address, "port": str(self.port)}
+        settings |= {} if self.durable else {"fsync": "off"}
         server = [str(programs / "postgres"), "-D", str(data)]
         server += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         made = shlex.quote(str(data / "PG_VERSION"))
-        return f"[ -e {made} ] || {shlex.join([*as_user, *first])}\nexec {shlex.join([*as_user, *server])}\n"
+        rules = shlex.quote(str(data / "pg_hba.conf"))
+        let_in = "" if self.address == LOOPBACK else f" && echo 'host all all all scram-sha-256' >> {rules}"
+        return f"[ -e {made} ] || {{ {shlex.join([*as_user, *first])}{let_in}; }}\nexec {shlex.join([*as_user, *server])}\n"

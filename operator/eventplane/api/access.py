@@ -9,6 +9,7 @@ from eventplane.api.metadata import SecretRef
 from eventplane.api.model import ApiModel
 from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
 from eventplane.api.resource import Managed, ManagedSpec, ManagedStatus
+from eventplane.api.workload import OwnedObject, WorkloadStatus
 
 COLUMNS: Final[tuple[Column, ...]] = (
     READY,
@@ -93,6 +94,10 @@ class AccessStatus(ManagedStatus):
     """Since when they hold, and what becomes of those before; none where the bus asks for none."""
     grants: tuple[str, ...] = ()
     """What the user may do, one line each."""
+    workload: WorkloadStatus | None = None
+    """The Deployment, where one is asked for."""
+    objects: tuple[OwnedObject, ...] = ()
+    """What the resource has become in its namespace, beside its Secret."""
 
 
 class Access(Managed):

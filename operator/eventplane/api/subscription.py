@@ -10,7 +10,7 @@ from eventplane.api.event_bus import LabelSelector
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import Column
 from eventplane.api.sink import Sink
-from eventplane.api.workload import OwnedObject, Scaling, Workload, WorkloadStatus
+from eventplane.api.workload import Scaling, Workload
 
 START_PATTERN = (
     r"^(Earliest|Latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$"
@@ -77,10 +77,6 @@ class SubscriptionStatus(AccessStatus):
 
     group: str | None = None
     """The consumer group, which no other user may join."""
-    workload: WorkloadStatus | None = None
-    """The Deployment."""
-    objects: tuple[OwnedObject, ...] = ()
-    """What the Subscription has become in its namespace, beside its Secret."""
     lag: int | None = None
     """Events that wait, in all partitions, rounded up to 1, 2 or 5 times a power of ten; metrics are exact."""
 

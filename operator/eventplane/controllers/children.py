@@ -9,7 +9,7 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.api.resource import Managed
 from eventplane.api.subscription import Subscription
 from eventplane.controllers.shelf import Key
-from eventplane.planning.dead_letter_topics import subscription_label
+from eventplane.planning.dead_letter_topics import name_label
 
 Resource: TypeAlias = Managed | DeadLetterPolicy
 _Label: TypeAlias = tuple[str, str]
@@ -52,4 +52,4 @@ def _label(topic: EventTopic) -> _Label | None:
 
 
 def _meant(subscription: Subscription) -> _Label:
-    return (subscription.metadata.namespace, subscription_label(subscription.metadata.name))
+    return (subscription.metadata.namespace, name_label(subscription.metadata.name))

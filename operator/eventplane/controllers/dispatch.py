@@ -58,7 +58,7 @@ class Dispatcher:
         """Identity of the Kubernetes cluster: the uid of its namespace kube-system, see `Owner.cluster`."""
         self._relisted = asyncio.Event()
         self._not_understood: set[Key] = set()
-        store.on_outward_change = self._mark_places
+        store.on_outward_change = self.mark_places
 
     @property
     def tracks(self) -> Mapping[str, Track[Any]]:
@@ -181,8 +181,8 @@ class Dispatcher:
         """Forget a namespace; what was in it has been deleted before."""
         self.store.namespaces.pop(identity(body)[1], None)
 
-    def _mark_places(self, places: Iterable[Place]) -> None:
-        """Look again at resources of which one that they refer to, or that refers to them, has changed."""
+    def mark_places(self, places: Iterable[Place]) -> None:
+        """Look again at resources of which something that they refer to, or that refers to them, has changed."""
         by_kind: dict[str, Track[Any] | PolicyTrack] = {DeadLetterPolicy.kind: self.policies}
         by_kind |= {track.shelf.kind.kind: track for track in self.tracks.values()}
         for kind, key in places:

@@ -11,10 +11,9 @@ from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import Gateway, GatewayStatus
 from eventplane.api.gateway_config import Grants
 from eventplane.api.publication import Publication
-from eventplane.backends.objects import ObjectBackend
-from eventplane.backends.subscriptions import SubscriptionBackend, SubscriptionQuery
+from eventplane.backends.applications import ApplicationBackend, ApplicationQuery
+from eventplane.controllers.applications import PASSWORD_BYTES
 from eventplane.controllers.dispatch import Dispatcher
-from eventplane.controllers.publications import PASSWORD_BYTES
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.shelf import Key
@@ -72,7 +71,6 @@ class GatewayLoop:
         self,
         dispatcher: Dispatcher,
         surroundings: Surroundings,
-        objects: ObjectBackend,
         read_secret: ReadSecret,
         image: str,
         seconds: float,
@@ -82,7 +80,6 @@ class GatewayLoop:
         Args:
             dispatcher: knows the lanes of buses, through which their Kafka is reached.
             surroundings: the store, the reporter, and the clock.
-            objects: what gateways become.
             read_secret: to see whether there is a certificate.
             image: the image of Eventplane.
             seconds: from one look to the next while all is as it should be.
@@ -92,7 +89,6 @@ class GatewayLoop:
         self._reporter = surroundings.reporter
         self._cluster = surroundings.cluster
         self._now = surroundings.now
-        self._objects = objects
         self._read_secret = read_secret
         self._image = image
         self._seconds = seconds
@@ -133,8 +129,7 @@ class GatewayLoop:
             del self._done[key]
 
     def _callers(self, bus: EventBus) -> Grants:
-        shelves = (self._store.publications, self._store.subscriptions)
-        there = (shelf[key] for shelf in shelves for key in shelf.of(bus.metadata.key))
+        there = (shelf[key] for shelf in self._store.applications for key in shelf.of(bus.metadata.key))
         return callers_of(bus, ((each, self._store.topics_of(each)) for each in there if each.spec.gateway is not None))
 
     # --- a pass
@@ -166,28 +161,27 @@ class GatewayLoop:
         known = bus.status.gateway
         if lane.problem is not None or lane.backend is None:
             return known, verdict_of(unusable(bus, lane.problem or Unavailable("it is being connected")))
-        backend = SubscriptionBackend(lane.backend, self._objects)
         try:
             if bus.spec.gateway is None:
-                return await self._removed(bus, backend)
-            desired = await self._desired(bus, bus.spec.gateway, backend, wish.callers)
+                return await self._removed(bus, lane.backend)
+            desired = await self._desired(bus, bus.spec.gateway, lane.backend, wish.callers)
             if isinstance(desired, Refusal):
                 return known, verdict_of(desired)
-            return await self._made(bus, backend, desired)
+            return await self._made(bus, lane.backend, desired)
         except (Unavailable, Rejected) as error:
             return known, verdict_of(error)
 
     async def _desired(
-        self, bus: EventBus, gateway: Gateway, backend: SubscriptionBackend, callers: Grants
+        self, bus: EventBus, gateway: Gateway, backend: ApplicationBackend, callers: Grants
     ) -> DesiredGateway | Refusal:
         certificate = await self._read_secret(bus.metadata.namespace, gateway.tls.secret_ref.name)
         refusal = no_certificate(bus, gateway, certificate)
         return refusal or desire_gateway(bus, gateway, backend.connection, callers, self._cluster, self._image)
 
     async def _made(
-        self, bus: EventBus, backend: SubscriptionBackend, desired: DesiredGateway
+        self, bus: EventBus, backend: ApplicationBackend, desired: DesiredGateway
     ) -> tuple[GatewayStatus, Verdict]:
-        query = SubscriptionQuery(desired.access.query, gateway_keys(bus), desired.deployment)
+        query = ApplicationQuery(desired.access.query, gateway_keys(bus), desired.deployment)
         seen = (await backend.observe({query}))[query]
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         access = AccessCase(gateway_access(bus), bus, desired.access, seen.access, password, self._now())
@@ -196,10 +190,8 @@ class GatewayLoop:
         outcomes = await self._applied(bus, backend, decision)
         return gateway_status(case, decision, outcomes), gateway_verdict(case, decision, outcomes)
 
-    async def _removed(
-        self, bus: EventBus, backend: SubscriptionBackend
-    ) -> tuple[GatewayStatus | None, Verdict | None]:
-        query = SubscriptionQuery(
+    async def _removed(self, bus: EventBus, backend: ApplicationBackend) -> tuple[GatewayStatus | None, Verdict | None]:
+        query = ApplicationQuery(
             gateway_query(bus, backend.connection, self._cluster), gateway_keys(bus) | {secret_key(bus)}
         )
         seen = (await backend.observe({query}))[query]
@@ -210,7 +202,7 @@ class GatewayLoop:
         obstacle = verdict_of_obstacle(decision, error)
         return (None, None) if obstacle is None else (bus.status.gateway, obstacle)
 
-    async def _applied(self, bus: EventBus, backend: SubscriptionBackend, decision: Decision[Any]) -> Any:
+    async def _applied(self, bus: EventBus, backend: ApplicationBackend, decision: Decision[Any]) -> Any:
         outcomes = await backend.apply(decision.changes) if decision.changes else ()
         done = [each.change.describe() for each in outcomes if each.error is None]
         if done:

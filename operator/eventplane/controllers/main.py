@@ -17,6 +17,7 @@ from eventplane.api.event_bus import EventBus
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.backends.access import AccessBackend
+from eventplane.backends.applications import ApplicationBackend
 from eventplane.backends.gauges import GaugeBackend
 from eventplane.backends.kafka import KafkaGaugeBackend, KafkaPrincipalBackend, KafkaTopicBackend
 from eventplane.backends.kubernetes import Gone, KubernetesApi, configure
@@ -24,7 +25,6 @@ from eventplane.backends.kubernetes_objects import KubernetesObjectBackend
 from eventplane.backends.kubernetes_watch import KubernetesWatch
 from eventplane.backends.schema_registry import SchemaRegistryBackend
 from eventplane.backends.schemas import SchemaBackend
-from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
@@ -40,7 +40,6 @@ from eventplane.controllers.leadership import lead_by_lease
 from eventplane.controllers.policies import PolicyLane
 from eventplane.controllers.probes import ProbeServer
 from eventplane.controllers.publications import PublicationReconciler
-from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import ConnectRegistry, RegistryLane
 from eventplane.controllers.reporting import Reporter
@@ -163,7 +162,6 @@ async def _act(
     gateways = GatewayLoop(
         dispatcher,
         surroundings,
-        KubernetesObjectBackend(api.request),
         api.read_secret,
         settings.runtime_image,
         settings.secret_refresh_seconds,
@@ -191,19 +189,19 @@ def _lead_applications(
     timing: LaneTiming,
 ) -> tuple[UnboundLane[Publication], UnboundLane[Subscription]]:
     """Start to act on Publications and Subscriptions; return the lanes of those that have no bus."""
-    publications = PublicationReconciler(surroundings, dispatcher.store.publications)
+    publications = PublicationReconciler(surroundings, dispatcher.store.publications, settings.runtime_image)
     subscriptions = SubscriptionReconciler(surroundings, dispatcher.store.subscriptions, settings.runtime_image)
     connect_access = _access_connector(settings, api, surroundings.metrics)
     objects = KubernetesObjectBackend(api.request)
 
-    def connect_subscriptions(connection: AccessConnection, bus: Key) -> SubscriptionBackend:
-        return SubscriptionBackend(connect_access(connection, bus), objects)
+    def connect(connection: AccessConnection, bus: Key) -> ApplicationBackend:
+        return ApplicationBackend(connect_access(connection, bus), objects)
 
-    def open_publication_lane(bus: EventBus) -> AccessLane[Publication, AccessBackend]:
-        return AccessLane(bus, publications, api, connect_access, timing, settings.batch_size)
+    def open_publication_lane(bus: EventBus) -> AccessLane[Publication, ApplicationBackend]:
+        return AccessLane(bus, publications, api, connect, timing, settings.batch_size)
 
-    def open_subscription_lane(bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
-        return AccessLane(bus, subscriptions, api, connect_subscriptions, timing, settings.batch_size)
+    def open_subscription_lane(bus: EventBus) -> AccessLane[Subscription, ApplicationBackend]:
+        return AccessLane(bus, subscriptions, api, connect, timing, settings.batch_size)
 
     unbound = UnboundLane(publications), UnboundLane(subscriptions)
     dispatcher.publications.lead(open_publication_lane, unbound[0])
@@ -262,13 +260,12 @@ def _access_connector(settings: OperatorSettings, api: KubernetesApi, metrics: M
 
 
 async def _watch_workloads(dispatcher: Dispatcher, metrics: Metrics) -> None:
-    """Watch what becomes of the Deployments of Subscriptions, until cancelled."""
+    """Watch what becomes of the Deployments of applications, until cancelled."""
     configuration = await configure()
     configuration.connection_pool_maxsize = 0  # no limit: each watch holds a connection
     async with ApiClient(configuration) as client:
         watch = KubernetesWatch(client, lambda verb, status: metrics.api_calls.labels(verb, str(status)).inc())
-        mark = partial(dispatcher.subscriptions.mark, urgency=Urgency.CHANGE)
-        await WorkloadWatch(watch, dispatcher.store.subscriptions, mark).run()
+        await WorkloadWatch(watch, dispatcher.store, dispatcher.mark_places).run()
 
 
 def _gauge_connector(settings: OperatorSettings, metrics: Metrics) -> ConnectGauges:

@@ -1,56 +1,36 @@
-"""Passes over batches of Publications: what is asked of Kafka and of the API server."""
+"""What Publications ask for, and what they find around them."""
 
-import secrets
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from eventplane.api.access import AccessStatus
 from eventplane.api.event_bus import EventBus
 from eventplane.api.publication import Publication
-from eventplane.backends.access import AccessBackend
-from eventplane.controllers.reconcile import Batch, Flight, Reconciler
-from eventplane.planning.access import decide_access
-from eventplane.planning.access_case import AccessCase
-from eventplane.planning.access_desired import DesiredAccess, desire_access
-from eventplane.planning.access_readiness import access_occurrences, access_status
-from eventplane.planning.occurrences import Occurrence
+from eventplane.backends.applications import ApplicationBackend
+from eventplane.controllers.applications import ApplicationReconciler
 from eventplane.planning.plan import Refusal
+from eventplane.planning.publication_desired import PublicationCircumstances, desire_publication
+from eventplane.planning.workload_desired import DesiredApplication
 
-PASSWORD_BYTES: Final = 32
 
-
-class PublicationReconciler(Reconciler[Publication, AccessBackend, AccessCase]):
+class PublicationReconciler(ApplicationReconciler[Publication]):
     """Brings Publications to what they ask for."""
 
-    async def look(
-        self,
-        bus: EventBus,
-        backend: AccessBackend,
-        resources: Sequence[Publication],
-        batch: Batch[Publication, AccessCase],
-    ) -> None:
-        """Observe the users and Secrets of a batch, and decide."""
-        wanted: list[tuple[Publication, DesiredAccess]] = []
-        for resource in resources:
-            topics = self.store.topics_of(resource)
-            desired = desire_access(
-                resource, bus, backend.connection, topics, self.cluster, self.store.twin_of(resource)
+    async def desires(
+        self, bus: EventBus, backend: ApplicationBackend, resources: Sequence[Publication]
+    ) -> Sequence[DesiredApplication | Refusal]:
+        """Look up what each finds around it."""
+        store = self.store
+        return [
+            desire_publication(
+                resource,
+                PublicationCircumstances(
+                    bus=bus,
+                    connection=backend.connection,
+                    cluster=self.cluster,
+                    runtime_image=self.runtime_image,
+                    topics=store.topics_of(resource),
+                    positions=store.positions_of(resource),
+                    twin=store.twin_of(resource),
+                ),
             )
-            if isinstance(desired, Refusal):
-                batch.refused.append((resource, desired))
-            else:
-                wanted.append((resource, desired))
-        observed = await backend.observe({desired.query for _, desired in wanted})
-        for resource, desired in wanted:
-            new_password = secrets.token_urlsafe(PASSWORD_BYTES)
-            flight = Flight(AccessCase(resource, bus, desired, observed[desired.query], new_password, self.now()))
-            flight.decision = self.decided(flight.case, decide_access)
-            batch.flights.append(flight)
-
-    def status_of(self, flight: Flight[AccessCase]) -> AccessStatus:
-        """Say what is the case about a Publication."""
-        return access_status(flight.case, flight.decision, flight.outcomes)
-
-    def occurrences_of(self, flight: Flight[AccessCase]) -> Iterable[Occurrence]:
-        """Tell what is worth an Event."""
-        return access_occurrences(flight.case, flight.decision, flight.outcomes)
+            for resource in resources
+        ]

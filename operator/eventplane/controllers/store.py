@@ -51,6 +51,11 @@ class Store:
         """The resources of each kind that lives on a bus."""
         return (self.topics, self.schemas, self.publications, self.subscriptions)
 
+    @property
+    def applications(self) -> tuple[Shelf[Publication], Shelf[Subscription]]:
+        """The resources that become users of Kafka."""
+        return (self.publications, self.subscriptions)
+
     def is_news(self, known: Metadata | None, seen: Metadata) -> bool:
         """Tell whether an object is newer than what is stored, which may be our own write seen before its echo.
 
@@ -225,6 +230,11 @@ class Store:
         sink = subscription.spec.sink
         ref = sink.topic_ref if sink is not None else None
         return None if ref is None else self.topics.get((subscription.metadata.namespace, ref.name))
+
+    def positions_of(self, publication: Publication) -> EventTopic | None:
+        """Find the EventTopic of a relay's positions; None where there is no relay, or no such EventTopic."""
+        relay = publication.spec.relay
+        return None if relay is None else self.topics.get((publication.metadata.namespace, relay.positions.name))
 
     def topic_of(self, schema: Schema) -> EventTopic | None:
         """Find the topic that a schema's subject is named after."""

@@ -1,20 +1,23 @@
-"""What happens to the Deployments and pods of Subscriptions, watched where there are any: it makes them dirty at once.
+"""What happens to the Deployments and pods of applications, watched where there are any: it makes them dirty at once.
 
 kopf picks objects by label only after it has got all of them, whole, and clusterwide: hence watches of our own.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
+from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.backends.kubernetes import Gone
 from eventplane.backends.kubernetes_watch import Watch
-from eventplane.controllers.shelf import Key, Shelf
+from eventplane.controllers.store import Store
+from eventplane.planning.dependencies import Place
 from eventplane.planning.outcome import Rejected, Unavailable
+from eventplane.planning.relay_manifests import PUBLICATION_ANNOTATION
 from eventplane.planning.workload_desired import SUBSCRIPTION_ANNOTATION
 
 logger = logging.getLogger(__name__)
@@ -22,13 +25,19 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 0.5
 """How often it is found out where there is something to watch."""
 GATHER_SECONDS: Final = 0.2
-"""How long what happens to one Subscription's pods is gathered: Kubernetes writes several times in a row."""
+"""How long what happens to one application's pods is gathered: Kubernetes writes several times in a row."""
 FIRST_RETRY_SECONDS: Final = 1.0
 LAST_RETRY_SECONDS: Final = 30.0
 FORBIDDEN_RETRY_SECONDS: Final = 60.0
 _SELECTOR: Final = f"{MANAGED_BY_LABEL}={MANAGER}"
 
-Place: TypeAlias = tuple[str, str]
+_ANNOTATIONS: Final[Mapping[str, str]] = {
+    Publication.kind: PUBLICATION_ANNOTATION,
+    Subscription.kind: SUBSCRIPTION_ANNOTATION,
+}
+"""By kind: what names the application of a pod."""
+
+Watched: TypeAlias = tuple[str, str]
 """A namespace, and `deployments` or `pods`."""
 
 
@@ -56,21 +65,21 @@ class _Course:
 
 
 class WorkloadWatch:
-    """Watches Deployments wherever Subscriptions have some, and pods wherever not all of those are at work."""
+    """Watches Deployments wherever applications have some, and pods wherever not all of those are at work."""
 
-    def __init__(self, watch: Watch, subscriptions: Shelf[Subscription], mark: Callable[[Key], None]) -> None:
-        """Take `mark` to make a Subscription dirty."""
+    def __init__(self, watch: Watch, store: Store, mark: Callable[[Iterable[Place]], None]) -> None:
+        """Take `mark` to make applications dirty."""
         self._watch = watch
-        self._subscriptions = subscriptions
+        self._store = store
         self._mark = mark
-        self._tasks: dict[Place, asyncio.Task[None]] = {}
-        self._gathering: set[Key] = set()
+        self._tasks: dict[Watched, asyncio.Task[None]] = {}
+        self._gathering: set[Place] = set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         try:
             while True:
-                self._follow(places_to_watch(self._subscriptions))
+                self._follow(places_to_watch(self._store))
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             tasks = list(self._tasks.values())
@@ -78,13 +87,13 @@ class WorkloadWatch:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _follow(self, wanted: set[Place]) -> None:
+    def _follow(self, wanted: set[Watched]) -> None:
         for place in self._tasks.keys() - wanted:
             self._tasks.pop(place).cancel()
         for place in wanted - self._tasks.keys():
             self._tasks[place] = asyncio.create_task(self._keep_watching(place))
 
-    async def _keep_watching(self, place: Place) -> None:
+    async def _keep_watching(self, place: Watched) -> None:
         """Watch for good: where a watch was from where it was, every few minutes and after a failure."""
         fields = {"namespace": place[0], "of": place[1]}
         course = _Course()
@@ -101,7 +110,7 @@ class WorkloadWatch:
                 logger.exception("not watched: this is a fault of the operator", extra={"fields": fields})
             await asyncio.sleep(pause)
 
-    async def _watch_once(self, place: Place, course: "_Course") -> None:
+    async def _watch_once(self, place: Watched, course: "_Course") -> None:
         namespace, plural = place
         path = f"/{'apis/apps' if plural == 'deployments' else 'api'}/v1/namespaces/{namespace}/{plural}"
         async for event, metadata in self._watch.changes(path, _SELECTOR, course.since):
@@ -110,35 +119,38 @@ class WorkloadWatch:
                 self._seen(namespace, metadata)
 
     def _seen(self, namespace: str, metadata: Mapping[str, Any]) -> None:
-        name = subscription_of(metadata)
-        key = (namespace, name or "")
-        if name is None or key in self._gathering:
+        found = application_of(metadata)
+        if found is None:
             return
-        self._gathering.add(key)
-        asyncio.get_running_loop().call_later(GATHER_SECONDS, self._tell, key)
+        kind, name = found
+        application = (kind, (namespace, name))
+        if application not in self._gathering:
+            self._gathering.add(application)
+            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._tell, application)
 
-    def _tell(self, key: Key) -> None:
-        self._gathering.discard(key)
-        self._mark(key)
+    def _tell(self, application: Place) -> None:
+        self._gathering.discard(application)
+        self._mark((application,))
 
 
-def places_to_watch(subscriptions: Shelf[Subscription]) -> set[Place]:
+def places_to_watch(store: Store) -> set[Watched]:
     """Name where there is something to watch."""
-    places: set[Place] = set()
-    for (namespace, _), subscription in subscriptions.items():
-        workload = subscription.status.workload
-        if workload is None:
-            continue
-        places.add((namespace, "deployments"))
-        if not workload.is_rolled_out:
-            places.add((namespace, "pods"))
+    places: set[Watched] = set()
+    for shelf in store.applications:
+        for (namespace, _), application in shelf.items():
+            workload = application.status.workload
+            if workload is None:
+                continue
+            places.add((namespace, "deployments"))
+            if not workload.is_rolled_out:
+                places.add((namespace, "pods"))
     return places
 
 
-def subscription_of(metadata: Mapping[str, Any]) -> str | None:
-    """Name the Subscription of a Deployment, by its owner, or of a pod, by its annotation."""
+def application_of(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Name kind and name of the application of a Deployment, by its owner, or of a pod, by its annotation."""
     for each in metadata.get("ownerReferences") or ():
-        if each["kind"] == Subscription.kind and each["apiVersion"].partition("/")[0] == GROUP:
-            return str(each["name"])
-    name = (metadata.get("annotations") or {}).get(SUBSCRIPTION_ANNOTATION)
-    return str(name) if name is not None else None
+        if each["kind"] in _ANNOTATIONS and each["apiVersion"].partition("/")[0] == GROUP:
+            return each["kind"], str(each["name"])
+    annotations = metadata.get("annotations") or {}
+    return next(((kind, annotations[name]) for kind, name in _ANNOTATIONS.items() if name in annotations), None)

@@ -189,6 +189,18 @@ def missing_topic(resource: Access, topics: Topics, ref: str, bus: EventBus) -> 
     return Refusal(Reason.TOPIC_NOT_READY, f"{name} has not been made on EventBus {where}: its status says why")
 
 
+def with_topic(
+    access: DesiredAccess, resource: Access, ref: str, topic: EventTopic | None, bus: EventBus, *operations: str
+) -> DesiredAccess:
+    """Let a resource do this with a topic that is none of its `topics`; until that has been made it is missing."""
+    name = topic_to_grant(topic, bus)
+    if name is None:
+        return replace(access, missing=(*access.missing, missing_topic(resource, {ref: topic}, ref, bus)))
+    if access.user is None:
+        return access
+    return replace(access, grants=access.grants | {Grant("TOPIC", name, each) for each in operations})
+
+
 def _none_selected(resource: Access, topics: Topics) -> tuple[Refusal, ...]:
     if topics:
         return ()
@@ -264,14 +276,23 @@ def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
             f"there is no password to rotate on EventBus {where}, whose users come with their own credentials: take"
             " credentials.rotateEvery out, and renew them where they are issued",
         )
-    has_sink = isinstance(resource, Subscription) and resource.spec.sink is not None
+    instead = _instead_of_our_process(resource)
     by_certificate = bus.spec.kafka.authentication is not None and bus.spec.kafka.authentication.type == "TLS"
-    if has_sink and not (by_certificate and credentials.certificate_secret_ref is not None):
+    if instead is not None and not (by_certificate and credentials.certificate_secret_ref is not None):
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
-            f"EventBus {where} has users that come with their own credentials, and Eventplane's own consumer has none: "
-            + ("set credentials.certificateSecretRef" if by_certificate else "take workload instead of sink"),
+            f"EventBus {where} has users that come with their own credentials, and Eventplane's own process has none: "
+            + ("set credentials.certificateSecretRef" if by_certificate else instead),
         )
+    return None
+
+
+def _instead_of_our_process(resource: Access) -> str | None:
+    """Say what to do where no process of Eventplane's can have the credentials of a resource; None: it wants none."""
+    if isinstance(resource, Publication) and resource.spec.relay is not None:
+        return "run the relay by yourself"
+    if isinstance(resource, Subscription) and resource.spec.sink is not None:
+        return "take workload instead of sink"
     return None
 
 

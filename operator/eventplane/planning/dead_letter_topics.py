@@ -24,8 +24,8 @@ _HEADROOM_BYTES: Final = 65_536
 _MESSAGE_BYTES: Final = "max.message.bytes"
 
 
-def subscription_label(name: str) -> str:
-    """Write a Subscription's name as the value of a label, which is at most 63 characters long."""
+def name_label(name: str) -> str:
+    """Write a resource's name as the value of a label, which is at most 63 characters long."""
     if len(name) <= _LABEL_LENGTH:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
@@ -35,7 +35,7 @@ def subscription_label(name: str) -> str:
 def children_of(subscription: Subscription, topics: Iterable[EventTopic]) -> tuple[EventTopic, ...]:
     """Find the EventTopics that were made for a Subscription, in order: its label says so, in its namespace."""
     metadata = subscription.metadata
-    label = subscription_label(metadata.name)
+    label = name_label(metadata.name)
     found = (
         topic
         for topic in topics
@@ -78,7 +78,7 @@ def topic_manifests(
     partitions = {child.metadata.name: child.status.partitions or 0 for child in children}
     delays = iter(sorted(set(waits_ms(spec.retry))))
     for name in child_names(metadata.name, spec.retry):
-        labels = {MANAGED_BY_LABEL: MANAGER, SUBSCRIPTION_LABEL: subscription_label(metadata.name)}
+        labels = {MANAGED_BY_LABEL: MANAGER, SUBSCRIPTION_LABEL: name_label(metadata.name)}
         retention = spec.dead_letter.retention
         if name == f"{metadata.name}.dlq":
             labels |= {ROLE_LABEL: "dead-letter"}

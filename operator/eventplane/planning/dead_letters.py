@@ -23,8 +23,8 @@ from eventplane.planning.dead_letter_topics import (
     ChildRole,
     children_of,
     delay_of,
+    name_label,
     role_of,
-    subscription_label,
     topic_manifests,
 )
 from eventplane.planning.plan import Refusal
@@ -219,7 +219,7 @@ def _contested(
     if not taken:
         return None
     text = f"EventTopic {metadata.namespace}/{taken[0]} exists and was not made for Subscription {metadata.name}"
-    label = f"{SUBSCRIPTION_LABEL}={subscription_label(metadata.name)}"
+    label = f"{SUBSCRIPTION_LABEL}={name_label(metadata.name)}"
     return Refusal(Reason.OWNED_BY_ANOTHER, f"{text}: delete it, or label it {label} to hand it over")
 
 

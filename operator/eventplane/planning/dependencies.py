@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from eventplane.api import SUBSCRIPTION_LABEL
-from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType
 from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import LabelSelector
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.publication import Publication
 from eventplane.api.resource import Managed
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
@@ -40,8 +40,10 @@ def needs_of(resource: Managed | DeadLetterPolicy) -> frozenset[Place]:
             return frozenset(needs | ({(EventTopic.kind, (namespace, topic.name))} if topic else set()))
         case Subscription():
             return frozenset((kind, (namespace, name)) for kind, name in _needs_of_subscription(resource))
-        case Access():
-            return frozenset((EventTopic.kind, (namespace, each.name)) for each in resource.spec.topics)
+        case Publication():
+            relay = resource.spec.relay
+            topics = (*resource.spec.topics, *((relay.positions,) if relay is not None else ()))
+            return frozenset((EventTopic.kind, (namespace, each.name)) for each in topics)
         case _:
             return frozenset()
 

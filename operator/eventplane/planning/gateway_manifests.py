@@ -19,7 +19,7 @@ from eventplane.planning.workload_pod import (
     liveness,
     mount,
     resources_of,
-    spread_out,
+    restricted_pod,
 )
 
 CONFIG: Final = "gateway.json"
@@ -141,21 +141,14 @@ def _deployment(bus: EventBus, gateway: Gateway, access: DesiredAccess, config: 
 
 def _pod(bus: EventBus, gateway: Gateway, image: str, selector: Mapping[str, str]) -> dict[str, Any]:
     name = gateway_name(bus)
-    return {
-        "serviceAccountName": name,
-        "automountServiceAccountToken": True,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_container(gateway, image)],
-        "volumes": [
-            {"name": "kafka", "secret": {"secretName": name}},
-            {"name": "config", "configMap": {"name": name}},
-            {"name": "certificate", "secret": {"secretName": gateway.tls.secret_ref.name}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-        ],
-        "topologySpreadConstraints": spread_out(selector),
-    }
+    volumes = [
+        {"name": "kafka", "secret": {"secretName": name}},
+        {"name": "config", "configMap": {"name": name}},
+        {"name": "certificate", "secret": {"secretName": gateway.tls.secret_ref.name}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]
+    pod = restricted_pod(name, _container(gateway, image), volumes, selector)
+    return {**pod, "automountServiceAccountToken": True, "terminationGracePeriodSeconds": _GRACE_SECONDS}
 
 
 def _container(gateway: Gateway, image: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from eventplane.planning.access import decide_access
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import AccessChange, RemoveUser
 from eventplane.planning.access_state import ObservedAccess, other_user
+from eventplane.planning.applications import ApplicationChange, is_about_objects, told_after, told_of
 from eventplane.planning.applied_objects import applied_objects, manifest_after, owned_after
 from eventplane.planning.decision import Decision
 from eventplane.planning.gateway_desired import DesiredGateway
@@ -25,11 +26,10 @@ from eventplane.planning.objects import (
     key_of,
 )
 from eventplane.planning.outcome import Outcome, Unavailable
-from eventplane.planning.subscriptions import SubscriptionChange, is_about_objects, told_after, told_of
 from eventplane.planning.verdicts import Verdict, condition_of, first_error, verdict_of, verdict_of_obstacle
 from eventplane.planning.workload_readiness import workload_status, workload_verdict
 
-GatewayOutcome: TypeAlias = Outcome[SubscriptionChange, Any]
+GatewayOutcome: TypeAlias = Outcome[ApplicationChange, Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class GatewayCase:
         )
 
 
-def decide_gateway(case: GatewayCase) -> Decision[SubscriptionChange]:
+def decide_gateway(case: GatewayCase) -> Decision[ApplicationChange]:
     """Decide what to do about a gateway: its access comes first, and without that nothing else is done.
 
     | access                            | objects        | decision                                           |
@@ -85,7 +85,7 @@ def decide_gateway(case: GatewayCase) -> Decision[SubscriptionChange]:
 
 def decide_removal(
     bus: EventBus, access: ObservedAccess, observed: Mapping[ObjectKey, ObservedObject]
-) -> Decision[SubscriptionChange]:
+) -> Decision[ApplicationChange]:
     """Take away all that a gateway was; without changes and refusals, nothing is left.
 
     Args:
@@ -116,7 +116,7 @@ def _applied(bus: EventBus) -> Mapping[ObjectKey, str]:
 
 
 def gateway_verdict(
-    case: GatewayCase, decision: Decision[SubscriptionChange], outcomes: Sequence[GatewayOutcome]
+    case: GatewayCase, decision: Decision[ApplicationChange], outcomes: Sequence[GatewayOutcome]
 ) -> Verdict:
     """Judge a pass; the first row that fits wins.
 
@@ -138,7 +138,7 @@ def gateway_verdict(
 
 
 def gateway_status(
-    case: GatewayCase, decision: Decision[SubscriptionChange], outcomes: Sequence[GatewayOutcome]
+    case: GatewayCase, decision: Decision[ApplicationChange], outcomes: Sequence[GatewayOutcome]
 ) -> GatewayStatus:
     """Say what has become of a gateway after a pass."""
     known = case.bus.status.gateway or GatewayStatus(url=gateway_url(case.bus))

@@ -16,6 +16,7 @@ from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
 from eventplane.planning.scaling import autoscaler, wants_autoscaling
 from eventplane.planning.workload_desired import (
+    DesiredApplication,
     DesiredObjects,
     desire_workload,
     head_of,
@@ -52,15 +53,7 @@ class Circumstances:
     """The Publication that has its name, on the same bus."""
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredSubscription:
-    """What a Subscription asks for."""
-
-    access: DesiredAccess
-    objects: DesiredObjects
-
-
-def desire_subscription(subscription: Subscription, around: Circumstances) -> DesiredSubscription | Refusal:
+def desire_subscription(subscription: Subscription, around: Circumstances) -> DesiredApplication | Refusal:
     """Resolve what a Subscription asks for."""
     refusal = no_sink_topic(subscription)
     if refusal is not None:
@@ -91,7 +84,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
         around.has_autoscaler if wants_autoscaling(subscription) else None,
         *_registry(subscription, around),
     )
-    return DesiredSubscription(access, objects)
+    return DesiredApplication(access, objects)
 
 
 def _with_dead_letters(access: DesiredAccess, letters: DeadLetters) -> DesiredAccess:

@@ -1,12 +1,12 @@
 """Subscriptions with a container to the manifests that they become: every name, label and default is made here."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
+from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
@@ -14,9 +14,8 @@ from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
 from eventplane.api.sink import PythonFunction, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Scaling
-from eventplane.planning.access_desired import DesiredAccess, missing_topic, topic_to_grant
-from eventplane.planning.access_state import Grant
-from eventplane.planning.dead_letter_topics import subscription_label
+from eventplane.planning.access_desired import DesiredAccess, with_topic
+from eventplane.planning.dead_letter_topics import name_label
 from eventplane.planning.dead_letters import try_for_ever
 from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of, owned_head
 from eventplane.planning.plan import Refusal, fingerprint
@@ -34,7 +33,7 @@ _SETTLE_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class DesiredObjects:
-    """What a Subscription becomes in its namespace, beside its Secret."""
+    """What a Publication or Subscription becomes in its namespace, beside its Secret."""
 
     manifests: tuple[Manifest, ...] = ()
     """In the order in which they are applied."""
@@ -53,6 +52,14 @@ class DesiredObjects:
     def keys(self) -> frozenset[ObjectKey]:
         """What has to be looked at."""
         return frozenset(key_of(manifest) for manifest in self.manifests) | self.left_alone
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredApplication:
+    """What a Publication or Subscription asks for."""
+
+    access: DesiredAccess
+    objects: DesiredObjects
 
 
 def desire_workload(
@@ -80,7 +87,7 @@ def desire_workload(
     """
     if not has_workload(subscription):
         return DesiredObjects()
-    deployment = _key(subscription, "apps/v1", "Deployment")
+    deployment = object_key(subscription, "apps/v1", "Deployment")
     if access.missing:
         return DesiredObjects(left_alone=workload_keys(subscription), deployment=deployment)
     config = None
@@ -101,21 +108,26 @@ def has_workload(subscription: Subscription) -> bool:
     return subscription.spec.workload is not None or subscription.spec.sink is not None
 
 
-def workload_keys(subscription: Subscription) -> frozenset[ObjectKey]:
-    """Name all that a Subscription's container may need."""
+def workload_keys(resource: Access) -> frozenset[ObjectKey]:
+    """Name all that the container of a Publication or Subscription may need."""
     kinds = (("v1", "ServiceAccount"), ("v1", "ConfigMap"), ("apps/v1", "Deployment"))
     budget = ("policy/v1", "PodDisruptionBudget")
-    return frozenset(_key(subscription, version, kind) for version, kind in (*kinds, budget))
+    return frozenset(object_key(resource, version, kind) for version, kind in (*kinds, budget))
 
 
-def owner_of(subscription: Subscription) -> Owner:
-    """Name the Subscription as what its objects go with."""
-    return (subscription.kind, subscription.metadata.name, subscription.metadata.uid)
+def owner_of(resource: Access) -> Owner:
+    """Name a Publication or Subscription as what its objects go with."""
+    return (resource.kind, resource.metadata.name, resource.metadata.uid)
 
 
-def object_name(subscription: Subscription) -> str:
+def object_name(resource: Access) -> str:
     """Name its Deployment and what that needs, by the scheme of its Secret."""
-    return f"{subscription.metadata.name}-{subscription.kind.lower()}"
+    return f"{resource.metadata.name}-{resource.kind.lower()}"
+
+
+def object_key(resource: Access, api_version: str, kind: str) -> ObjectKey:
+    """Name one of them."""
+    return ObjectKey(api_version, kind, resource.metadata.namespace, object_name(resource))
 
 
 # --- the topic of a sink
@@ -128,13 +140,7 @@ def with_sink_topic(
     sink = subscription.spec.sink
     if sink is None or sink.topic_ref is None:
         return access
-    name = topic_to_grant(topic, bus)
-    if name is None:
-        missing: Refusal = missing_topic(subscription, {sink.topic_ref.name: topic}, sink.topic_ref.name, bus)
-        return dataclasses.replace(access, missing=(*access.missing, missing))
-    if access.user is None:
-        return access
-    return dataclasses.replace(access, grants=access.grants | {Grant("TOPIC", name, "WRITE")})
+    return with_topic(access, subscription, sink.topic_ref.name, topic, bus, "WRITE")
 
 
 def no_sink_topic(subscription: Subscription) -> Refusal | None:
@@ -190,15 +196,11 @@ def _config_text(config: RuntimeConfig) -> str:
 # --- manifests
 
 
-def _key(subscription: Subscription, api_version: str, kind: str) -> ObjectKey:
-    return ObjectKey(api_version, kind, subscription.metadata.namespace, object_name(subscription))
-
-
 def selector_of(subscription: Subscription) -> Mapping[str, str]:
     """Label the pods of a Subscription; a Deployment's selector never changes, so nothing else may be in it."""
     return {
         "app.kubernetes.io/name": "eventplane-subscription",
-        "app.kubernetes.io/instance": subscription_label(subscription.metadata.name),
+        "app.kubernetes.io/instance": name_label(subscription.metadata.name),
         MANAGED_BY_LABEL: MANAGER,
     }
 

@@ -1,8 +1,9 @@
 """The pod of a Subscription: its container, what is mounted into it, and that it may do nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from eventplane.api.access import Access
 from eventplane.api.metadata import SecretRef
 from eventplane.api.sink import PythonSink
 from eventplane.api.subscription import Subscription
@@ -68,21 +69,33 @@ def pod_of(
         volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
         container["volumeMounts"].append(mount("certificate", f"{BINDINGS}/certificate"))
     return {
-        "serviceAccountName": object_name,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
+        **restricted_pod(object_name, container, volumes, selector),
         "terminationGracePeriodSeconds": grace,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-        "volumes": volumes,
-        "topologySpreadConstraints": spread_out(selector),
         **({"imagePullSecrets": pull} if pull else {}),
     }
 
 
-def certificate_of(subscription: Subscription, access: DesiredAccess) -> str | None:
+def restricted_pod(
+    service_account: str,
+    container: Mapping[str, Any],
+    volumes: Sequence[Mapping[str, Any]],
+    selector: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write the spec of a pod of one container that may do nothing with the API server."""
+    return {
+        "serviceAccountName": service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": volumes,
+        "topologySpreadConstraints": _spread_out(selector),
+    }
+
+
+def certificate_of(resource: Access, access: DesiredAccess) -> str | None:
     """Name the Secret with the certificate of its principal, where that is how Kafka knows it."""
-    reference = subscription.spec.credentials.certificate_secret_ref
+    reference = resource.spec.credentials.certificate_secret_ref
     return reference.name if reference is not None and access.mark is not None else None
 
 
@@ -189,7 +202,7 @@ def http_probe(probe: Probe, *, seconds: int) -> dict[str, Any]:
     return {"httpGet": http, "periodSeconds": seconds, "timeoutSeconds": 5, "failureThreshold": 3}
 
 
-def spread_out(selector: Mapping[str, str]) -> list[dict[str, Any]]:
+def _spread_out(selector: Mapping[str, str]) -> list[dict[str, Any]]:
     """Spread pods with these labels over nodes and zones, where that is possible."""
     return [_spread_over(key, selector) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")]
 

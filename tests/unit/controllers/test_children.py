@@ -6,13 +6,13 @@ from unit.controllers.world import World, access_world
 from eventplane.api import SUBSCRIPTION_LABEL
 from eventplane.api.event_topic import EventTopic
 from eventplane.controllers.store import Store
-from eventplane.planning.dead_letter_topics import subscription_label
+from eventplane.planning.dead_letter_topics import name_label
 
 BILLING = subscription("billing")
 LONG = subscription("b" * 100)
 LABELS = {SUBSCRIPTION_LABEL: "billing"}
 LETTERS = event_topic("billing.dlq", labels=LABELS)
-LONGER = event_topic("long.dlq", labels={SUBSCRIPTION_LABEL: subscription_label("b" * 100)})
+LONGER = event_topic("long.dlq", labels={SUBSCRIPTION_LABEL: name_label("b" * 100)})
 
 
 def marked(store: Store) -> list[object]:

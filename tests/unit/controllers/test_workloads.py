@@ -16,7 +16,8 @@ from eventplane.backends.kubernetes import Gone
 from eventplane.backends.kubernetes_watch import Change
 from eventplane.controllers import workload_watch
 from eventplane.controllers.store import Store
-from eventplane.controllers.workload_watch import WorkloadWatch, places_to_watch, subscription_of
+from eventplane.controllers.workload_watch import WorkloadWatch, application_of, places_to_watch
+from eventplane.planning.dependencies import Place
 from eventplane.planning.objects import ObjectKey
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.verdicts import condition
@@ -215,6 +216,8 @@ async def test_pods_that_may_not_be_listed_are_not_told_of_and_all_else_is() -> 
 
 # --- what is watched
 
+CONSUMER, RELAY = ("Subscription", "a"), ("Publication", "a")
+
 
 def shown_as(**workload: Any) -> Subscription:
     counts = {"name": "billing-subscription", "replicas": 1, "updated": 1, "available": 1, **workload}
@@ -233,21 +236,24 @@ def shown_as(**workload: Any) -> Subscription:
 def test_where_there_is_something_to_watch(resource: Subscription, places: set[tuple[str, str]]) -> None:
     store = Store()
     store.subscriptions.put(resource)
-    assert places_to_watch(store.subscriptions) == places
+    assert places_to_watch(store) == places
 
 
 @pytest.mark.parametrize(
-    ("seen", "name"),
+    ("seen", "whose"),
     [
-        ({"ownerReferences": [{"kind": "Subscription", "apiVersion": "events.sindhan.ai/v1", "name": "a"}]}, "a"),
+        ({"ownerReferences": [{"kind": "Subscription", "apiVersion": "events.sindhan.ai/v1", "name": "a"}]}, CONSUMER),
+        ({"ownerReferences": [{"kind": "Publication", "apiVersion": "events.sindhan.ai/v1", "name": "a"}]}, RELAY),
+        ({"ownerReferences": [{"kind": "EventBus", "apiVersion": "events.sindhan.ai/v1", "name": "a"}]}, None),
         ({"ownerReferences": [{"kind": "Subscription", "apiVersion": "messaging.knative.dev/v1", "name": "a"}]}, None),
         ({"ownerReferences": [{"kind": "ReplicaSet", "apiVersion": "apps/v1", "name": "a"}]}, None),
-        ({"annotations": {"events.sindhan.ai/subscription": "b"}}, "b"),
+        ({"annotations": {"events.sindhan.ai/subscription": "a"}}, CONSUMER),
+        ({"annotations": {"events.sindhan.ai/publication": "a"}}, RELAY),
         ({"annotations": None, "ownerReferences": None}, None),
     ],
 )
-def test_whose_an_object_is(seen: Mapping[str, Any], name: str | None) -> None:
-    assert subscription_of(seen) == name
+def test_whose_an_object_is(seen: Mapping[str, Any], whose: tuple[str, str] | None) -> None:
+    assert application_of(seen) == whose
 
 
 class Script:
@@ -277,11 +283,11 @@ def told(version: str, event: str = "MODIFIED", **fields: Any) -> Change:
     return event, {"resourceVersion": version, "ownerReferences": [owner], **fields}
 
 
-async def watched(script: Script, holds: Callable[[list[tuple[str, str]]], bool]) -> list[tuple[str, str]]:
+async def watched(script: Script, holds: Callable[[list[Place]], bool]) -> list[Place]:
     """Watch until something holds of what was marked."""
-    store, marked = Store(), list[tuple[str, str]]()
+    store, marked = Store(), list[Place]()
     store.subscriptions.put(shown_as())
-    task = asyncio.create_task(WorkloadWatch(script, store.subscriptions, marked.append).run())
+    task = asyncio.create_task(WorkloadWatch(script, store, marked.extend).run())
     try:
         async with asyncio.timeout(5):
             while not holds(marked):  # noqa: ASYNC110 - what marks knows of no Event
@@ -314,7 +320,7 @@ async def test_a_watch_goes_on(calls: list[list[Change] | Exception], since: lis
     script = Script(*calls)
     marked = await watched(script, lambda marked: bool(marked) and not script.calls)
     assert script.since == since
-    assert set(marked) == {("shop", "billing")}
+    assert set(marked) == {("Subscription", ("shop", "billing"))}
 
 
 async def test_a_right_that_is_missing_is_told_once(impatient: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -328,14 +334,14 @@ async def test_a_right_that_is_missing_is_told_once(impatient: None, caplog: pyt
 async def test_what_happens_in_a_row_is_one_pass() -> None:
     script = Script([told(str(number)) for number in range(9)])
     marked = await watched(script, bool)
-    assert marked == [("shop", "billing")]
+    assert marked == [("Subscription", ("shop", "billing"))]
 
 
 async def test_nobody_is_watched_any_more_who_has_nothing(impatient: None) -> None:
     del impatient
     script, store = Script([told("1")]), Store()
     store.subscriptions.put(shown_as())
-    watch = WorkloadWatch(script, store.subscriptions, lambda _key: None)
+    watch = WorkloadWatch(script, store, lambda _places: None)
     task = asyncio.create_task(watch.run())
     await asyncio.sleep(0.05)
     store.subscriptions.remove(KEY, metadata("billing").uid)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 from builders import CLUSTER, REGISTRY, event_bus, event_topic, schema
@@ -17,6 +16,7 @@ from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema, SchemaStatus
 from eventplane.api.subscription import Subscription
 from eventplane.backends.access import AccessBackend
+from eventplane.backends.applications import ApplicationBackend
 from eventplane.backends.gauges import GaugeBackend
 from eventplane.backends.kubernetes_objects import KubernetesObjectBackend
 from eventplane.backends.memory import MemoryTopicBackend
@@ -26,7 +26,6 @@ from eventplane.backends.memory_kubernetes import MemoryKubernetes
 from eventplane.backends.memory_principals import MemoryPrincipalBackend, MemoryPrincipals
 from eventplane.backends.memory_schemas import MemoryRegistry, MemorySchemaBackend
 from eventplane.backends.schemas import SchemaBackend
-from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.access_lane import AccessLane
 from eventplane.controllers.dispatch import Dispatcher
@@ -36,7 +35,6 @@ from eventplane.controllers.kafka_lane import KafkaLane
 from eventplane.controllers.lanes import LaneTiming
 from eventplane.controllers.policies import PolicyLane
 from eventplane.controllers.publications import PublicationReconciler
-from eventplane.controllers.queue import Urgency
 from eventplane.controllers.reconcile import Surroundings
 from eventplane.controllers.registry_lane import RegistryLane
 from eventplane.controllers.reporting import Reporter
@@ -192,8 +190,8 @@ class World:
         self.access_backends.append(backend)
         return backend
 
-    def connect_subscriptions(self, connection: AccessConnection, bus: Key) -> SubscriptionBackend:
-        return SubscriptionBackend(self.connect_access(connection, bus), self.objects)
+    def connect_applications(self, connection: AccessConnection, bus: Key) -> ApplicationBackend:
+        return ApplicationBackend(self.connect_access(connection, bus), self.objects)
 
     def connect_gauges(self, connection: KafkaConnection, bus: Key) -> GaugeBackend:
         del bus
@@ -329,16 +327,13 @@ class Operator:
         surroundings = Surroundings(self.store, reporter, self.metrics, CLUSTER, lambda: world.now)
         self.reconciler = TopicReconciler(surroundings, idle_after_ms)
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
-        self.publication_reconciler = PublicationReconciler(surroundings, self.store.publications)
+        self.publication_reconciler = PublicationReconciler(surroundings, self.store.publications, IMAGE)
         self.subscription_reconciler = SubscriptionReconciler(surroundings, self.store.subscriptions, IMAGE)
-        mark = partial(self.dispatcher.subscriptions.mark, urgency=Urgency.CHANGE)
-        self.workload_watch = WorkloadWatch(world.kubernetes.objects, self.store.subscriptions, mark)
+        self.workload_watch = WorkloadWatch(world.kubernetes.objects, self.store, self.dispatcher.mark_places)
         self.book = surroundings.gauges
         self.policies = PolicyLane(surroundings, resync_seconds)
         self.gauges = GaugeLoops(self.dispatcher, self.book, world.connect_gauges, gauge_seconds, lambda: world.now)
-        self.gateways = GatewayLoop(
-            self.dispatcher, surroundings, world.objects, world.kubernetes.read_secret, IMAGE, gateway_seconds
-        )
+        self.gateways = GatewayLoop(self.dispatcher, surroundings, world.kubernetes.read_secret, IMAGE, gateway_seconds)
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
         self.unbound_publications = UnboundLane(self.publication_reconciler)
@@ -378,12 +373,12 @@ class Operator:
 
         self.dispatcher.policies.lead(self.policies)
 
-    def _open_publication_lane(self, bus: EventBus) -> AccessLane[Publication, AccessBackend]:
-        api, connect = self.world.kubernetes, self.world.connect_access
+    def _open_publication_lane(self, bus: EventBus) -> AccessLane[Publication, ApplicationBackend]:
+        api, connect = self.world.kubernetes, self.world.connect_applications
         return AccessLane(bus, self.publication_reconciler, api, connect, self._timing, self._batch_size)
 
-    def _open_subscription_lane(self, bus: EventBus) -> AccessLane[Subscription, SubscriptionBackend]:
-        api, connect = self.world.kubernetes, self.world.connect_subscriptions
+    def _open_subscription_lane(self, bus: EventBus) -> AccessLane[Subscription, ApplicationBackend]:
+        api, connect = self.world.kubernetes, self.world.connect_applications
         return AccessLane(bus, self.subscription_reconciler, api, connect, self._timing, self._batch_size)
 
     def _open_kafka_lane(self, bus: EventBus) -> KafkaLane:

@@ -38,14 +38,14 @@ from eventplane.planning.access_state import (
     ObservedSecret,
 )
 from eventplane.planning.access_strays import mapped_to, stray_grants
+from eventplane.planning.applications import application_case as planned_case
+from eventplane.planning.applications import decide_application
 from eventplane.planning.connection import AccessConnection
 from eventplane.planning.mapped_principals import mark_of
 from eventplane.planning.objects import ObservedObject
 from eventplane.planning.outcome import Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.scaling import autoscaler
-from eventplane.planning.subscriptions import decide_subscription
-from eventplane.planning.subscriptions import subscription_case as planned_case
 from eventplane.planning.verdicts import condition
 
 WEB = publication("web")
@@ -276,7 +276,7 @@ def test_a_container_is_made_at_once_and_gets_its_certificate() -> None:
     access = mapped_access(billing)
     objects = wanted_objects(billing, access)
     case = planned_case(billing, access_case(billing, ObservedAccess(), desired=access), objects, _absent(objects))
-    kinds = [type(change).__name__ for change in decide_subscription(case).changes]
+    kinds = [type(change).__name__ for change in decide_application(case).changes]
     assert kinds == ["WriteSecret", "GrantAccess", "GrantAccess", *["ApplyObject"] * 3]
     (deployment,) = (each for each in objects.manifests if each["kind"] == "Deployment")
     pod = deployment["spec"]["template"]["spec"]

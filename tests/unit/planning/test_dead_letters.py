@@ -16,7 +16,7 @@ from eventplane.api.runtime_config import RetryTier
 from eventplane.api.subscription import Subscription
 from eventplane.events.waits import child_names, duration_text, waits_ms
 from eventplane.planning.access_state import Grant
-from eventplane.planning.dead_letter_topics import children_of, delay_of, role_of, subscription_label
+from eventplane.planning.dead_letter_topics import children_of, delay_of, name_label, role_of
 from eventplane.planning.dead_letters import DeadLetters, Policy, desire_dead_letters, policy_problem
 from eventplane.planning.plan import Refusal
 
@@ -125,10 +125,10 @@ def test_a_duration_has_the_largest_unit_that_divides_it(duration_ms: int, text:
 
 @given(st.text("abc.-", min_size=1, max_size=250).map(lambda text: f"a{text}z"))
 def test_a_label_is_short_enough_and_tells_names_apart(name: str) -> None:
-    label = subscription_label(name)
+    label = name_label(name)
     assert len(label) <= 63
     assert label[-1].isalnum()
-    assert label == name or (len(name) > 63 and label != subscription_label(f"{name}x"))
+    assert label == name or (len(name) > 63 and label != name_label(f"{name}x"))
 
 
 def test_children_are_found_by_label_in_the_namespace_only() -> None:

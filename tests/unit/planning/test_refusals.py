@@ -10,6 +10,7 @@ from builders import (
     CLUSTER,
     KAFKA,
     access_case,
+    application_case,
     avro,
     case,
     claim,
@@ -28,7 +29,6 @@ from builders import (
     schema_case,
     settled,
     subscription,
-    subscription_case,
     usage,
     wanted_access,
     wanted_objects,
@@ -41,6 +41,7 @@ from eventplane.api.schema import Schema
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_desired import desire_access
 from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
+from eventplane.planning.applications import decide_application
 from eventplane.planning.bus_decisions import verify_cluster
 from eventplane.planning.buses import BusDirectory
 from eventplane.planning.connection import AccessConnection, connect, no_login_for_applications, no_registry
@@ -52,7 +53,6 @@ from eventplane.planning.plan import Refusal
 from eventplane.planning.schema_decisions import decide_schema
 from eventplane.planning.schema_desired import definition_of, resolve_references
 from eventplane.planning.schema_state import ObservedSubject
-from eventplane.planning.subscriptions import decide_subscription
 from eventplane.planning.topic_decisions import TopicCase, decide
 
 LOGIN = {"type": "PLAIN", "secret_ref": {"name": "login"}}
@@ -133,7 +133,7 @@ REFUSALS: Final[Mapping[Reason, object]] = {
     Reason.SECRET_OWNED_BY_ANOTHER: next(
         iter(decide_access(access_case(publication(), ObservedAccess(ObservedSecret({})))).refusals), None
     ),
-    Reason.OBJECT_OWNED_BY_ANOTHER: next(iter(decide_subscription(subscription_case(objects=[TAKEN])).refusals), None),
+    Reason.OBJECT_OWNED_BY_ANOTHER: next(iter(decide_application(application_case(objects=[TAKEN])).refusals), None),
     Reason.POLICY_NOT_FOUND: desire_dead_letters(
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()
     ).missing[0],

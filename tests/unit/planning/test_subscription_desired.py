@@ -16,7 +16,7 @@ from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import AccessConnection, KafkaConnection
 from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
-from eventplane.planning.subscription_desired import Circumstances, DesiredSubscription, desire_subscription
+from eventplane.planning.subscription_desired import Circumstances, DesiredApplication, desire_subscription
 
 HTTP: dict[str, Any] = {"sink": {"http": {"url": "http://billing"}}}
 CAREFUL: dict[str, Any] = {"dead_letter_policy_ref": {"name": "careful"}}
@@ -41,7 +41,7 @@ def asked(
     connection: KafkaConnection = KAFKA,
     bus: EventBus | None = None,
     **around: Any,
-) -> DesiredSubscription | Refusal:
+) -> DesiredApplication | Refusal:
     circumstances = Circumstances(
         bus=bus or event_bus(),
         connection=AccessConnection(connection),
@@ -54,17 +54,17 @@ def asked(
     return desire_subscription(wanted, circumstances)
 
 
-def resolved(*args: Any, **kwargs: Any) -> DesiredSubscription:
+def resolved(*args: Any, **kwargs: Any) -> DesiredApplication:
     desired = asked(*args, **kwargs)
-    assert isinstance(desired, DesiredSubscription), desired
+    assert isinstance(desired, DesiredApplication), desired
     return desired
 
 
-def kinds(desired: DesiredSubscription) -> list[str]:
+def kinds(desired: DesiredApplication) -> list[str]:
     return [f"{each['kind']} {each['metadata']['name']}" for each in desired.objects.manifests]
 
 
-def config_of(desired: DesiredSubscription) -> dict[str, Any]:
+def config_of(desired: DesiredApplication) -> dict[str, Any]:
     (config,) = (each for each in desired.objects.manifests if each["kind"] == "ConfigMap")
     told: dict[str, Any] = json.loads(config["data"]["runtime.json"])
     return told

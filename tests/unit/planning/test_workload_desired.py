@@ -24,7 +24,7 @@ from eventplane.api.subscription import Subscription
 from eventplane.events.refusals import refusals
 from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import KafkaConnection
-from eventplane.planning.dead_letter_topics import subscription_label
+from eventplane.planning.dead_letter_topics import name_label
 from eventplane.planning.workload_desired import (
     DesiredObjects,
     config_hash,
@@ -320,12 +320,12 @@ def test_what_a_container_was_told_is_in_its_template() -> None:
     ],
 )
 def test_labels_are_as_short_as_kubernetes_demands(name: str, label: str | None) -> None:
-    made = subscription_label(name)
+    made = name_label(name)
     assert len(made) <= 63
     assert made[-1].isalnum()
     assert label in {None, made}
     assert ".-" not in made
-    assert subscription_label(name + "c" * 63) != made
+    assert name_label(name + "c" * 63) != made
 
 
 # --- the topic that a sink delivers to

@@ -1,13 +1,15 @@
-"""Outcomes to status: what is said about a Subscription, its container included."""
+"""Outcomes to status: what is said about a Publication or Subscription, its container included."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from eventplane.api.access import AccessStatus
 from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.subscription import SubscriptionStatus
 from eventplane.api.workload import OwnedObject
 from eventplane.planning.access_readiness import access_status, access_verdict, change_occurrences
+from eventplane.planning.applications import ApplicationCase, ApplicationChange, is_about_objects
 from eventplane.planning.applied_objects import manifest_after, owned_after
 from eventplane.planning.decision import Decision
 from eventplane.planning.objects import (
@@ -18,7 +20,6 @@ from eventplane.planning.objects import (
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Plan
-from eventplane.planning.subscriptions import SubscriptionCase, SubscriptionChange, is_about_objects
 from eventplane.planning.verdicts import (
     Verdict,
     condition,
@@ -33,7 +34,7 @@ from eventplane.planning.verdicts import (
 )
 from eventplane.planning.workload_readiness import workload_status, workload_verdict
 
-SubscriptionOutcome: TypeAlias = Outcome[SubscriptionChange, Any]
+ApplicationOutcome: TypeAlias = Outcome[ApplicationChange, Any]
 """What became of a change; where it is an ApplyObject that is done, the state is an ObservedObject."""
 
 
@@ -41,9 +42,9 @@ SubscriptionOutcome: TypeAlias = Outcome[SubscriptionChange, Any]
 class _Pass:
     """A pass, taken apart."""
 
-    case: SubscriptionCase
-    decision: Decision[SubscriptionChange]
-    outcomes: Sequence[SubscriptionOutcome]
+    case: ApplicationCase
+    decision: Decision[ApplicationChange]
+    outcomes: Sequence[ApplicationOutcome]
     access: Decision[Any]
     """What was decided about the access."""
     objects: Decision[Any]
@@ -66,7 +67,7 @@ class _Pass:
 
 
 def _taken_apart(
-    case: SubscriptionCase, decision: Decision[SubscriptionChange], outcomes: Sequence[SubscriptionOutcome]
+    case: ApplicationCase, decision: Decision[ApplicationChange], outcomes: Sequence[ApplicationOutcome]
 ) -> _Pass:
     alone = case.access_decision
     if alone.refusals or alone.postponed is not None:
@@ -84,14 +85,13 @@ def _taken_apart(
     return _Pass(case, decision, outcomes, access, mine)
 
 
-def subscription_status(
-    case: SubscriptionCase, decision: Decision[SubscriptionChange], outcomes: Sequence[SubscriptionOutcome]
-) -> SubscriptionStatus:
-    """Say what is the case about a Subscription after its pass."""
+def application_status(
+    case: ApplicationCase, decision: Decision[ApplicationChange], outcomes: Sequence[ApplicationOutcome]
+) -> AccessStatus:
+    """Say what is the case about a Publication or Subscription after its pass."""
     made = _taken_apart(case, decision, outcomes)
     generation = case.resource.metadata.generation
     status = access_status(case.access, made.access, made.access_outcomes)
-    assert isinstance(status, SubscriptionStatus)  # noqa: S101 - a Subscription has a group
     deployment = _deployment_after(made)
     workload = _workload_verdict(made)
     return status.model_copy(
@@ -111,7 +111,7 @@ def subscription_status(
             ),
             "workload": workload_status(deployment, case.pods) if deployment is not None else None,
             "objects": _objects_after(made),
-            "lag": case.lag,
+            **({"lag": case.lag} if isinstance(status, SubscriptionStatus) else {}),
         }
     )
 
@@ -119,7 +119,7 @@ def subscription_status(
 _OF_ACCESS = (ConditionType.TOPICS_READY, ConditionType.ACCESS_GRANTED)
 
 
-def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
+def _autoscaled(case: ApplicationCase) -> Iterator[Verdict]:
     """Say whether the number of pods follows the lag, where that is asked for. Readiness does not hang on it."""
     if case.desired.autoscaled:
         yield Verdict("True", Reason.READY, "KEDA scales the Deployment by the lag: see its ScaledObject")
@@ -128,7 +128,7 @@ def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
         yield Verdict("False", Reason.AUTOSCALER_NOT_INSTALLED, text)
 
 
-def _readable(case: SubscriptionCase) -> Iterator[Verdict]:
+def _readable(case: ApplicationCase) -> Iterator[Verdict]:
     """Say whether the consumer can read the registry, where it has to."""
     refusal = case.desired.unreadable
     if refusal is not None:
@@ -212,10 +212,10 @@ def _objects_after(made: _Pass) -> tuple[OwnedObject, ...]:
 # --- Events
 
 
-def subscription_occurrences(
-    case: SubscriptionCase, decision: Decision[Any], outcomes: Sequence[SubscriptionOutcome]
+def application_occurrences(
+    case: ApplicationCase, decision: Decision[Any], outcomes: Sequence[ApplicationOutcome]
 ) -> Iterator[Occurrence]:
-    """Tell what happened to a Subscription that stood already, what is refused now, and that pods do not start."""
+    """Tell what happened to an application that stood already, what is refused now, and that pods do not start."""
     done = [outcome.change for outcome in outcomes if outcome.error is None]
     of_access = [change for change in done if not isinstance(change, ApplyObject | DeleteObject)]
     yield from change_occurrences(case.access, of_access, repairs=decision.repairs_drift)

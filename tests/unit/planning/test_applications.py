@@ -10,6 +10,7 @@ from builders import (
     DEPLOYMENT,
     NOW,
     REGISTRY_LOGIN,
+    application_case,
     consumer,
     live,
     live_objects,
@@ -19,7 +20,6 @@ from builders import (
     rotated_access,
     settled_consumer,
     subscription,
-    subscription_case,
     wanted_access,
     wanted_objects,
 )
@@ -34,13 +34,13 @@ from eventplane.planning.access_changes import GrantAccess
 from eventplane.planning.access_desired import DesiredAccess, user_name
 from eventplane.planning.access_rotation import Issue, rfc3339
 from eventplane.planning.access_state import ObservedAccess, ObservedSecret, other_user
+from eventplane.planning.application_readiness import application_occurrences, application_status
+from eventplane.planning.applications import TURN_ANNOTATION, ApplicationCase, decide_application, keys_to_observe
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.decision import Decision
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectKey, ObservedObject, key_of
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
-from eventplane.planning.subscription_readiness import subscription_occurrences, subscription_status
-from eventplane.planning.subscriptions import TURN_ANNOTATION, SubscriptionCase, decide_subscription, keys_to_observe
 from eventplane.planning.verdicts import condition
 from eventplane.planning.workload_desired import workload_keys
 
@@ -69,10 +69,10 @@ def edited(replicas: int = 5) -> list[dict[str, Any]]:
 
 
 def passed(
-    case: SubscriptionCase, failing: type[Any] | None = None, error: BackendError = AWAY
+    case: ApplicationCase, failing: type[Any] | None = None, error: BackendError = AWAY
 ) -> tuple[SubscriptionStatus, list[str]]:
     """Say what is told after a pass in which all succeeds, or all until one kind of change."""
-    decision = decide_subscription(case)
+    decision = decide_application(case)
     outcomes: list[Outcome[Any, Any]] = []
     failed = False
     for change in decision.changes:
@@ -81,8 +81,8 @@ def passed(
         if isinstance(change, ApplyObject) and not failed:
             state = ObservedObject(live(change.manifest, observedGeneration=1))
         outcomes.append(Outcome(change, error if failed else None, state))
-    events = [f"{each.reason}" for each in subscription_occurrences(case, decision, outcomes)]
-    return subscription_status(case, decision, outcomes), events
+    events = [f"{each.reason}" for each in application_occurrences(case, decision, outcomes)]
+    return application_status(case, decision, outcomes), events
 
 
 def of(status: SubscriptionStatus, kind: ConditionType = ConditionType.WORKLOAD_READY) -> Condition:
@@ -98,38 +98,38 @@ def of(status: SubscriptionStatus, kind: ConditionType = ConditionType.WORKLOAD_
     ("case", "changes"),
     [
         pytest.param(
-            subscription_case(consumer(), ObservedAccess()),
+            application_case(consumer(), ObservedAccess()),
             ["WriteSecret", "SetPassword", "GrantAccess", "ApplyObject ServiceAccount", "ApplyObject Deployment"],
             id="new: the access comes first",
         ),
-        pytest.param(subscription_case(SETTLED, objects=OBJECTS), [], id="all is as it should be"),
-        pytest.param(subscription_case(subscription()), [], id="no container, and nothing to do"),
-        pytest.param(subscription_case(SETTLED, objects=edited()), ["ApplyObject Deployment"], id="somebody scaled it"),
+        pytest.param(application_case(SETTLED, objects=OBJECTS), [], id="all is as it should be"),
+        pytest.param(application_case(subscription()), [], id="no container, and nothing to do"),
+        pytest.param(application_case(SETTLED, objects=edited()), ["ApplyObject Deployment"], id="somebody scaled it"),
         pytest.param(
-            subscription_case(with_spec(SETTLED, workload=None), objects=OBJECTS),
+            application_case(with_spec(SETTLED, workload=None), objects=OBJECTS),
             ["DeleteObject ServiceAccount", "DeleteObject Deployment"],
             id="the container is not wanted any more",
         ),
         pytest.param(
-            subscription_case(SETTLED, observed_access(SETTLED, password="", in_kafka=None), objects=OBJECTS),
+            application_case(SETTLED, observed_access(SETTLED, password="", in_kafka=None), objects=OBJECTS),
             ["WriteSecret", "SetPassword"],
             id="its access alone",
         ),
         pytest.param(
-            subscription_case(SETTLED, observed_access(SETTLED), errors={DEPLOYMENT: NO}), [], id="no right: nothing"
+            application_case(SETTLED, observed_access(SETTLED), errors={DEPLOYMENT: NO}), [], id="no right: nothing"
         ),
         pytest.param(
-            subscription_case(consumer(), ObservedAccess(ObservedSecret({"a": "b"}, None))),
+            application_case(consumer(), ObservedAccess(ObservedSecret({"a": "b"}, None))),
             [],
             id="its Secret is another's: nothing",
         ),
         pytest.param(
-            subscription_case(consumer(), access=wanted_access(consumer(), topics={"orders": None})),
+            application_case(consumer(), access=wanted_access(consumer(), topics={"orders": None})),
             [],
             id="its topic is missing: nothing is made",
         ),
         pytest.param(
-            subscription_case(
+            application_case(
                 SETTLED,
                 observed_access(SETTLED),
                 objects=edited(),
@@ -140,19 +140,19 @@ def of(status: SubscriptionStatus, kind: ConditionType = ConditionType.WORKLOAD_
         ),
     ],
 )
-def test_decision(case: SubscriptionCase, changes: list[str]) -> None:
-    assert kinds(decide_subscription(case)) == changes
+def test_decision(case: ApplicationCase, changes: list[str]) -> None:
+    assert kinds(decide_application(case)) == changes
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(subscription_case(SETTLED, ObservedAccess(error=AWAY), objects=OBJECTS), id="Kafka is away"),
-        pytest.param(subscription_case(SETTLED, errors={DEPLOYMENT: AWAY}), id="the API server is away"),
+        pytest.param(application_case(SETTLED, ObservedAccess(error=AWAY), objects=OBJECTS), id="Kafka is away"),
+        pytest.param(application_case(SETTLED, errors={DEPLOYMENT: AWAY}), id="the API server is away"),
     ],
 )
-def test_what_cannot_be_told_is_decided_later(case: SubscriptionCase) -> None:
-    decision = decide_subscription(case)
+def test_what_cannot_be_told_is_decided_later(case: ApplicationCase) -> None:
+    decision = decide_application(case)
     assert decision.postponed is AWAY
     assert decision.changes == ()
 
@@ -160,25 +160,25 @@ def test_what_cannot_be_told_is_decided_later(case: SubscriptionCase) -> None:
 def test_access_is_given_although_objects_are_refused() -> None:
     theirs = live(wanted_objects(consumer()).manifests[0])
     theirs["metadata"]["ownerReferences"] = []
-    decision = decide_subscription(subscription_case(consumer(), ObservedAccess(), objects=[theirs]))
+    decision = decide_application(application_case(consumer(), ObservedAccess(), objects=[theirs]))
     assert kinds(decision)[:3] == ["WriteSecret", "SetPassword", "GrantAccess"]
     assert [each.reason for each in decision.refusals] == [Reason.OBJECT_OWNED_BY_ANOTHER]
 
 
 def test_a_plan_is_approved_at_once_for_access_and_objects() -> None:
     seen = observed_access(consumer(), without=wanted_access(consumer()).grants)
-    waiting = decide_subscription(subscription_case(consumer(mode="Plan"), seen))
+    waiting = decide_application(application_case(consumer(mode="Plan"), seen))
     assert (waiting.hold, waiting.changes) == ("AwaitingApproval", ())
     assert waiting.held is not None
     assert [line.split()[0] for line in waiting.held.lines()] == ["grant", "apply", "apply"]
     approved = consumer(mode="Plan", approve=waiting.held.hash())
-    assert len(decide_subscription(subscription_case(approved, seen)).changes) == 3
+    assert len(decide_application(application_case(approved, seen)).changes) == 3
     other = consumer(mode="Plan", approve=waiting.held.hash(), workload={"image": "shop/billing:2"})
-    assert decide_subscription(subscription_case(other, seen)).hold == "AwaitingApproval"
+    assert decide_application(application_case(other, seen)).hold == "AwaitingApproval"
 
 
 def test_pods_are_planned_when_there_are_credentials_for_them() -> None:
-    waiting = decide_subscription(subscription_case(consumer(mode="Plan"), ObservedAccess()))
+    waiting = decide_application(application_case(consumer(mode="Plan"), ObservedAccess()))
     assert waiting.held is not None
     assert [line.split()[:2] for line in waiting.held.lines()] == [
         ["write", "Secret"],
@@ -211,10 +211,10 @@ def test_the_number_of_pods_is_handed_over_before_it_is_let_go(
 ) -> None:
     scaled = with_spec(SETTLED, scaling=Scaling(min=1, max=9))
     live_deployment = managed(live(OBJECTS[-1]) | {"spec": {**OBJECTS[-1]["spec"], "replicas": 3}}, manager, fields)
-    case = subscription_case(
+    case = application_case(
         scaled, objects=[OBJECTS[0], live_deployment], desired=wanted_objects(scaled, autoscaled=True)
     )
-    applied = [each for each in decide_subscription(case).changes if isinstance(each, ApplyObject)]
+    applied = [each for each in decide_application(case).changes if isinstance(each, ApplyObject)]
     made = [each for each in applied if each.key.kind == "Deployment"]
     assert [each.manager for each in made] == steps
     assert "replicas" not in made[-1].manifest["spec"]
@@ -227,7 +227,7 @@ def test_the_number_of_pods_is_handed_over_before_it_is_let_go(
 
 def test_pods_are_replaced_when_others_have_the_turn_and_the_old_are_let_in_until_then() -> None:
     due = with_metadata(SETTLED, annotations={ROTATE_ANNOTATION: "now"})
-    rotated = decide_subscription(subscription_case(due, objects=OBJECTS))
+    rotated = decide_application(application_case(due, objects=OBJECTS))
     assert kinds(rotated) == ["SetPassword", "GrantAccess", "WriteSecret", "ApplyObject Deployment"]
     apply = rotated.changes[-1]
     assert isinstance(apply, ApplyObject)
@@ -238,10 +238,10 @@ def test_pods_are_replaced_when_others_have_the_turn_and_the_old_are_let_in_unti
     rolling = live(apply.manifest, updatedReplicas=0)
     leaving = live(apply.manifest, terminatingReplicas=1)
     for deployment in (rolling, leaving):
-        assert kinds(decide_subscription(subscription_case(due, after, objects=[OBJECTS[0], deployment]))) == [
+        assert kinds(decide_application(application_case(due, after, objects=[OBJECTS[0], deployment]))) == [
             "ApplyObject Deployment"  # its status does not know yet that this was done
         ]
-    rolled = decide_subscription(subscription_case(due, after, objects=[OBJECTS[0], live(apply.manifest)]))
+    rolled = decide_application(application_case(due, after, objects=[OBJECTS[0], live(apply.manifest)]))
     assert kinds(rolled)[:2] == ["RemovePassword", "RevokeAccess"]
 
 
@@ -254,7 +254,7 @@ def test_pods_are_replaced_when_the_registry_is_reached_as_somebody_else() -> No
     seen = replace(seen, secret=replace(seen.secret, annotations=dated))
 
     def told(desired: DesiredAccess) -> str:
-        case = subscription_case(SETTLED, seen, access=desired, desired=wanted_objects(SETTLED, desired))
+        case = application_case(SETTLED, seen, access=desired, desired=wanted_objects(SETTLED, desired))
         (made,) = (each for each in case.objects.desired if each["kind"] == "Deployment")
         annotated: str = made["spec"]["template"]["metadata"]["annotations"][REGISTRY_LOGIN_ANNOTATION]
         return annotated
@@ -286,8 +286,8 @@ def test_a_consumer_that_has_to_read_the_registry(
     is_ready: tuple[str, str],
 ) -> None:
     desired = replace(wanted_objects(SETTLED), reads_registry=reads, unreadable=refused)
-    case = subscription_case(SETTLED, objects=OBJECTS, desired=desired)
-    status = subscription_status(case, decide_subscription(case), ())
+    case = application_case(SETTLED, objects=OBJECTS, desired=desired)
+    status = application_status(case, decide_application(case), ())
     readable = condition(status.conditions, ConditionType.REGISTRY_READABLE)
     assert (readable and (readable.status, readable.reason)) == shown
     ready = condition(status.conditions, ConditionType.READY)
@@ -298,7 +298,7 @@ def test_a_consumer_that_has_to_read_the_registry(
 def test_a_bus_without_credentials_has_nobody_take_turns() -> None:
     access = wanted_access(SETTLED, connection=OPEN)
     secret = ObservedSecret(access.secret_data(""), ("Subscription", "billing"))
-    decision = decide_subscription(subscription_case(consumer(), ObservedAccess(secret), access=access))
+    decision = decide_application(application_case(consumer(), ObservedAccess(secret), access=access))
     assert kinds(decision) == ["ApplyObject ServiceAccount", "ApplyObject Deployment"]
     apply = decision.changes[-1]
     assert isinstance(apply, ApplyObject)
@@ -308,11 +308,11 @@ def test_a_bus_without_credentials_has_nobody_take_turns() -> None:
 def test_an_approved_plan_undoes_the_drift_of_both() -> None:
     plain = with_spec(SETTLED, mode="Plan")
     seen = observed_access(SETTLED, topics="edited")
-    waiting = decide_subscription(subscription_case(plain, seen, objects=edited()))
+    waiting = decide_application(application_case(plain, seen, objects=edited()))
     assert waiting.held is not None
     assert len(waiting.drift) == 2
     approved = with_metadata(plain, annotations={"events.sindhan.ai/approve": waiting.held.hash()})
-    decision = decide_subscription(subscription_case(approved, seen, objects=edited()))
+    decision = decide_application(application_case(approved, seen, objects=edited()))
     assert kinds(decision) == ["WriteSecret", "ApplyObject Deployment"]
     assert (decision.drift, decision.repairs_drift) == ((), True)
 
@@ -322,8 +322,8 @@ def test_an_approved_plan_undoes_the_drift_of_both() -> None:
     [({"mode": "Observe"}, "OutOfSync", 1), ({"drift_policy": "Warn"}, None, 1), ({"drift_policy": "Ignore"}, None, 0)],
 )
 def test_drift_that_stands(fields: dict[str, Any], hold: str | None, drift: int) -> None:
-    case = subscription_case(with_spec(SETTLED, **fields), objects=edited())
-    decision = decide_subscription(case)
+    case = application_case(with_spec(SETTLED, **fields), objects=edited())
+    decision = decide_application(case)
     assert (decision.changes, decision.hold, len(decision.drift)) == ((), hold, drift)
     status, _ = passed(case)
     assert len(status.drift) == drift
@@ -347,13 +347,13 @@ def test_what_a_pass_that_was_cut_short_may_have_made_is_looked_for() -> None:
     changed = subscription(generation=2, status=SubscriptionStatus(observed_generation=1))
     assert keys_to_observe(changed, wanted_objects(changed)) == workload_keys(changed)
     (account, _) = OBJECTS
-    case = subscription_case(changed, objects=[account])
-    assert kinds(decide_subscription(case)) == ["DeleteObject ServiceAccount"]
+    case = application_case(changed, objects=[account])
+    assert kinds(decide_application(case)) == ["DeleteObject ServiceAccount"]
 
 
 def test_what_may_not_be_looked_at_and_was_never_made_is_nothing_to_tell() -> None:
     changed = subscription(generation=2, status=SubscriptionStatus(observed_generation=1))
-    case = subscription_case(changed, errors=dict.fromkeys(workload_keys(changed), NO))
+    case = application_case(changed, errors=dict.fromkeys(workload_keys(changed), NO))
     status, _ = passed(case)
     assert of(status, ConditionType.READY).status == "True"
     assert status.objects == ()
@@ -363,7 +363,7 @@ def test_what_may_not_be_looked_at_and_was_never_made_is_nothing_to_tell() -> No
 
 
 def test_a_new_container_is_rolled_out_and_what_was_made_is_on_record() -> None:
-    case = subscription_case(consumer(), ObservedAccess())
+    case = application_case(consumer(), ObservedAccess())
     status, events = passed(case)
     assert (of(status).status, of(status).reason) == ("False", Reason.WORKLOAD_PROGRESSING)
     ready = of(status, ConditionType.READY)
@@ -378,7 +378,7 @@ def test_a_new_container_is_rolled_out_and_what_was_made_is_on_record() -> None:
 
 
 def test_a_container_at_work() -> None:
-    status, events = passed(subscription_case(SETTLED, objects=OBJECTS))
+    status, events = passed(application_case(SETTLED, objects=OBJECTS))
     assert of(status).status == "True"
     message = of(status, ConditionType.READY).message
     assert message == "Secret billing-subscription has what a client needs; Deployment billing-subscription is at work"
@@ -387,7 +387,7 @@ def test_a_container_at_work() -> None:
 
 
 def test_no_container_no_condition() -> None:
-    status, _ = passed(subscription_case(subscription()))
+    status, _ = passed(application_case(subscription()))
     assert condition(status.conditions, ConditionType.WORKLOAD_READY) is None
     assert (status.workload, status.objects) == (None, ())
 
@@ -396,7 +396,7 @@ def test_no_container_no_condition() -> None:
     ("case", "failing", "error", "reason", "words", "events"),
     [
         pytest.param(
-            subscription_case(consumer(), access=wanted_access(consumer(), topics={"orders": None})),
+            application_case(consumer(), access=wanted_access(consumer(), topics={"orders": None})),
             None,
             AWAY,
             Reason.TOPIC_NOT_FOUND,
@@ -405,7 +405,7 @@ def test_no_container_no_condition() -> None:
             id="it waits for a topic",
         ),
         pytest.param(
-            subscription_case(consumer(), ObservedAccess()),
+            application_case(consumer(), ObservedAccess()),
             GrantAccess,
             AWAY,
             Reason.BUS_UNAVAILABLE,
@@ -414,7 +414,7 @@ def test_no_container_no_condition() -> None:
             id="it waits for its access",
         ),
         pytest.param(
-            subscription_case(consumer(), ObservedAccess(ObservedSecret({"a": "b"}, None))),
+            application_case(consumer(), ObservedAccess(ObservedSecret({"a": "b"}, None))),
             None,
             AWAY,
             Reason.SECRET_OWNED_BY_ANOTHER,
@@ -423,7 +423,7 @@ def test_no_container_no_condition() -> None:
             id="it waits for its Secret, which is refused",
         ),
         pytest.param(
-            subscription_case(consumer(), ObservedAccess()),
+            application_case(consumer(), ObservedAccess()),
             ApplyObject,
             NO,
             Reason.NOT_PERMITTED,
@@ -432,7 +432,7 @@ def test_no_container_no_condition() -> None:
             id="it could not be made",
         ),
         pytest.param(
-            subscription_case(SETTLED, errors={DEPLOYMENT: NO}),
+            application_case(SETTLED, errors={DEPLOYMENT: NO}),
             None,
             AWAY,
             Reason.NOT_PERMITTED,
@@ -441,7 +441,7 @@ def test_no_container_no_condition() -> None:
             id="it may not be looked at",
         ),
         pytest.param(
-            subscription_case(consumer(mode="Plan"), ObservedAccess()),
+            application_case(consumer(mode="Plan"), ObservedAccess()),
             None,
             AWAY,
             Reason.AWAITING_APPROVAL,
@@ -450,7 +450,7 @@ def test_no_container_no_condition() -> None:
             id="it waits for approval",
         ),
         pytest.param(
-            subscription_case(with_spec(SETTLED, drift_policy="Warn"), objects=OBJECTS[:1]),
+            application_case(with_spec(SETTLED, drift_policy="Warn"), objects=OBJECTS[:1]),
             None,
             AWAY,
             Reason.DRIFTED,
@@ -459,7 +459,7 @@ def test_no_container_no_condition() -> None:
             id="it was deleted, and is left so",
         ),
         pytest.param(
-            subscription_case(
+            application_case(
                 SETTLED, objects=[OBJECTS[0], live(OBJECTS[1], pods=0)], pods=[pod(waiting={"reason": "X"})]
             ),
             None,
@@ -472,7 +472,7 @@ def test_no_container_no_condition() -> None:
     ],
 )
 def test_why_a_container_is_not_at_work(
-    case: SubscriptionCase,
+    case: ApplicationCase,
     failing: type[Any] | None,
     error: BackendError,
     reason: Reason,
@@ -489,64 +489,64 @@ def test_why_a_container_is_not_at_work(
 def test_that_pods_do_not_start_is_told_once() -> None:
     objects = [OBJECTS[0], live(OBJECTS[1], pods=0)]
     broken = [pod(waiting={"reason": "X"})]
-    status, _ = passed(subscription_case(SETTLED, objects=objects, pods=broken))
+    status, _ = passed(application_case(SETTLED, objects=objects, pods=broken))
     again = SETTLED.model_copy(update={"status": status})
-    _, events = passed(subscription_case(again, objects=objects, pods=broken))
+    _, events = passed(application_case(again, objects=objects, pods=broken))
     assert events == []
 
 
 @pytest.mark.parametrize(
     ("case", "events"),
     [
-        pytest.param(subscription_case(SETTLED, objects=edited()), ["DriftRepaired"], id="drift"),
+        pytest.param(application_case(SETTLED, objects=edited()), ["DriftRepaired"], id="drift"),
         pytest.param(
-            subscription_case(with_spec(SETTLED, workload=Workload(image="b")), objects=OBJECTS),
+            application_case(with_spec(SETTLED, workload=Workload(image="b")), objects=OBJECTS),
             ["ApplyObject"],
             id="ours",
         ),
         pytest.param(
-            subscription_case(with_spec(SETTLED, workload=None), objects=OBJECTS),
+            application_case(with_spec(SETTLED, workload=None), objects=OBJECTS),
             ["DeleteObject", "DeleteObject"],
             id="not wanted",
         ),
     ],
 )
-def test_what_is_worth_an_event(case: SubscriptionCase, events: list[str]) -> None:
+def test_what_is_worth_an_event(case: ApplicationCase, events: list[str]) -> None:
     assert passed(case)[1] == events
 
 
 def test_what_failed_is_not_on_record_and_what_stood_stays_on_it() -> None:
     changed = with_spec(SETTLED, workload=Workload(image="shop/billing:2"))
-    failed, _ = passed(subscription_case(changed, objects=OBJECTS), ApplyObject, NO)
+    failed, _ = passed(application_case(changed, objects=OBJECTS), ApplyObject, NO)
     assert failed.objects == SETTLED.status.objects
-    done, _ = passed(subscription_case(changed, objects=OBJECTS))
+    done, _ = passed(application_case(changed, objects=OBJECTS))
     assert done.objects != SETTLED.status.objects
-    gone, _ = passed(subscription_case(with_spec(SETTLED, workload=None), objects=OBJECTS))
+    gone, _ = passed(application_case(with_spec(SETTLED, workload=None), objects=OBJECTS))
     assert gone.objects == ()
-    unseen, _ = passed(subscription_case(SETTLED, errors={DEPLOYMENT: NO}))
+    unseen, _ = passed(application_case(SETTLED, errors={DEPLOYMENT: NO}))
     assert unseen.objects == SETTLED.status.objects
 
 
 def test_what_is_gone_and_not_wanted_is_taken_off_the_record() -> None:
     stale = OwnedObject(api_version="v1", kind="ConfigMap", name="billing-subscription", applied="x")
     status = SETTLED.status.model_copy(update={"objects": (*SETTLED.status.objects, stale)})
-    case = subscription_case(SETTLED.model_copy(update={"status": status}), objects=OBJECTS)
+    case = application_case(SETTLED.model_copy(update={"status": status}), objects=OBJECTS)
     assert passed(case)[0].objects == SETTLED.status.objects
 
 
 def test_a_refused_access_leaves_objects_as_they_are() -> None:
     seen = ObservedAccess(ObservedSecret({"a": "b"}, None))
-    case = subscription_case(with_spec(SETTLED, topics=(TopicRef(name="orders"),)), seen, objects=edited())
+    case = application_case(with_spec(SETTLED, topics=(TopicRef(name="orders"),)), seen, objects=edited())
     status, _ = passed(case)
-    assert decide_subscription(case).changes == ()
+    assert decide_application(case).changes == ()
     assert of(status, ConditionType.ACCESS_GRANTED).status == "False"
     assert of(status).reason == Reason.WORKLOAD_UNAVAILABLE  # the Deployment's truth: three of five are missing
 
 
 def test_the_case_knows_its_parts() -> None:
-    case = subscription_case(SETTLED, objects=OBJECTS)
+    case = application_case(SETTLED, objects=OBJECTS)
     assert case.resource is SETTLED
     first = user_name(SETTLED, CLUSTER)
     assert case.objects.users == {first, other_user(first)}
     assert {key_of(each) for each in OBJECTS} == set(case.observed)
-    assert decide_subscription(case) == Decision()
+    assert decide_application(case) == Decision()

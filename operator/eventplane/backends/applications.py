@@ -1,4 +1,4 @@
-"""Subscriptions as one backend: their access, and what they become inside of the cluster."""
+"""Applications as one backend: their access, and what they become inside of the cluster."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -10,18 +10,18 @@ from eventplane.backends.objects import ObjectBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.planning.access_changes import AccessChange, WriteSecret
 from eventplane.planning.access_state import AccessQuery, Grant, ObservedAccess
+from eventplane.planning.applications import ApplicationChange
 from eventplane.planning.connection import AccessConnection
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectChange, ObjectKey, ObservedObject
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
-from eventplane.planning.subscriptions import SubscriptionChange
 from eventplane.planning.workload_readiness import deployment_state
 
-SubscriptionOutcome: TypeAlias = Outcome[SubscriptionChange, Any]
+ApplicationOutcome: TypeAlias = Outcome[ApplicationChange, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionQuery:
-    """What to observe for one Subscription."""
+class ApplicationQuery:
+    """What to observe for one application."""
 
     access: AccessQuery
     objects: frozenset[ObjectKey] = frozenset()
@@ -30,16 +30,16 @@ class SubscriptionQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class ObservedSubscription:
-    """What was seen of one Subscription."""
+class ObservedApplication:
+    """What was seen of one application."""
 
     access: ObservedAccess
     objects: Mapping[ObjectKey, ObservedObject] = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
 
 
-class SubscriptionBackend:
-    """What Subscriptions have: see `Backend`. Of one Subscription's changes, its access comes first."""
+class ApplicationBackend:
+    """What applications have and are: see `Backend`. Of one application's changes, its access comes first."""
 
     def __init__(self, access: AccessBackend, objects: ObjectBackend) -> None:
         self._access = access
@@ -70,7 +70,7 @@ class SubscriptionBackend:
         """Release connections."""
         await self._access.close()
 
-    async def observe(self, keys: Collection[SubscriptionQuery]) -> Mapping[SubscriptionQuery, ObservedSubscription]:
+    async def observe(self, keys: Collection[ApplicationQuery]) -> Mapping[ApplicationQuery, ObservedApplication]:
         """Look at the access and at the objects side by side, then at the pods of those that are not at work."""
         wanted = {key for query in keys for key in query.objects}
         access, objects = await asyncio.gather(
@@ -79,7 +79,7 @@ class SubscriptionBackend:
         deployments = {query.deployment for query in keys if query.deployment is not None}
         pods = await self._pods({key for key in deployments if _is_unfinished(objects[key])})
         return {
-            query: ObservedSubscription(
+            query: ObservedApplication(
                 access[query.access],
                 {key: objects[key] for key in query.objects},
                 pods.get(query.deployment, ()) if query.deployment is not None else (),
@@ -94,7 +94,7 @@ class SubscriptionBackend:
         except (Unavailable, Rejected):
             return {}
 
-    async def apply(self, changes: Sequence[SubscriptionChange]) -> Sequence[SubscriptionOutcome]:
+    async def apply(self, changes: Sequence[ApplicationChange]) -> Sequence[ApplicationOutcome]:
         """Change the access, then the objects of those whose access did not fail."""
         first = [change for change in changes if not isinstance(change, ApplyObject | DeleteObject)]
         accessed = await self._access.apply(first) if first else ()
@@ -103,7 +103,7 @@ class SubscriptionBackend:
         wanted = [change for change in objects if _obstacle(change, failures) is None]
         made = iter(await self._objects.apply(wanted) if wanted else ())
         theirs = iter(accessed)
-        outcomes: list[SubscriptionOutcome] = []
+        outcomes: list[ApplicationOutcome] = []
         for change in changes:
             if isinstance(change, ApplyObject | DeleteObject):
                 obstacle = _obstacle(change, failures)

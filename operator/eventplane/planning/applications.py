@@ -1,4 +1,4 @@
-"""Decisions about Subscriptions: their access, then what they become inside of the cluster, as one."""
+"""Decisions about Publications and Subscriptions: their access, then what they become inside of the cluster, as one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 from eventplane.api import GROUP, REGISTRY_LOGIN_ANNOTATION
-from eventplane.api.subscription import Subscription
+from eventplane.api.access import Access
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_case import AccessCase, credentials_of, is_owner
 from eventplane.planning.access_changes import AccessChange
@@ -31,17 +31,16 @@ from eventplane.planning.replicas import hand_over_replicas
 from eventplane.planning.workload_desired import DesiredObjects, owner_of, workload_keys
 from eventplane.planning.workload_readiness import deployment_state
 
-SubscriptionChange: TypeAlias = AccessChange | ObjectChange
+ApplicationChange: TypeAlias = AccessChange | ObjectChange
 TURN_ANNOTATION: Final = f"{GROUP}/credentials"
 """On a pod: which user its credentials are of, and since when."""
 _DEPLOYMENT: Final = "Deployment"
 
 
 @dataclass(frozen=True)
-class SubscriptionCase:
-    """Everything that a decision about one Subscription hangs on, and its parts, each worked out once."""
+class ApplicationCase:
+    """Everything that a decision about one Publication or Subscription hangs on; each part is worked out once."""
 
-    subscription: Subscription
     access: AccessCase
     desired: DesiredObjects
     observed: Mapping[ObjectKey, ObservedObject]
@@ -52,9 +51,9 @@ class SubscriptionCase:
     """How many events wait, roughly; None where that is not known."""
 
     @property
-    def resource(self) -> Subscription:
+    def resource(self) -> Access:
         """The resource."""
-        return self.subscription
+        return self.access.resource
 
     @cached_property
     def access_decision(self) -> Decision[AccessChange]:
@@ -64,7 +63,7 @@ class SubscriptionCase:
     @cached_property
     def objects_decision(self) -> Decision[ObjectChange]:
         """What is decided about its objects, taken alone."""
-        return decide_objects(self.objects, self.subscription.spec.drift_policy)
+        return decide_objects(self.objects, self.resource.spec.drift_policy)
 
     @cached_property
     def objects(self) -> ObjectsCase:
@@ -73,27 +72,26 @@ class SubscriptionCase:
         manifests = self.desired.manifests
         unborn = self.access.desired.has_password and TURN_ANNOTATION not in told
         return ObjectsCase(
-            owner=owner_of(self.subscription),
+            owner=owner_of(self.resource),
             desired=tuple(told_of(manifest, told) for manifest in manifests),
             observed=self.observed,
-            applied=applied_objects(self.subscription.status.objects, self.subscription.metadata.namespace),
+            applied=applied_objects(self.resource.status.objects, self.resource.metadata.namespace),
             left_alone=self.desired.left_alone | (_containers(manifests) if unborn else frozenset()),
             users=frozenset({user, other_user(user)} if user is not None else ()),
         )
 
 
-def subscription_case(
-    subscription: Subscription,
+def application_case(
     access: AccessCase,
     desired: DesiredObjects,
     observed: Mapping[ObjectKey, ObservedObject],
     pods: tuple[Manifest, ...] = (),
     lag: int | None = None,
-) -> SubscriptionCase:
+) -> ApplicationCase:
     """Put together what a decision hangs on: what its pods have been told says which of its users are still needed."""
     deployment = observed[desired.deployment].manifest if desired.deployment is not None else None
     gone = deployment is not None and _all_told(deployment, turn_now(access))
-    return SubscriptionCase(subscription, replace(access, old_clients_gone=gone), desired, observed, pods=pods, lag=lag)
+    return ApplicationCase(replace(access, old_clients_gone=gone), desired, observed, pods=pods, lag=lag)
 
 
 # --- what pods are told of their credentials
@@ -149,21 +147,19 @@ def _containers(manifests: Iterable[Manifest]) -> frozenset[ObjectKey]:
     return frozenset(key_of(manifest) for manifest in manifests if manifest["kind"] == _DEPLOYMENT)
 
 
-def keys_to_observe(subscription: Subscription, desired: DesiredObjects) -> frozenset[ObjectKey]:
+def keys_to_observe(resource: Access, desired: DesiredObjects) -> frozenset[ObjectKey]:
     """Name the objects to look at: those asked for, those that its status tells of, and those that it may not tell of.
 
     A pass that was cut short may have made something that its status does not tell of; that counts where the spec has
     changed since. Who never had a container is never looked for.
     """
-    unfinished = subscription.status.observed_generation != subscription.metadata.generation > 1
-    maybe = workload_keys(subscription) if unfinished else frozenset()
-    return (
-        desired.keys | frozenset(applied_objects(subscription.status.objects, subscription.metadata.namespace)) | maybe
-    )
+    unfinished = resource.status.observed_generation != resource.metadata.generation > 1
+    maybe = workload_keys(resource) if unfinished else frozenset()
+    return desired.keys | frozenset(applied_objects(resource.status.objects, resource.metadata.namespace)) | maybe
 
 
-def decide_subscription(case: SubscriptionCase) -> Decision[SubscriptionChange]:
-    """Decide what to do about one Subscription: its access comes first, and without that nothing else is done.
+def decide_application(case: ApplicationCase) -> Decision[ApplicationChange]:
+    """Decide what to do about one application: its access comes first, and without that nothing else is done.
 
     | access              | objects             | decision                                             |
     |---------------------|---------------------|------------------------------------------------------|
@@ -181,7 +177,7 @@ def decide_subscription(case: SubscriptionCase) -> Decision[SubscriptionChange]:
         return objects
     first = access.held.changes if access.held is not None else access.changes
     made = (*_handed_over(case, objects.changes), *objects.changes)
-    plan: Plan[SubscriptionChange] = Plan((*first, *made), objects.refusals)
+    plan: Plan[ApplicationChange] = Plan((*first, *made), objects.refusals)
     hold = hold_of(case.resource, plan)
     if hold is not None:
         drift = (*access.drift, *objects.drift)
@@ -199,7 +195,7 @@ def decide_subscription(case: SubscriptionCase) -> Decision[SubscriptionChange]:
     )
 
 
-def _handed_over(case: SubscriptionCase, changes: Sequence[ObjectChange]) -> Iterator[ObjectChange]:
+def _handed_over(case: ApplicationCase, changes: Sequence[ObjectChange]) -> Iterator[ObjectChange]:
     """Leave the number of pods to the autoscaler before a Deployment is applied that says nothing of it."""
     for change in changes:
         live = case.observed[change.key].manifest
@@ -209,6 +205,6 @@ def _handed_over(case: SubscriptionCase, changes: Sequence[ObjectChange]) -> Ite
                 yield heir
 
 
-def is_about_objects(change: SubscriptionChange) -> bool:
+def is_about_objects(change: ApplicationChange) -> bool:
     """Tell the changes inside of the cluster from those of the access."""
     return isinstance(change, ApplyObject | DeleteObject)
