@@ -132,11 +132,11 @@ async def relay(place: Place, url: str, n: int) -> float:
     last = (await backend.read_all(BEGINNING, n))[-1].position
     relaying = Relay(backend, RelaySettings(name, place.client, Routes.parse(name), f"{name}-positions"))
     running = asyncio.create_task(relaying.run(over))
-    while relaying.position is None and not running.done():  # noqa: ASYNC110 - its start is not measured
+    while relaying.progress.position is None and not running.done():  # noqa: ASYNC110 - its start is not measured
         await asyncio.sleep(0.001)
     began = time.perf_counter()
     async with asyncio.timeout(_SECONDS):
-        while relaying.position != last:  # noqa: ASYNC110 - nobody tells
+        while relaying.progress.position != last:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
     seconds = time.perf_counter() - began
     over.set()

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -104,6 +105,19 @@ DEAD_LETTER_AGE: Final[Gauge] = (
     "Age of the oldest event in a dead-letter topic.",
     _OF_A_TOPIC,
 )
+
+
+def counter_family(name: str, documentation: str, numbers: Mapping[str, float], labels: tuple[str, ...] = ()) -> Metric:
+    """Make a counter of what was counted elsewhere: numbers by the value of its label, or of "" where it has none."""
+    family = CounterMetricFamily(name, documentation, labels=labels)
+    for label, number in numbers.items():
+        family.add_metric((label,) if labels else (), number)
+    return family
+
+
+def gauge_family(name: str, documentation: str, number: float) -> Metric:
+    """Make a gauge of what is the case."""
+    return GaugeMetricFamily(name, documentation, value=number)
 
 
 class GaugesAtScrape(Collector):

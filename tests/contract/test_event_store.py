@@ -10,6 +10,7 @@ from contract.store_arenas import event
 
 from eventplane.eventstore import BEGINNING, ConcurrencyError, EventStore, EventStoreError, Position
 from eventplane.eventstore.configuration import backend_of
+from eventplane.eventstore.stored import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -144,6 +145,24 @@ async def test_it_goes_on_behind_a_position(store: EventStore) -> None:
     assert [each.aggregate_id for each in await everything(store, Position.parse(kept))] == ["o-4", "o-5", "o-6"]
     assert await everything(store, every[-1].position) == []
     assert all(each.recorded_at.utcoffset() is not None for each in every)
+
+
+async def test_what_is_behind_a_position_is_measured(store_arena: StoreArena, store: EventStore) -> None:
+    backend = backend_of(store_arena.url)
+    await backend.open()
+    assert await backend.backlog(BEGINNING, 10) == Backlog(0, 0.0)
+    async with EventStore(store_arena.url, tenant="acme") as acme:
+        await acme.append_event("o-1", event())
+    await store.append_events("o-1", [event() for _ in range(3)])
+    first, *_others, last = await backend.read_all(BEGINNING, 10)
+    await asyncio.sleep(0.05)
+    behind = await backend.backlog(BEGINNING, 10)
+    assert behind.events == 4, "of all tenants"
+    assert 0.05 <= behind.seconds < 60
+    assert (await backend.backlog(BEGINNING, 2)).events == 2
+    assert (await backend.backlog(first.position, 10)).events == 3
+    assert await backend.backlog(last.position, 10) == Backlog(0, 0.0)
+    await backend.close()
 
 
 async def test_tenants_do_not_see_each_other(store_arena: StoreArena, store: EventStore) -> None:

@@ -12,6 +12,7 @@ import pytest
 from contract.store_arenas import event
 
 from eventplane.eventstore import (
+    BEGINNING,
     ConcurrencyError,
     EventStore,
     EventStoreError,
@@ -83,6 +84,8 @@ async def test_transactions_that_commit_late_are_never_skipped(postgres_arena: P
 
 
 async def test_what_is_behind_a_running_transaction_waits_for_it(postgres_arena: PostgresArena) -> None:
+    backend = PostgresBackend(postgres_arena.url)
+    await backend.open()
     async with EventStore(postgres_arena.url) as store:
         await store.get_version("made")
 
@@ -93,12 +96,14 @@ async def test_what_is_behind_a_running_transaction_waits_for_it(postgres_arena:
             await slow.execute(INSERT, ("slow", 1, "1"))
             await store.append_event("fast", event())
             assert await seen() == []
+            assert (await backend.backlog(BEGINNING, 10)).events == 1, "what waits is seen to wait"
             await slow.commit()
             assert await seen() == ["slow", "fast"]
             await slow.execute(INSERT, ("slow", 2, "2"))
             await store.append_event("fast", event())
             await slow.rollback()
         assert await seen() == ["slow", "fast", "fast"]
+    await backend.close()
 
 
 async def test_a_loser_who_has_to_wait_for_the_winner(postgres_arena: PostgresArena) -> None:

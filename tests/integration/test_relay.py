@@ -17,8 +17,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 from contract.store_arenas import event
+from integration.service_process import ServiceProcess, wait_until
 from integration.subjects import create_topic
 
+from e2e.servers import ports
 from eventplane.eventstore import EventStore
 from eventplane.eventstore.configuration import backend_of
 from eventplane.eventstore.relay.positions import UnknownPositionError
@@ -71,16 +73,20 @@ class Site:
     def settings(self, **others: Any) -> RelaySettings:
         return RelaySettings(self.name, self.client, Routes.parse(self.name), self.positions, **others)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        told = {
+    @property
+    def told(self) -> dict[str, str]:
+        return {
             "SERVICE_BINDING_ROOT": str(self.folder),
             "EVENTPLANE_RELAY_NAME": self.name,
             "EVENTPLANE_RELAY_POSITIONS": self.positions,
             "EVENTPLANE_RELAY_IDLE_SECONDS": "2",
+            "EVENTPLANE_PROBE_PORT": "0",
         }
+
+    def start(self) -> subprocess.Popen[bytes]:
         with self._log(len(self.processes)).open("ab") as log:
             command = [sys.executable, "-m", "eventplane.eventstore.relay"]
-            process = subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log)
+            process = subprocess.Popen(command, env={**os.environ, **self.told}, stdout=log, stderr=log)
         self.processes.append(process)
         return process
 
@@ -248,3 +254,34 @@ async def test_an_event_that_is_refused_stops_the_relay_and_is_not_skipped(site:
         with pytest.raises(RefusedError, match=site.name):
             await run_until_it_fails(site, site.settings(batch=1))
     assert [version for _, version, _ in site.seen()] == [1]
+
+
+@pytest.fixture
+def replicas(site: Site) -> Iterator[list[ServiceProcess]]:
+    """Two relays as their pods run them."""
+    module = "eventplane.eventstore.relay"
+    made = [ServiceProcess(module, site.folder, ports.reserve("127.0.0.1"), site.told) for _ in range(2)]
+    yield made
+    for process in made:
+        process.kill()
+
+
+async def test_the_probes_tell_who_relays_and_what_waits(site: Site, replicas: list[ServiceProcess]) -> None:
+    """Both are ready: a standby that is not would hold up a rollout for ever."""
+    async with EventStore(site.url) as store:
+        await store.append_events("o-1", [event(), event()])
+    for process in replicas:
+        await asyncio.to_thread(process.wait_ready)
+    states = [process.probe("/readyz") for process in replicas]
+    assert sorted(states) == [(200, "relaying\n"), (200, "standing by\n")]
+    active, standby = sorted(replicas, key=lambda process: process.probe("/readyz"))
+    relayed = f'eventplane_relay_relayed_total{{topic="{site.name}"}} 2.0\n'
+    await asyncio.to_thread(wait_until, lambda: relayed in active.probe("/metrics")[1], "two events relayed")
+    shown = active.probe("/metrics")[1]
+    assert "eventplane_relay_active 1.0\n" in shown
+    assert "eventplane_relay_behind_events 0.0\n" in shown
+    assert "eventplane_relay_active 0.0\n" in standby.probe("/metrics")[1]
+    assert "behind" not in standby.probe("/metrics")[1]
+    assert standby.probe("/healthz") == (200, "ok\n")
+    active.kill()
+    await asyncio.to_thread(wait_until, lambda: standby.probe("/readyz") == (200, "relaying\n"), "the other relays")

@@ -3,39 +3,38 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
 
+from eventplane import probes
 from eventplane.api.conditions import ConditionType
 from eventplane.api.event_bus import EventBus
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.planning.verdicts import condition
-from eventplane.probes import ProbeListener
 from eventplane.telemetry import Gauge, GaugesAtScrape, Metrics, Samples
 
 
-class ProbeServer(ProbeListener):
+class ProbeServer(probes.ProbeServer):
     """Answers probes. Alive: the event loop turns and no lane has died. Ready: everything that exists has been seen."""
 
     def __init__(self, dispatcher: Dispatcher, metrics: Metrics, port: int) -> None:
-        super().__init__(port, alive=self._alive, ready=self._ready, scrape=self._scrape)
+        super().__init__(
+            port,
+            why_not_alive=self._dead_lanes,
+            why_not_ready=lambda: () if dispatcher.synced.is_set() else ("still listing",),
+            scrape=self._shown,
+            state=lambda: "leading" if dispatcher.leading else "standing by",
+        )
         self._dispatcher = dispatcher
-        self._metrics = metrics
-        metrics.registry.register(GaugesAtScrape(lambda: read_gauges(dispatcher)))
+        self._registry = metrics.registry
+        self._registry.register(GaugesAtScrape(lambda: read_gauges(dispatcher)))
 
-    async def _alive(self, _request: web.Request) -> web.Response:
+    def _dead_lanes(self) -> tuple[str, ...]:
         stuck = self._dispatcher.stuck()
-        if stuck:
-            return web.Response(status=500, text=f"dead lanes: {stuck}\n")
-        return web.Response(text="ok\n")
+        return (f"dead lanes: {stuck}",) if stuck else ()
 
-    async def _ready(self, _request: web.Request) -> web.Response:
-        if not self._dispatcher.synced.is_set():
-            return web.Response(status=503, text="still listing\n")
-        return web.Response(text="leading\n" if self._dispatcher.leading else "standing by\n")
-
-    async def _scrape(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _shown(self) -> bytes:
+        """Show the metrics; not on a thread, since what they are read from changes on the loop."""
+        return generate_latest(self._registry)
 
 
 def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:

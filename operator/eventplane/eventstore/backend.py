@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from eventplane.eventstore.stored import NewRow, Position, Row, SnapshotRow
+from eventplane.eventstore.stored import Backlog, NewRow, Position, Row, SnapshotRow
 
 
 class Lease(Protocol):
@@ -64,6 +64,17 @@ class Backend(Protocol):
             after: the last position that is known.
             limit: how many.
             tenant: of one tenant only; None: of all.
+        """
+        ...
+
+    async def backlog(self, after: Position, most: int) -> Backlog:
+        """Measure what is committed behind a position, of all tenants.
+
+        That includes what `read_all` does not return yet since a transaction runs that began earlier.
+
+        Args:
+            after: the last position that is done with.
+            most: no more than so many are looked at.
         """
         ...
 

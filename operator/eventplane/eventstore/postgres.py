@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from eventplane.eventstore.errors import ConcurrencyError, EventStoreError, StoreUnavailableError
 from eventplane.eventstore.postgres_tables import Connection, check_order, create_tables
-from eventplane.eventstore.stored import NewRow, Position, Row, SnapshotRow
+from eventplane.eventstore.stored import Backlog, NewRow, Position, Row, SnapshotRow
 
 _CONNECTIONS: Final = 10
 _WAIT_SECONDS: Final = 30.0
@@ -48,6 +48,12 @@ _READ_ALL: Final = (
     " AND transaction_id < pg_snapshot_xmin(pg_current_snapshot()) AND tenant = coalesce(%s::text, tenant)"
     " ORDER BY transaction_id, position LIMIT %s"
 )
+_BACKLOG: Final = """
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0) FROM (
+    SELECT recorded_at FROM eventplane.events WHERE (transaction_id, position) > (%s::xid8, %s::bigint)
+    ORDER BY transaction_id, position LIMIT %s
+) AS behind
+"""
 _PUT_SNAPSHOT: Final = """
 INSERT INTO eventplane.snapshots (tenant, stream, version, document) VALUES (%s, %s, %s, %s)
 ON CONFLICT (tenant, stream) DO UPDATE SET version = excluded.version, document = excluded.document
@@ -123,6 +129,13 @@ class PostgresBackend:
     async def read_all(self, after: Position, limit: int, tenant: str | None = None) -> Sequence[Row]:
         """Read on by transaction and position, below the oldest transaction that runs."""
         return await self._rows(_READ_ALL, (str(after.transaction), after.number, tenant, limit))
+
+    async def backlog(self, after: Position, most: int) -> Backlog:
+        """Count and compare on the server, also above the oldest transaction that runs."""
+        async with self._connection() as connection:
+            found = await (await connection.execute(_BACKLOG, (str(after.transaction), after.number, most))).fetchone()
+        events, seconds = found or (0, 0)
+        return Backlog(int(events), max(0.0, float(seconds)))
 
     async def put_snapshot(self, tenant: str, stream: str, snapshot: SnapshotRow) -> None:
         """Insert, or replace an older one."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from eventplane.eventstore.errors import ConcurrencyError, EventStoreError, StoreUnavailableError
-from eventplane.eventstore.stored import NewRow, Position, Row, SnapshotRow
+from eventplane.eventstore.stored import Backlog, NewRow, Position, Row, SnapshotRow
 
 T = TypeVar("T")
 
@@ -56,6 +56,11 @@ BEGIN SELECT RAISE(ABORT, 'events are only ever appended, version by version'); 
 _APPEND: Final = (
     "INSERT INTO events (tenant, stream, version, event_id, event_type, document) VALUES (?, ?, ?, ?, ?, ?)"
 )
+_BACKLOG: Final = """
+SELECT count(*), coalesce((julianday('now') - julianday(min(recorded_at))) * 86400, 0) FROM (
+    SELECT recorded_at FROM events WHERE position > ? ORDER BY position LIMIT ?
+)
+"""
 _COLUMNS: Final = "tenant, stream, version, position, recorded_at, document"
 
 
@@ -103,6 +108,12 @@ class SqliteBackend:
             " ORDER BY position LIMIT ?",
             (after.number, tenant, limit),
         )
+
+    async def backlog(self, after: Position, most: int) -> Backlog:
+        """Count and compare."""
+        values = (after.number, most)
+        events, seconds = await self._reader.run(lambda connection: connection.execute(_BACKLOG, values).fetchone())
+        return Backlog(events, max(0.0, seconds))
 
     async def put_snapshot(self, tenant: str, stream: str, snapshot: SnapshotRow) -> None:
         """Insert, or replace an older one."""

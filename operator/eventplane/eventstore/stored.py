@@ -66,6 +66,15 @@ class SnapshotRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is committed behind a position."""
+
+    events: int
+    seconds: float
+    """Age of the oldest of them by the database's clock; 0: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event and its places."""
 

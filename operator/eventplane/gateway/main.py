@@ -19,12 +19,12 @@ from eventplane.gateway.metrics import GatewayMetrics
 from eventplane.gateway.mounted import MountedCertificate, MountedError, MountedGrants, keep_fresh
 from eventplane.gateway.oidc import OidcVerifier
 from eventplane.gateway.pages import public_pages
-from eventplane.gateway.probes import ProbeServer
 from eventplane.gateway.publishing import Publishing
 from eventplane.gateway.server import GatewayServer
 from eventplane.gateway.settings import GatewaySettings, read_settings
 from eventplane.gateway.streaming import Streaming
 from eventplane.gateway.token_reviews import TokenReviewer
+from eventplane.probes import ProbeServer, exposition
 from eventplane.telemetry import configure_logging
 from eventplane.transports.process_settings import SettingsError
 
@@ -69,16 +69,7 @@ async def run(settings: GatewaySettings) -> int:
         gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics, pages)
         context = None if certificate is None else certificate.context
         server = GatewayServer(gateway, settings.host, settings.port, context, settings.drain_seconds)
-
-        def why_not_ready() -> tuple[str, ...]:
-            found = (
-                ("stopping", gateway.is_stopping),
-                ("Kafka has not answered yet", not directory.has_answer),
-                ("not listening yet", not server.started),
-            )
-            return tuple(problem for problem, holds in found if holds)
-
-        probes = ProbeServer(settings.probe_port, metrics.registry, why_not_ready)
+        probes = _probes(settings.probe_port, metrics, gateway, directory, server)
         await probes.start()
         refreshes = [grants.refresh] if certificate is None else [grants.refresh, certificate.refresh]
         background = [asyncio.create_task(keep_fresh(*refreshes)), asyncio.create_task(_first_answer(directory))]
@@ -93,6 +84,30 @@ async def run(settings: GatewaySettings) -> int:
         await probes.stop()
     logger.info("ended")
     return code
+
+
+def _probes(
+    port: int, metrics: GatewayMetrics, gateway: Gateway, directory: KafkaDirectory, server: GatewayServer
+) -> ProbeServer:
+    """Alive: the event loop turns. Ready: Kafka has answered once, and nobody asked us to stop.
+
+    A Kafka that is away later makes no replica unready: all would be, and requests are told 503 by themselves.
+    """
+
+    def why_not_ready() -> tuple[str, ...]:
+        found = (
+            ("stopping", gateway.is_stopping),
+            ("Kafka has not answered yet", not directory.has_answer),
+            ("not listening yet", not server.started),
+        )
+        return tuple(problem for problem, holds in found if holds)
+
+    return ProbeServer(
+        port,
+        why_not_alive=tuple,
+        why_not_ready=why_not_ready,
+        scrape=lambda: exposition(metrics.registry),
+    )
 
 
 async def _serve(

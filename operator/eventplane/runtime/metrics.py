@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from eventplane.delivery.counts import BUCKETS, Counts
 from eventplane.delivery.repeats import Repeats
 from eventplane.events.record import Place
+from eventplane.telemetry import counter_family, gauge_family
 
 _PREFIX: Final = "eventplane_runtime"
 
@@ -37,17 +38,18 @@ class RuntimeMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Make the metrics."""
         yield from _counted(self._counts)
-        yield _counter(
-            "deduplication_forgotten_early",
+        yield counter_family(
+            f"{_PREFIX}_deduplication_forgotten_early",
             "Events whose ids were forgotten for want of room, perhaps within the window.",
             {"": self._repeats.forgotten_early},
-            (),
         )
-        yield _gauge(
-            "deduplication_remembered", "Events that are remembered to know them again.", self._repeats.remembered
+        yield gauge_family(
+            f"{_PREFIX}_deduplication_remembered",
+            "Events that are remembered to know them again.",
+            self._repeats.remembered,
         )
-        yield _gauge("in_flight", "Events on their way to the sink.", self._under_way())
-        yield _gauge("buffered", "Events in memory.", self._buffered())
+        yield gauge_family(f"{_PREFIX}_in_flight", "Events on their way to the sink.", self._under_way())
+        yield gauge_family(f"{_PREFIX}_buffered", "Events in memory.", self._buffered())
         lag = GaugeMetricFamily(f"{_PREFIX}_lag", "Offsets not read yet.", labels=("topic", "partition"))
         for (topic, partition), number in self._lag().items():
             lag.add_metric((topic, str(partition)), number)
@@ -62,11 +64,13 @@ def _counted(counts: Counts) -> Iterable[Metric]:
         ("deduplicated", "Events that had come before.", counts.deduplicated),
         ("delivered", "Events that the sink took.", counts.delivered),
     ):
-        yield _counter(name, documentation, {"": number}, ())
+        yield counter_family(f"{_PREFIX}_{name}", documentation, {"": number})
     retried = {"InPlace": counts.retried_in_place, "Topic": counts.retried_in_topic}
-    yield _counter("retried", "Further attempts, by where they wait.", retried, ("where",))
-    yield _counter("failed_attempts", "Attempts that failed, by reason.", counts.failures, ("reason",))
-    yield _counter("dead_lettered", "Events that were given up, by reason.", counts.dead_lettered, ("reason",))
+    yield counter_family(f"{_PREFIX}_retried", "Further attempts, by where they wait.", retried, ("where",))
+    yield counter_family(f"{_PREFIX}_failed_attempts", "Attempts that failed, by reason.", counts.failures, ("reason",))
+    yield counter_family(
+        f"{_PREFIX}_dead_lettered", "Events that were given up, by reason.", counts.dead_lettered, ("reason",)
+    )
     yield _histogram(counts)
 
 
@@ -80,14 +84,3 @@ def _histogram(counts: Counts) -> Metric:
         buckets.append((str(bound), float(total)))
     family.add_metric((), buckets, counts.latency_sum)
     return family
-
-
-def _counter(name: str, documentation: str, numbers: Mapping[str, float], labels: tuple[str, ...]) -> Metric:
-    family = CounterMetricFamily(f"{_PREFIX}_{name}", documentation, labels=labels)
-    for label, number in numbers.items():
-        family.add_metric((label,) if labels else (), number)
-    return family
-
-
-def _gauge(name: str, documentation: str, number: float) -> Metric:
-    return GaugeMetricFamily(f"{_PREFIX}_{name}", documentation, value=number)

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 _PROGRAM = """
 import sys
-import eventplane.client, eventplane.testing
+import eventplane.client, eventplane.eventstore, eventplane.testing
 extras = {"kopf", "kubernetes", "aiohttp", "prometheus_client", "kafka", "yarl", "pydantic_settings", "jinja2"}
 sys.exit(", ".join(sorted(extras & set(sys.modules))) or 0)
 """

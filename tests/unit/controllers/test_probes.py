@@ -15,10 +15,8 @@ from eventplane.controllers.probes import ProbeServer
 async def probed(operator: Operator) -> AsyncIterator["Asker"]:
     server = ProbeServer(operator.dispatcher, operator.metrics, 0)
     await server.start()
-    assert server._runner is not None  # noqa: SLF001 - the port that was given
-    port = next(port for host, port, *_ in server._runner.addresses if host == "0.0.0.0")  # noqa: S104, SLF001
     async with aiohttp.ClientSession() as session:
-        yield Asker(session, f"http://127.0.0.1:{port}")
+        yield Asker(session, f"http://127.0.0.1:{server.port}")
     await server.stop()
 
 

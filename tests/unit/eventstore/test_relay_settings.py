@@ -51,3 +51,15 @@ def test_the_process_says_what_is_absent(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SERVICE_BINDING_ROOT", str(tmp_path))
     monkeypatch.setattr("eventplane.eventstore.relay.main.configure_logging", lambda _level: None)
     assert main() == 2
+
+
+def test_the_process_says_that_a_port_is_none(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, text in (environment | {"EVENTPLANE_PROBE_PORT": "http"}).items():
+        monkeypatch.setenv(name, text)
+    (Path(environment["SERVICE_BINDING_ROOT"]) / "eventstore").mkdir()
+    (Path(environment["SERVICE_BINDING_ROOT"]) / "eventstore/uri").write_text("sqlite:///events.db")
+    monkeypatch.setattr("eventplane.eventstore.relay.main.configure_logging", lambda _level: None)
+    assert main() == 2
+    assert [record.fields["problem"] for record in caplog.records] == ["EVENTPLANE_PROBE_PORT is no number"]  # type: ignore[attr-defined]  # ours

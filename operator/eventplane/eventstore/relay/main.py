@@ -11,9 +11,11 @@ from eventplane.client.configuration import config_from_environment
 from eventplane.client.errors import ConfigurationError
 from eventplane.eventstore.configuration import backend_of, url_from_environment
 from eventplane.eventstore.errors import EventStoreError
+from eventplane.eventstore.relay.probes import ProbeServer
 from eventplane.eventstore.relay.relay import RefusedError, Relay, RelaySettings
 from eventplane.eventstore.relay.routes import Routes
 from eventplane.telemetry import configure_logging
+from eventplane.transports.process_settings import SettingsError, whole_number
 
 logger = logging.getLogger("eventplane.eventstore.relay")
 
@@ -26,24 +28,35 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         url = url_from_environment(os.environ)
-    except ConfigurationError as error:
+        port = whole_number(os.environ, "EVENTPLANE_PROBE_PORT", 8080)
+    except (ConfigurationError, SettingsError) as error:
         logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
         return _MISCONFIGURED
-    return asyncio.run(run(url, settings))
+    return asyncio.run(run(url, settings, port))
 
 
-async def run(url: str, settings: RelaySettings) -> int:
-    """Relay until SIGTERM or SIGINT, or a problem that somebody has to look at."""
+async def run(url: str, settings: RelaySettings, port: int) -> int:
+    """Relay until SIGTERM or SIGINT, or a problem that somebody has to look at; answer probes meanwhile."""
     over = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
     backend = backend_of(url)
+    relay = Relay(backend, settings)
+
+    def end() -> None:
+        relay.progress.is_stopping = True
+        over.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    probes = ProbeServer(port, relay.progress, backend)
+    await probes.start()
+    logger.info("started", extra={"fields": {"relay": settings.name, "probe_port": probes.port}})
     try:
-        await Relay(backend, settings).run(over)
+        await relay.run(over)
     except (EventStoreError, RefusedError) as error:
         logger.error("ended by a problem", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - as above
         return 1
     finally:
+        await probes.stop()
         await backend.close()
     return 0
 

@@ -6,6 +6,8 @@ Whatever goes wrong ends in the same way: the producer is dropped and all begins
 import asyncio
 import contextlib
 import logging
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +17,7 @@ from confluent_kafka import KafkaException, Producer
 from eventplane.eventstore.backend import Backend, Lease
 from eventplane.eventstore.errors import StoreUnavailableError
 from eventplane.eventstore.relay.positions import PositionLog, UnknownPositionError
+from eventplane.eventstore.relay.progress import Progress
 from eventplane.eventstore.relay.routes import Routes
 from eventplane.eventstore.stored import BEGINNING, Position, Row
 from eventplane.transports.kafka_settings import transactional_settings
@@ -26,6 +29,12 @@ _POLL_SECONDS: Final = 0.05
 _AGAIN_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 20.0
 _BATCH: Final = 500
+_REASONS: Final[Mapping[type[Exception], str]] = {
+    StoreUnavailableError: "StoreUnavailable",
+    UndoneError: "TransactionUndone",
+    KafkaException: "KafkaUnavailable",
+}
+"""What makes it begin again, and what that is counted as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,7 @@ class Relay:
         self._backend = backend
         self._settings = settings
         self._log = PositionLog(settings.client, settings.positions_topic, settings.name)
-        self.position: Position | None = None
-        """Up to where it has relayed; None while it waits for its turn."""
+        self.progress = Progress(time.monotonic)
 
     async def run(self, over: asyncio.Event) -> None:
         """Relay until `over` is set.
@@ -71,11 +79,14 @@ class Relay:
             try:
                 await self._backend.open()
                 lease = await self._backend.lease(f"relay-{self._settings.name}", self._settings.idle_seconds)
-                if lease is not None:
+                if lease is None:
+                    self.progress.stand_by()
+                else:
+                    self.progress.begin()
                     await self._hold(lease, over)
-            except (StoreUnavailableError, UndoneError, KafkaException) as error:
+            except tuple(_REASONS) as error:
                 logger.warning("the relay begins again", extra={"fields": {"problem": str(error)}})
-            self.position = None
+                self.progress.fail(_reason(error), str(error))
             await _wait(over, _AGAIN_SECONDS)
 
     async def _hold(self, lease: Lease, over: asyncio.Event) -> None:
@@ -97,16 +108,19 @@ class Relay:
     async def _relay(self, lost: asyncio.Event, over: asyncio.Event) -> None:
         transactions = await asyncio.to_thread(self._producer)
         try:
-            position = self.position = await asyncio.to_thread(self._begin, transactions)
+            position = await asyncio.to_thread(self._begin, transactions)
+            self.progress.relay(position)
             logger.info("relaying", extra={"fields": {"relay": self._settings.name, "position": str(position)}})
             while not (lost.is_set() or over.is_set()):
                 rows = await self._backend.read_all(position, self._settings.batch)
-                if rows:
-                    await asyncio.to_thread(self._commit, transactions, rows)
-                    position = self.position = rows[-1].position
-                else:
+                self.progress.step()
+                written = await asyncio.to_thread(self._commit, transactions, rows) if rows else Counter[str]()
+                position = rows[-1].position if rows else position
+                self.progress.commit(position, written, len(rows) - written.total())
+                if not rows:
                     await _wait(over, _POLL_SECONDS)
         finally:
+            self.progress.begin()
             await asyncio.to_thread(transactions.close)
 
     # --- on a thread
@@ -136,12 +150,14 @@ class Relay:
         transactions.commit([], None)
         return BEGINNING
 
-    def _commit(self, transactions: Transactions, rows: Sequence[Row]) -> None:
-        """Write events and the position behind them, all or nothing."""
+    def _commit(self, transactions: Transactions, rows: Sequence[Row]) -> Counter[str]:
+        """Write events and the position behind them, all or nothing; return how many went to which topic."""
+        written: Counter[str] = Counter()
         for row in rows:
             write = self._settings.routes.write(row)
             if write is not None:
                 transactions.write(write)
+                written[write.topic] += 1
         transactions.write(self._log.write(rows[-1].position))
         try:
             transactions.commit([], None)
@@ -150,6 +166,11 @@ class Relay:
                 if failure.reason == "Rejected":
                     raise RefusedError(f"an event for {write.topic} is refused: {failure.message}") from error
             raise
+        return written
+
+
+def _reason(error: Exception) -> str:
+    return next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
 
 
 async def _wait(over: asyncio.Event, seconds: float) -> None:
