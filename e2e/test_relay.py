@@ -59,7 +59,7 @@ class Shop:
         """Read aggregate, type and version of as many events as were appended, in order of each aggregate."""
         found = []
         for message in view.read(self.topic, self.appended):
-            headers = {name: (value or b"").decode() for name, value in message.headers() or []}
+            headers = {name: bytes(value or b"").decode() for name, value in dict(message.headers() or []).items()}
             found.append((headers["ce_aggregateid"], headers["ce_type"], int(headers["ce_aggregateversion"])))
         return sorted(found, key=lambda each: each[0])
 

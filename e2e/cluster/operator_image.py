@@ -78,7 +78,7 @@ def _dependencies(python: str, step: Step) -> Path:
         "--extra",
         "gateway",
         "--extra",
-        "eventstore",
+        "relay",
         "--no-emit-project",
         "--quiet",
     ]

@@ -159,4 +159,5 @@ class Postgres:
         made = shlex.quote(str(data / "PG_VERSION"))
         rules = shlex.quote(str(data / "pg_hba.conf"))
         let_in = "" if self.address == LOOPBACK else f" && echo 'host all all all scram-sha-256' >> {rules}"
-        return f"[ -e {made} ] || {{ {shlex.join([*as_user, *first])}{let_in}; }}\nexec {shlex.join([*as_user, *server])}\n"
+        initialize = f"{shlex.join([*as_user, *first])}{let_in}"
+        return f"[ -e {made} ] || {{ {initialize}; }}\nexec {shlex.join([*as_user, *server])}\n"

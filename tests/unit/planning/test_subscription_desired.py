@@ -16,7 +16,8 @@ from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import AccessConnection, KafkaConnection
 from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
-from eventplane.planning.subscription_desired import Circumstances, DesiredApplication, desire_subscription
+from eventplane.planning.subscription_desired import Circumstances, desire_subscription
+from eventplane.planning.workload_desired import DesiredApplication
 
 HTTP: dict[str, Any] = {"sink": {"http": {"url": "http://billing"}}}
 CAREFUL: dict[str, Any] = {"dead_letter_policy_ref": {"name": "careful"}}
