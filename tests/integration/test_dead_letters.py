@@ -141,7 +141,8 @@ def test_what_cannot_be_replayed_is_said_and_stays(
     assert f"{name}/0/0 was not replayed" in failed.err
     assert "(and 2 more)" in failed.err
     topics.create(f"{name}-instead")
-    replayed = lines(run("replay", name, *config, "--execute", "--to", f"{name}-instead", "--at", "0:1-"))
+    writer = ("--publish-config", str(tmp_path / "kafka.json"))
+    replayed = lines(run("replay", name, *config, *writer, "--execute", "--to", f"{name}-instead", "--at", "0:1-"))
     assert [(each["dead_letter"], each["offset"]) for each in replayed] == [(f"{name}/0/1", 0), (f"{name}/0/2", 1)]
 
 

@@ -31,14 +31,15 @@ _LIST_END: Final = f"""\
 {_KAFKA.format(done="shown")}
 examples:
   eventplane dead-letters list shop.billing.dlq --kafka localhost:9092 --since 36h | jq .error_reason
-  kubectl get secret billing-subscription -o jsonpath='{{.data.librdkafka\\.json}}' | base64 -d \\
+  kubectl get secret look-subscription -o jsonpath='{{.data.librdkafka\\.json}}' | base64 -d \\
     | eventplane dead-letters list shop.billing.dlq --config -
 """
 _REPLAY_END: Final = f"""\
 {_KAFKA.format(done="replayed, or without --execute: shown")}
 examples:
   eventplane dead-letters replay shop.billing.dlq --config librdkafka.json --reason Unavailable --reason TimedOut
-  eventplane dead-letters replay shop.billing.dlq --config librdkafka.json --at 0:17-40 --execute
+  eventplane dead-letters replay shop.billing.dlq --config reader.json --publish-config writer.json \\
+    --at 0:17-40 --execute
 """
 
 
@@ -52,6 +53,9 @@ def add_dead_letters(groups: Commands) -> None:
     replay = add_command(commands, "replay", "send dead letters to their topics again", _REPLAY, _REPLAY_END)
     _add_choice(replay)
     replay.add_argument("--to", metavar="TOPIC", help="another topic than the one that each was read from")
+    replay.add_argument(
+        "--publish-config", metavar="FILE", help="settings to send with, where those of --config only read"
+    )
     replay.add_argument("--execute", action="store_true", help="send them")
     replay.set_defaults(command=_replay)
 

@@ -45,7 +45,10 @@ def run_replay(options: argparse.Namespace) -> ExitCode:
     Raises:
         CommandError: one of them was not sent; or as `run_list`.
     """
-    return asyncio.run(_replay(_wish(options), options.to, execute=options.execute))
+    wish = _wish(options)
+    told = options.publish_config
+    writing = wish.config if told is None else kafka_config(None, told, os.environ)
+    return asyncio.run(_replay(wish, writing, options.to, execute=options.execute))
 
 
 async def _list(wish: Wish) -> ExitCode:
@@ -55,23 +58,23 @@ async def _list(wish: Wish) -> ExitCode:
     return ExitCode.OK
 
 
-async def _replay(wish: Wish, to: str | None, *, execute: bool) -> ExitCode:
+async def _replay(wish: Wish, writing: BrokerConfig, to: str | None, *, execute: bool) -> ExitCode:
     """Replay some at once, so that each need not wait for the one before; order within a partition is kept."""
     count = 0
-    async with DeadLetters(wish.config) as letters:
+    async with DeadLetters(wish.config) as letters, DeadLetters(writing) as writer:
         waiting: list[DeadLetter] = []
         async for letter in _chosen(letters, wish):
             waiting.append(letter)
             if len(waiting) >= _AT_ONCE:
-                count += await _sent(letters, waiting, to, execute=execute)
+                count += await _sent(writer, waiting, to, execute=execute)
                 waiting = []
-        count += await _sent(letters, waiting, to, execute=execute)
+        count += await _sent(writer, waiting, to, execute=execute)
     advice = "" if execute else "; nothing was sent: add --execute"
     sys.stderr.write(f"{count} dead letters {'replayed' if execute else 'would be replayed'}{advice}\n")
     return ExitCode.OK
 
 
-async def _sent(letters: DeadLetters, waiting: Sequence[DeadLetter], to: str | None, *, execute: bool) -> int:
+async def _sent(writer: DeadLetters, waiting: Sequence[DeadLetter], to: str | None, *, execute: bool) -> int:
     """Send some, and print those that are acknowledged.
 
     Raises:
@@ -81,7 +84,7 @@ async def _sent(letters: DeadLetters, waiting: Sequence[DeadLetter], to: str | N
         for letter in waiting:
             _print(_told(letter, to or letter.topic, None))
         return len(waiting)
-    sending = (letters.replay(letter, to=to) for letter in waiting)
+    sending = (writer.replay(letter, to=to) for letter in waiting)
     outcomes = await asyncio.gather(*sending, return_exceptions=True)
     problems = []
     for letter, outcome in zip(waiting, outcomes, strict=True):

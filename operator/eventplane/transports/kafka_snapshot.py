@@ -40,7 +40,7 @@ class KafkaSnapshot:
         """
         # a group is named since the client wants one; it is never joined
         settings = consumer_settings(given, f"{client_id}-snapshot", client_id, None)
-        self._consumer = Consumer({"log_level": 0, **settings, "enable.partition.eof": True})
+        self._consumer = Consumer({**settings, "enable.partition.eof": True, "log_level": 0})
         self._lock = threading.Lock()  # whoever is cut off in the middle of a call closes it from another thread
         self._topic = topic
         self._left: deque[tuple[TopicPartition, int]] = deque()
