@@ -13,7 +13,9 @@ from commands import Ended
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from spans import Spans
 
 _SLOW_MACHINE = [HealthCheck.too_slow]  # a busy core is no finding
 settings.register_profile("dev", max_examples=100, deadline=None, suppress_health_check=_SLOW_MACHINE)
@@ -39,3 +41,14 @@ def eventplane(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
         return Ended(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
+    """OpenTelemetry, set up for one test."""
+    from spans import Spans  # noqa: PLC0415 - as above
+
+    made = Spans()
+    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", made.provider)
+    yield made
+    made.provider.shutdown()

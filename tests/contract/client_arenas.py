@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from eventplane.client import Broker, BrokerConfig
 from eventplane.client.broker import KafkaBroker
 from eventplane.client.codec import event_of
-from eventplane.events.dead_letters import json_view
+from eventplane.events.dead_letter_view import dead_letter_of
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event as ReadEvent
 from eventplane.testing import MemoryBroker
@@ -75,7 +75,7 @@ class KafkaClients:
         ]
 
     async def dead_letters(self, topic: str) -> list[Mapping[str, Any]]:
-        return [view for each in await self._records(topic) if (view := json_view(each)) is not None]
+        return [letter.to_dict() for each in await self._records(topic) if (letter := dead_letter_of(each))]
 
     async def committed(self, group: str, topic: str) -> int:
         def ask() -> int:

@@ -38,7 +38,7 @@ class Told:
 class GatewayProcess(ServiceProcess):
     """One run of `python -m eventplane.gateway`."""
 
-    def __init__(self, folder: Path, issuers: TokenIssuers) -> None:
+    def __init__(self, folder: Path, issuers: TokenIssuers, environment: Mapping[str, str]) -> None:
         self.port = ports.reserve("127.0.0.1")
         self.folder = folder
         self.tls = ssl.create_default_context(cafile=str(issuers.authority.certificate))
@@ -50,6 +50,7 @@ class GatewayProcess(ServiceProcess):
             "EVENTPLANE_LINGER_SECONDS": "1",
             "EVENTPLANE_DRAIN_SECONDS": "10",
             "SERVICE_BINDING_ROOT": str(folder),
+            **environment,
         }
         super().__init__("eventplane.gateway", folder, ports.reserve("127.0.0.1"), told)
 
@@ -98,6 +99,7 @@ def gateway(
     registry_url: str | None = None,
     limits: Mapping[str, Any] | None = None,
     client: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[GatewayProcess]:
     """Run a gateway; it ends with the context."""
     (folder / "kafka").mkdir(parents=True)
@@ -116,7 +118,7 @@ def gateway(
     }
     (folder / "gateway.json").write_text(json.dumps(config))
     (folder / "grants.json").write_text('{"version": 1}')
-    process = GatewayProcess(folder, issuers)
+    process = GatewayProcess(folder, issuers, environment or {})
     try:
         process.wait_ready()
         yield process

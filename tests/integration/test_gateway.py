@@ -197,7 +197,9 @@ def test_a_body_without_an_end_is_cut_off_at_the_limit(running: GatewayProcess, 
 
 def test_metrics_tell_what_was_done(running: GatewayProcess, token: str) -> None:
     running.publish("shop.parcels", token, ENVELOPE)
+    running.publish("shop.parcels", token, [ENVELOPE, {"event_type": "no.source"}])
     text = running.probe("/metrics")[1]
+    assert 'eventplane_gateway_events_refused_total{reason="Invalid"}' in text
     assert 'eventplane_gateway_requests_total{route="publish",status="200"}' in text
     assert 'eventplane_gateway_events_total{outcome="published"}' in text
     assert "eventplane_gateway_grants_current 1.0" in text

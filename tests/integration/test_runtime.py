@@ -13,7 +13,8 @@ from integration.event_topics import Topics, cloud_event, header
 from integration.http_service import Answer, HttpService, Request
 from integration.service_process import wait_until
 
-from eventplane.events.dead_letters import history_of, json_view
+from eventplane.events.dead_letter_view import dead_letter_of
+from eventplane.events.dead_letters import history_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,9 +122,9 @@ def test_poison_becomes_dead_letters_as_it_came(event_kafka: Kafka, topics: Topi
     assert [each.failure.reason for each in histories if each] == ["Undecodable", "Undecodable", "ExpressionFailed"]
     assert histories[2] is not None
     assert histories[2].failure.message == "filter: line 1, column 11: no such key: number"
-    view = json_view(dead[1])  # type: ignore[arg-type]
-    assert view is not None
-    assert (view["original_message"], view["topic"], view["partition"], view["offset"]) == (broken.decode(), name, 0, 2)
+    letter = dead_letter_of(dead[1])  # type: ignore[arg-type]
+    assert letter is not None
+    assert (letter.original_message, letter.topic, letter.partition, letter.offset) == (broken, name, 0, 2)
 
 
 def test_killed_again_and_again_nothing_is_lost(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ class ExitCode(IntEnum):
     """What the exit code of every command means."""
 
     OK = 0
-    """Compatible, written, or up to date."""
+    """Compatible, written, up to date, or shown."""
     DIFFERS = 1
     """Incompatible, or under --check the file is not what would be written."""
     USAGE = 2
     """The arguments, or the definition they name, cannot be used."""
     REGISTRY = 3
     """The registry did not answer, not in time, or refused to be asked."""
+    KAFKA = 3
+    """Kafka did not, or refused to take something: the same code, since it means the same to a script."""
 
 
 class CommandError(Exception):

@@ -1,17 +1,21 @@
 """The `eventplane` command: what can be asked for, and who answers."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn, get_args
+from typing import Final, get_args
 
 from eventplane.api.schema import CompatibilityLevel, SchemaType
+from eventplane.cli.dead_letter_parsers import add_dead_letters
 from eventplane.cli.failure import CommandError, ExitCode
+from eventplane.cli.parsers import Commands, Parser, add_command
 from eventplane.cli.registry_access import PASSWORD, USERNAME
 from eventplane.cli.schema_codegen import LATEST, run_codegen
 
 _INTERRUPTED: Final = 130
+_NOBODY_READS: Final = 141
 _CREDENTIALS: Final = f"Credentials of the registry: the environment's {USERNAME} and {PASSWORD}."
 _CHECK: Final = """\
 Check a definition before it is registered: the gate that the operator applies to a Schema, on a laptop or in CI.
@@ -67,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # whoever reads has seen enough; what Python flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
 
 
 def _check(options: argparse.Namespace) -> ExitCode:
@@ -75,30 +82,19 @@ def _check(options: argparse.Namespace) -> ExitCode:
     return run_check(options)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that says one line where argparse would print the usage too."""
-
-    def error(self, message: str) -> NoReturn:
-        raise CommandError(ExitCode.USAGE, f"{message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="eventplane", description="Event infrastructure by definition: tools for a prompt and for CI."
-    )
+    parser = Parser(prog="eventplane", description="Event infrastructure by definition: tools for a prompt and for CI.")
     groups = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     schema = groups.add_parser("schema", help="check definitions and make Python types of them")
     commands = schema.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(commands)
     _add_codegen(commands)
+    add_dead_letters(groups)
     return parser
 
 
-_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its return type no public name
-
-
-def _add_check(commands: "_Commands[_Parser]") -> None:
-    check = _command(commands, "check", "check a definition against a subject's versions", _CHECK, _CHECK_END)
+def _add_check(commands: Commands) -> None:
+    check = add_command(commands, "check", "check a definition against a subject's versions", _CHECK, _CHECK_END)
     check.add_argument("file", metavar="FILE", type=Path, help="the definition")
     check.add_argument("--against", metavar="SUBJECT", required=True, help="the subject it would be registered in")
     _add_type(check)
@@ -120,8 +116,8 @@ def _add_check(commands: "_Commands[_Parser]") -> None:
     check.set_defaults(command=_check)
 
 
-def _add_codegen(commands: "_Commands[_Parser]") -> None:
-    codegen = _command(commands, "codegen", "write Python types of a definition", _CODEGEN, _CODEGEN_END)
+def _add_codegen(commands: Commands) -> None:
+    codegen = add_command(commands, "codegen", "write Python types of a definition", _CODEGEN, _CODEGEN_END)
     codegen.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the definition; or --subject")
     _add_type(codegen)
     codegen.add_argument("--subject", metavar="SUBJECT", help="a subject whose definition to take")
@@ -136,17 +132,6 @@ def _add_codegen(commands: "_Commands[_Parser]") -> None:
     )
     codegen.add_argument("--check", action="store_true", help="write nothing, print how PATH differs")
     codegen.set_defaults(command=run_codegen)
-
-
-def _command(commands: "_Commands[_Parser]", name: str, summary: str, description: str, end: str) -> _Parser:
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=end,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
 
 
 def _add_type(command: argparse.ArgumentParser) -> None:

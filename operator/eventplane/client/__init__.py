@@ -6,6 +6,7 @@ Knows neither Kubernetes nor the operator; does IO, by Kafka's and the registry'
 from eventplane.client.broker import Broker
 from eventplane.client.codec import from_cloudevent, from_envelope, to_cloudevent, to_envelope
 from eventplane.client.configuration import BrokerConfig
+from eventplane.client.dead_letters import DeadLetters
 from eventplane.client.errors import (
     ConfigurationError,
     ConsumingError,
@@ -30,14 +31,19 @@ from eventplane.client.receipt import BatchReport, Receipt
 from eventplane.client.serialization import EventDeserializer, EventSerializer
 from eventplane.client.subscriber import EventSubscriber
 from eventplane.client.transaction import Transaction
+from eventplane.events.dead_letter_choice import Choice, Span
+from eventplane.events.dead_letter_view import DeadLetter
 from eventplane.transports.binding import registry_settings
 
 __all__ = [
     "BatchReport",
     "Broker",
     "BrokerConfig",
+    "Choice",
     "ConfigurationError",
     "ConsumingError",
+    "DeadLetter",
+    "DeadLetters",
     "Delivery",
     "DeserializationError",
     "Event",
@@ -57,6 +63,7 @@ __all__ = [
     "RetryLaterError",
     "SchemaMismatchError",
     "SerializationError",
+    "Span",
     "Transaction",
     "TransactionError",
     "UnknownMajorError",

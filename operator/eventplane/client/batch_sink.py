@@ -8,9 +8,11 @@ from eventplane.client.calls import Calls, failure_of, told_of
 from eventplane.client.codec import event_to_handle
 from eventplane.client.event import Event
 from eventplane.client.handlers import Handler
+from eventplane.client.tracing import begin_attempt_with_all
 from eventplane.events.batches import BatchLimits
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event as ReadEvent
+from eventplane.tracing import is_tracing
 from eventplane.transports.batches import Batches
 from eventplane.transports.seams import Answered
 
@@ -59,10 +61,24 @@ class BatchSink:
         self._calls.close()
 
     async def _handle(self, batch: list[_Given]) -> None:
-        events = [each.event for each in batch]
-        answer = await self._calls.call(self._handler, events, partial(_told_of_all, events))
-        for each, failure in zip(batch, self._failures(answer, events), strict=True):
+        failures = await self._attempt([each.event for each in batch])
+        for each, failure in zip(batch, failures, strict=True):
             each.answered(failure)
+
+    async def _attempt(self, events: list[Event[Any]]) -> Sequence[Failure | None]:
+        if not is_tracing():
+            return await self._call(events)
+        span = begin_attempt_with_all(events, self._handler.name)
+        with span.around():
+            failures = await self._call(events)
+            failure = next((each for each in failures if each is not None), None)
+            if failure is not None:
+                span.fail(failure.reason)
+            return failures
+
+    async def _call(self, events: list[Event[Any]]) -> Sequence[Failure | None]:
+        answer = await self._calls.call(self._handler, events, partial(_told_of_all, events))
+        return self._failures(answer, events)
 
     def _failures(self, answer: Any, events: list[Event[Any]]) -> Sequence[Failure | None]:
         """Read by the table above what became of each."""

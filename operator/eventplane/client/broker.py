@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from eventplane.client.configuration import BrokerConfig, Conf, config_of
+from eventplane.events.record import Record
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
+from eventplane.transports.kafka_snapshot import KafkaSnapshot
 from eventplane.transports.kafka_source import KafkaSource
 from eventplane.transports.kafka_transactor import KafkaTransactor
 from eventplane.transports.kafka_writer import KafkaWriter
@@ -44,6 +46,18 @@ class Broker(Protocol):
         """
         ...
 
+    def snapshot(self, topic: str, since_ms: int | None) -> AsyncGenerator[Sequence[Record], None]:
+        """Read what a topic holds now, partition after partition, in no group.
+
+        Args:
+            topic: name in Kafka.
+            since_ms: no records before it, milliseconds since 1970; None: all.
+
+        Raises:
+            UnreadableError: it cannot be read.
+        """
+        ...
+
 
 class KafkaBroker:
     """A Broker that is a Kafka."""
@@ -68,6 +82,16 @@ class KafkaBroker:
         named = transactional_id or f"{config.transactional_id_prefix or ''}{config.client_id}-{uuid.uuid4().hex[:12]}"
         settings = transactional_settings(config.client, config.client_id, "") | {"transactional.id": named}
         return KafkaTransactor(settings, consumer_settings(config.client, "", config.client_id, None), patience_seconds)
+
+    async def snapshot(self, topic: str, since_ms: int | None) -> AsyncGenerator[Sequence[Record], None]:
+        """Read by a consumer that ends with the loop."""
+        config = self.config
+        opened = await asyncio.to_thread(KafkaSnapshot, config.client, config.client_id, topic, since_ms)
+        try:
+            while records := await asyncio.to_thread(opened.read):
+                yield records
+        finally:
+            await asyncio.to_thread(opened.close)
 
 
 def broker_of(given: Broker | BrokerConfig | Conf) -> Broker:

@@ -9,12 +9,13 @@ from eventplane.client.calls import Calls, told_of
 from eventplane.client.codec import event_to_handle
 from eventplane.client.event import Event
 from eventplane.client.handlers import Handler, Handlers
-from eventplane.client.tracing import is_tracing, processing
+from eventplane.client.tracing import begin_attempt
 from eventplane.client.workers import Workers
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event as ReadEvent
 from eventplane.events.event import UndecodableError
 from eventplane.events.record import Record
+from eventplane.tracing import is_tracing
 from eventplane.transports.seams import Answered
 
 _MOST_REMEMBERED: Final = 10_000
@@ -96,7 +97,8 @@ class HandlerSink:
         given = made[handler.wants]
         if not is_tracing():
             return await self._call(handler, given)
-        with processing(given, handler.name) as span:
+        span = begin_attempt(given, handler.name)
+        with span.around():
             failure = await self._call(handler, given)
             if failure is not None:
                 span.fail(failure.reason)

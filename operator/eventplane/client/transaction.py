@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeAlias
 from eventplane.client.errors import ConfigurationError, EventRejectedError, TransactionError
 from eventplane.client.event import Event
 from eventplane.client.keys import PartitionKey, key_of
-from eventplane.client.tracing import headers_of_now
 from eventplane.events.record import Header
+from eventplane.tracing import headers_of_now
 from eventplane.transports.seams import Consumed, Transactor, UncommittedError, Write
 
 Encode: TypeAlias = Callable[[str, Event[Any]], Awaitable[tuple[bytes | None, list[Header]]]]

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.attempt_spans import TransactionSpans
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.interpreting import Interpreter
@@ -35,6 +36,7 @@ from eventplane.events.event import Event
 from eventplane.events.outgoing import topic_record
 from eventplane.events.processing import Filtered, NewData
 from eventplane.events.record import Place, Record, place_of_record
+from eventplane.tracing import is_tracing
 from eventplane.transports.seams import Made, Write
 
 
@@ -61,6 +63,8 @@ class Maker:
         self._interpreter = Interpreter(config, has_registry=registry is not None)
         self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, ambience.now_ms)
         """What has come before."""
+        self.spans = TransactionSpans(config.group) if is_tracing() else None
+        """Of what was made and is not committed; None: nobody has set it up."""
         self._registry = registry
         self._ambience = ambience
         self._failed_readings = 0
@@ -144,7 +148,7 @@ class Maker:
             value, headers = topic_record(event, made.data if isinstance(made, NewData) else None)
         except Exception as error:  # noqa: BLE001 - what cannot be written is no reason to stop
             return Failure("Undecodable", f"it cannot be written: {type(error).__name__} {error}")
-        return task.write(self._sink_topic, value, headers)
+        return task.write(self._sink_topic, value, headers if self.spans is None else self.spans.begin(event, headers))
 
     # --- what failed
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
@@ -70,7 +71,7 @@ class Relay:
         """Count what is certain now, and forget what was remembered for it."""
         self.counts.add(self._pending)
         self._undone, self._trouble = 0, None
-        self._settle()
+        self._settle(None)
         for each in self._partitions.values():
             if each.forget():
                 log_going_on(each.place)
@@ -79,7 +80,7 @@ class Relay:
         """Count nothing of it."""
         self._undone += 1
         self._trouble = problem if self._undone >= _TROUBLE else None
-        self._settle()
+        self._settle("Unavailable")
         for each in self._partitions.values():
             each.position = 0  # until it is read again, nothing of it may be forgotten
 
@@ -135,7 +136,10 @@ class Relay:
         now = self._clock()
         return [each.sight(now, self._trouble) for each in tuple(self._partitions.values())]
 
-    def _settle(self) -> None:
+    def _settle(self, failure: FailureReason | None) -> None:
+        """Note that nothing is in a transaction any more; a failure: since nothing of it has happened."""
+        if self._maker.spans is not None:
+            self._maker.spans.end(failure)
         self._pending = Counts()
         now = self._clock()
         for each in self._partitions.values():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from eventplane.api.delivery import Deduplication
 from eventplane.api.quantities import milliseconds
-from eventplane.events.dead_letters import history_of
+from eventplane.events.dead_letters import was_set_aside
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
 from eventplane.events.record import Place, Record, place_of_record
@@ -60,7 +60,7 @@ class Repeats:
         One with a history has been set aside before, and whoever sends it again wants it to be delivered. What cannot
         be read has no id.
         """
-        return self._has_come(record, decoded) and history_of(record) is None
+        return self._has_come(record, decoded) and not was_set_aside(record)
 
     def _only_remembers(self, record: Record) -> bool:
         """Tell whether a record is finished; one that lies before the last one is of a topic that was made anew."""

@@ -13,19 +13,20 @@ means is as in Spring for Apache Kafka (`kafka_dlt-*`, `retry_topic-*`); the nam
 | `eventplane-topic`, `eventplane-partition`, `eventplane-offset` | where it was read at first |
 | `eventplane-timestamp` | of the original record, milliseconds since 1970; absent if it had none |
 | `eventplane-due` | in retry topics: when the next attempt may be made, milliseconds since 1970 |
+
+One that is sent to its topic again has none of these, but `eventplane-replayed-from`: topic/partition/offset of the
+dead letter.
 """
 
-import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.events.delivery import Failure
 from eventplane.events.record import Header, Place, Record, place_of_record
 
 PREFIX: Final = "eventplane-"
+REPLAYED_FROM: Final = f"{PREFIX}replayed-from"
 _LONGEST_EXCEPTION: Final = 2_000
 _REASONS: Final[frozenset[str]] = frozenset(get_args(FailureReason))
 
@@ -53,7 +54,6 @@ class History:
 
     def headers(self, record: Record) -> list[Header]:
         """Return the record's own headers, with this history in place of an older one."""
-        own = [header for header in record.headers() or () if not header[0].startswith(PREFIX)]
         fields = {
             "subscription": self.subscription,
             "reason": self.failure.reason,
@@ -67,11 +67,21 @@ class History:
             "timestamp": self.origin.timestamp_ms,
             "due": self.due_ms,
         }
-        return own + [
+        return own_headers(record) + [
             (PREFIX + name, str(value).encode("utf-8", "replace"))
             for name, value in fields.items()
             if value is not None
         ]
+
+
+def own_headers(record: Record) -> list[Header]:
+    """Return the headers that a record had before anything happened to it."""
+    return [header for header in record.headers() or () if not header[0].startswith(PREFIX)]
+
+
+def was_set_aside(record: Record) -> bool:
+    """Tell whether an event comes again on purpose: from a retry topic, or out of a dead-letter topic."""
+    return any(name == REPLAYED_FROM for name, _value in record.headers() or ()) or history_of(record) is not None
 
 
 def origin_of(record: Record) -> Origin:
@@ -149,45 +159,6 @@ def history_of(record: Record) -> History | None:
         )
     except (KeyError, ValueError):
         return None
-
-
-def json_view(record: Record) -> dict[str, Any] | None:
-    """Show a dead letter as a document: the messaging service's own six fields, then the rest; None: it is none.
-
-    `original_message` is the value as text; bytes that are no UTF-8 are in `original_message_base64` instead.
-    """
-    history = history_of(record)
-    if history is None:
-        return None
-    return {
-        **_message(record.value()),
-        "error_reason": f"{history.failure.reason}: {history.failure.message}",
-        "failed_at": datetime.fromtimestamp(history.last_failure_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "topic": history.origin.place[0],
-        "partition": history.origin.place[1],
-        "offset": history.origin.offset,
-        "key": None if (key := record.key()) is None else key.decode("utf-8", "replace"),
-        "headers": _texts([each for each in record.headers() or () if not each[0].startswith(PREFIX)]),
-        "subscription": history.subscription,
-        "reason": history.failure.reason,
-        "attempts": history.attempts,
-        "first_failed_at": datetime.fromtimestamp(history.first_failure_ms / 1000, UTC).isoformat(
-            timespec="milliseconds"
-        ),
-    }
-
-
-def _message(value: bytes | None) -> dict[str, str | None]:
-    if value is None:
-        return {"original_message": None}
-    try:
-        return {"original_message": value.decode()}
-    except UnicodeDecodeError:
-        return {"original_message": None, "original_message_base64": base64.b64encode(value).decode()}
-
-
-def _texts(headers: Sequence[Header]) -> dict[str, str | None]:
-    return {name: None if value is None else value.decode("utf-8", "replace") for name, value in headers}
 
 
 def _whole(text: str | None) -> int | None:

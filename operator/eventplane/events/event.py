@@ -68,6 +68,20 @@ class Event:
             self._attributes = self._decoded_attributes(self.raw or {})
         return self._attributes
 
+    def with_record(self, record: Record) -> "Event":
+        """Return the same event, read from a record that differs only in headers that are no attributes."""
+        event = Event(
+            record,
+            self.form,
+            self._attributes,
+            self.body,
+            self.content_type,
+            is_framed=self.is_framed,
+            raw=self.raw,
+        )
+        event.set_data(self._data)
+        return event
+
     @property
     def has_data(self) -> bool:
         """Whether the data are decoded."""

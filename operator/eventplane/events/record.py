@@ -84,3 +84,39 @@ class PlainRecord:
     def timestamp(self) -> tuple[int, int]:
         """Return a time of creation."""
         return 1, self.written_ms
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWithHeaders:
+    """A record as it was read, but for its headers."""
+
+    record: Record
+    notes: tuple[Header, ...]
+
+    def topic(self) -> str | None:
+        """Tell the topic."""
+        return self.record.topic()
+
+    def partition(self) -> int | None:
+        """Tell the partition."""
+        return self.record.partition()
+
+    def offset(self) -> int | None:
+        """Tell the place within the partition."""
+        return self.record.offset()
+
+    def key(self) -> bytes | None:
+        """Return the key."""
+        return self.record.key()
+
+    def value(self) -> bytes | None:
+        """Return the value."""
+        return self.record.value()
+
+    def headers(self) -> tuple[Header, ...]:
+        """Return the other headers."""
+        return self.notes
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return its time."""
+        return self.record.timestamp()

@@ -13,6 +13,7 @@ An envelope needs event_type and source; what else it lacks is filled in as the 
 Source: CloudEvents' HTTP protocol binding 1.0.2.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +35,8 @@ PARTITION_KEY: Final = "partitionkey"
 """CloudEvents' extension attribute for what becomes the record's key."""
 _CLOUD_EVENTS: Final = "application/cloudevents"
 _PREFIX: Final = "ce-"
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE: Final = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,15 @@ def read_request(headers: Mapping[str, str], body: bytes, new_id: str, most: int
 def key_of_request(event: Event[Any], asked: str | None) -> str | None:
     """Return the key of an event's record: its attribute partitionkey, else what the request asks for."""
     return event.extensions.get(PARTITION_KEY) or asked
+
+
+def callers_span(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request that name the caller's span, if they do (W3C Trace Context, 3.2 and 3.3)."""
+    parent = headers.get("traceparent", "")
+    if not _TRACEPARENT.fullmatch(parent):
+        return {}
+    state = headers.get("tracestate", "")
+    return {"traceparent": parent} | ({"tracestate": state} if _TRACESTATE.fullmatch(state) else {})
 
 
 def _binary(headers: Mapping[str, str], content_type: str, body: bytes) -> Found:

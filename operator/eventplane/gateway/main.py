@@ -26,6 +26,7 @@ from eventplane.gateway.streaming import Streaming
 from eventplane.gateway.token_reviews import TokenReviewer
 from eventplane.probes import ProbeServer, exposition
 from eventplane.telemetry import configure_logging
+from eventplane.tracing import configure_tracing
 from eventplane.transports.process_settings import SettingsError
 
 logger = logging.getLogger("eventplane.gateway")
@@ -39,6 +40,7 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         configure_logging(settings.log_level)
+        configure_tracing(os.environ, "eventplane-gateway")
         return uvloop.run(run(settings))
     except (SettingsError, MountedError) as error:
         configure_logging("INFO")

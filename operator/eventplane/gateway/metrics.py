@@ -23,6 +23,9 @@ class GatewayMetrics:
             buckets=SECONDS,
         )
         self.events = counter("eventplane_gateway_events", "Events by what became of them.", ("outcome",))
+        self.refused = counter(
+            "eventplane_gateway_events_refused", "Events that were not published, by reason.", ("reason",)
+        )
         self.sent = counter("eventplane_gateway_sent", "Events that were sent to subscribers.")
         self.streams = gauge("eventplane_gateway_streams", "Subscribers being served.")
         self.under_way = gauge("eventplane_gateway_under_way", "Requests to publish under way.")

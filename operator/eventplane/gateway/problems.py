@@ -25,6 +25,11 @@ from eventplane.client.errors import (
 )
 
 _AGAIN_SECONDS: Final = 2.0
+_REASONS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: "Invalid",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "TooLarge",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Unavailable",
+}
 _PATH: Final = re.compile(r"^(\S+?)(?:: | must be | is missing$| is no field of )")
 
 
@@ -76,6 +81,13 @@ def problem_of(error: PublishError | InvalidEventError) -> Problem:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case _:
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after_seconds=_AGAIN_SECONDS)
+
+
+def reason_of(problem: Problem) -> str:
+    """Name why an event was not published, in a word of a closed set."""
+    if problem.path is not None:
+        return "SchemaMismatch"
+    return _REASONS.get(problem.status, "Rejected")
 
 
 def path_of(problem: str) -> str | None:

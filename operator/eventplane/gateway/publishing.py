@@ -3,7 +3,7 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +17,12 @@ from eventplane.gateway.authentication import Caller
 from eventplane.gateway.directory import Directory
 from eventplane.gateway.exchange import Answer, Request
 from eventplane.gateway.idempotency import Answers
-from eventplane.gateway.incoming import Incoming, key_of_request, read_request
+from eventplane.gateway.incoming import Incoming, callers_span, key_of_request, read_request
 from eventplane.gateway.limits import Admission, Rates
 from eventplane.gateway.metrics import GatewayMetrics
-from eventplane.gateway.outcomes import answer_of, merge
-from eventplane.gateway.problems import Problem
+from eventplane.gateway.outcomes import Outcome, answer_of, merge
+from eventplane.gateway.problems import Problem, reason_of
+from eventplane.tracing import is_tracing, within
 
 CALLER: Final = "eventplane-caller"
 """Header of the record that names who published it."""
@@ -66,26 +67,37 @@ class Publishing:
         with self._admission.admitted(request.told_bytes(self._limits.request_bytes)):
             body = await request.body(self._limits.request_bytes, self._limits.request_seconds)
             key = request.headers.get("idempotency-key")
+            span = callers_span(request.headers)
 
             async def carry_out() -> Answer:
                 incoming = read_request(request.headers, body, str(uuid.uuid4()), self._limits.batch_events)
                 self._rates.take(identity, len(incoming.found), rate)
-                return await self._carried_out(incoming, order, request.query.get("key"))
+                with within(span):
+                    return await self._carried_out(incoming, order, request.query.get("key"), span)
 
             if key is None:
                 return await carry_out()
             return await self._answers.once((identity, order.topic, key), _fingerprint(request, body), carry_out)
 
-    async def _carried_out(self, incoming: Incoming, order: Order, asked_key: str | None) -> Answer:
+    async def _carried_out(
+        self, incoming: Incoming, order: Order, asked_key: str | None, span: Mapping[str, str]
+    ) -> Answer:
         events = [each for each in incoming.found if isinstance(each, Event)]
         headers: list[Header] = [(CALLER, order.caller.identity.encode("utf-8", "replace"))]
+        if not is_tracing():  # else the publisher's own span goes along, which is below it
+            headers += [(name, value.encode()) for name, value in span.items()]
         published = await self._published(order.topic, events, asked_key, headers)
         outcomes = merge(incoming.found, published)
-        failed = sum(isinstance(each, Problem) for each in outcomes)
-        self._metrics.events.labels("published").inc(len(outcomes) - failed)
-        self._metrics.events.labels("failed").inc(failed)
+        self._count(outcomes)
         ids = [each.event_id if isinstance(each, Event) else None for each in incoming.found]
         return answer_of(outcomes, ids, is_batch=incoming.is_batch)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        problems = [each for each in outcomes if isinstance(each, Problem)]
+        self._metrics.events.labels("published").inc(len(outcomes) - len(problems))
+        self._metrics.events.labels("failed").inc(len(problems))
+        for problem in problems:
+            self._metrics.refused.labels(reason_of(problem)).inc()
 
     async def _published(
         self, topic: str, events: Sequence[Event[Any]], asked_key: str | None, headers: Sequence[Header]

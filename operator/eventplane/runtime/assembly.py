@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.api.sink import PythonFunction
+from eventplane.delivery.attempt_spans import TracedSink
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
@@ -16,6 +17,7 @@ from eventplane.delivery.repeats import Repeats
 from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
+from eventplane.tracing import is_tracing
 from eventplane.transports.http_sink import HttpSink, HttpTarget
 from eventplane.transports.kafka_exchange import KafkaExchange
 from eventplane.transports.kafka_member import Reading
@@ -99,7 +101,7 @@ def _in_transactions(settings: RuntimeSettings, sink_topic: str, exchange: Excha
 
 def _at_least_once(settings: RuntimeSettings, source: KafkaSource, writer: KafkaWriter) -> Assembly:
     config = settings.config
-    sink = _sink(settings, writer)
+    sink = _traced(settings, _sink(settings, writer))
     engine = Engine(
         config, Ports(source, sink, writer, _registry(settings)), Ambience(leave_seconds=settings.leave_seconds)
     )
@@ -110,6 +112,12 @@ def _at_least_once(settings: RuntimeSettings, source: KafkaSource, writer: Kafka
         await writer.close(_FLUSH_SECONDS)
 
     return Assembly(engine, source, lambda: source.start(engine), close)
+
+
+def _traced(settings: RuntimeSettings, sink: Sink) -> Sink:
+    """Make spans of attempts where they are exported; those of functions are made where these are called."""
+    config = settings.config
+    return sink if config.python is not None or not is_tracing() else TracedSink(sink, config.group)
 
 
 def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:

@@ -15,6 +15,7 @@ from eventplane.runtime.assembly import assemble
 from eventplane.runtime.probes import ProbeServer
 from eventplane.runtime.settings import RuntimeSettings, read_settings
 from eventplane.telemetry import configure_logging
+from eventplane.tracing import configure_tracing
 from eventplane.transports.process_settings import SettingsError
 
 logger = logging.getLogger("eventplane.runtime")
@@ -29,6 +30,7 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         configure_logging(settings.log_level)
+        configure_tracing(os.environ, "eventplane-runtime")
         return asyncio.run(run(settings))
     except SettingsError as error:
         configure_logging("INFO")

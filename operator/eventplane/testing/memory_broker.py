@@ -8,18 +8,19 @@ is not read by it.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from eventplane.client.codec import event_of
 from eventplane.client.configuration import BrokerConfig
 from eventplane.client.event import Event
-from eventplane.events.dead_letters import json_view
+from eventplane.events.dead_letter_view import dead_letter_of
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
+from eventplane.events.record import Record
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySource, MemoryTransactor, MemoryWriter
-from eventplane.transports.seams import Sender, Source, Transactor
+from eventplane.transports.seams import Sender, Source, Transactor, UnreadableError
 
 
 class MemoryBroker:
@@ -55,7 +56,7 @@ class MemoryBroker:
 
     def dead_letters(self, topic: str) -> list[Mapping[str, Any]]:
         """Return the dead letters of a topic as documents: `original_message`, `error_reason`, `attempts`, and more."""
-        return [view for record in self.log.records(topic) if (view := json_view(record)) is not None]
+        return [letter.to_dict() for record in self.log.records(topic) if (letter := dead_letter_of(record))]
 
     async def settled(self, group_id: str, *topics: str, seconds: float = 10.0) -> None:
         """Wait until a group has acknowledged every event of topics.
@@ -83,6 +84,12 @@ class MemoryBroker:
         """Open what commits transactions."""
         del transactional_id, patience_seconds
         return MemoryTransactor(self.log)
+
+    async def snapshot(self, topic: str, since_ms: int | None) -> AsyncGenerator[Sequence[Record], None]:
+        """Read what is there."""
+        if not self.log.count(topic):
+            raise UnreadableError(f"{topic} cannot be read: there is no such topic")
+        yield [record for record in self.log.records(topic) if record.written_ms >= (since_ms or 0)]
 
     def _left(self, group: str, topics: tuple[str, ...]) -> int:
         committed = self.log.groups[group].offsets

@@ -16,6 +16,8 @@ from eventplane.transports.seams import Answered, Sent, Written
 
 logger = logging.getLogger(__name__)
 
+_BY_KEY: Final = -1
+"""librdkafka's RD_KAFKA_PARTITION_UA."""
 _POLL_SECONDS: Final = 0.05
 _FULL_RETRY_SECONDS: Final = 0.01
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
@@ -66,16 +68,27 @@ class KafkaWriter:
     def write(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], answered: Answered
     ) -> None:
-        """Write a record; one that finds the buffer full waits here, in order."""
-        record = (topic, value, key, list(headers))
+        """Write a record into the partition of its key."""
+        self._write((topic, value, key, list(headers), _BY_KEY), answered)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
+        sent: Sent,
+        partition: int | None = None,
+    ) -> None:
+        """Write a record and tell where it is."""
+        self._write((topic, value, key, list(headers), _BY_KEY if partition is None else partition), _Sent(sent))
+
+    def _write(self, record: tuple[Any, ...], answered: Answered) -> None:
+        """Hand a record over; one that finds the buffer full waits here, in order."""
         if self._waiting or not self._produced(record, answered):
             self._waiting.append((record, answered))
             if len(self._waiting) == 1:
                 self._loop.call_later(_FULL_RETRY_SECONDS, self._write_waiting)
-
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
-        """Write a record and tell where it is."""
-        self.write(topic, key, value, headers, _Sent(sent))
 
     async def close(self, seconds: float) -> None:
         """Flush, give up what cannot be written in time, and end the thread."""
@@ -98,10 +111,15 @@ class KafkaWriter:
         return self._opened
 
     def _produced(self, record: tuple[Any, ...], answered: Answered) -> bool:
-        topic, value, key, headers = record
+        topic, value, key, headers, partition = record
         try:
             self._producer().produce(
-                topic, value=value, key=key, headers=headers, on_delivery=partial(self._delivered, answered)
+                topic,
+                value=value,
+                key=key,
+                headers=headers,
+                partition=partition,
+                on_delivery=partial(self._delivered, answered),
             )
         except BufferError:
             return False

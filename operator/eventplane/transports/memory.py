@@ -46,9 +46,16 @@ class MemoryLog:
         """Return how many partitions a topic has."""
         return sum(1 for name, _number in self.partitions if name == topic)
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> Written:
-        """Write a record into the partition of its key, and let everybody read; return where it is."""
-        place = (topic, zlib.crc32(key or b"") % self.count(topic))
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header] = (),
+        partition: int | None = None,
+    ) -> Written:
+        """Write a record into a partition, or that of its key, and let everybody read; return where it is."""
+        place = (topic, zlib.crc32(key or b"") % self.count(topic) if partition is None else partition)
         log = self.partitions[place]
         written = Written(*place, len(log), self._clock_ms())
         log.append(PlainRecord(place, written.offset, value, key, tuple(headers), written.timestamp_ms))
@@ -57,12 +64,14 @@ class MemoryLog:
                 member.wake()
         return written
 
-    def refusal(self, topic: str, value: bytes | None) -> Failure | None:
+    def refusal(self, topic: str, value: bytes | None, partition: int | None = None) -> Failure | None:
         """Say why a record cannot be written, as Kafka would."""
         if topic in self.refused:
             return self.refused[topic]
         if not self.count(topic):
             return Failure("Unavailable", f"{topic} cannot be written to: there is no such topic")
+        if (topic, partition or 0) not in self.partitions:
+            return Failure("Unavailable", f"{topic} cannot be written to: there is no partition {partition}")
         if len(value or b"") > self.largest.get(topic, _LARGEST):
             return Failure("Rejected", "Kafka refuses the record: it is too large", is_too_large=True)
         return None
@@ -246,9 +255,17 @@ class MemoryWriter:
 
         self.send(topic, key, value, headers, tell)
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
+        sent: Sent,
+        partition: int | None = None,
+    ) -> None:
         """Write and tell where it is, or refuse as Kafka would."""
-        outcome = self._log.refusal(topic, value) or self._log.append(topic, key, value, headers)
+        outcome = self._log.refusal(topic, value, partition) or self._log.append(topic, key, value, headers, partition)
         asyncio.get_running_loop().call_soon(sent, outcome)
 
     async def close(self, seconds: float) -> None:

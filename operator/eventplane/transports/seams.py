@@ -120,8 +120,16 @@ class Writer(Protocol):
 class Sender(Writer, Protocol):
     """A Writer for those who want to know where a record is."""
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], sent: Sent) -> None:
-        """Write one, as `write` does; in order with all others of its key."""
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
+        sent: Sent,
+        partition: int | None = None,
+    ) -> None:
+        """Write one, as `write` does, into a partition or, where none is named, that of its key; in order there."""
         ...
 
 
@@ -165,6 +173,10 @@ class Consumed:
     membership: Any
     """What the Source said when the records were ours."""
     offsets: Mapping[Place, int]
+
+
+class UnreadableError(Exception):
+    """A topic that cannot be read, now or at all; the message says why."""
 
 
 class UncommittedError(Exception):

@@ -27,12 +27,15 @@ REGISTRY = ("--registry", "http://localhost:1")
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--help"], ["schema"]),
+        (["--help"], ["schema", "dead-letters"]),
         (["schema", "--help"], ["check", "codegen"]),
         (
             ["schema", "check", "--help"],
             ["--against", "--reference", "EVENTPLANE_REGISTRY_PASSWORD", "exit codes", "examples"],
         ),
+        (["dead-letters", "--help"], ["list", "replay"]),
+        (["dead-letters", "list", "--help"], ["--since", "--reason", "exit codes", "examples"]),
+        (["dead-letters", "replay", "--help"], ["--execute", "--to", "stay where they are", "exit codes", "examples"]),
         (["schema", "codegen", "--help"], ["--output", "--check", "eventplane[codegen]", "exit codes", "examples"]),
     ],
 )
@@ -73,6 +76,15 @@ def test_no_help_offers_to_take_a_password(capsys: pytest.CaptureFixture[str]) -
             "NAME=SUBJECT:VERSION",
         ),
         (["schema", "check", "{}/order.avsc", "--against", "a", *REGISTRY, "--ca", "{}/gone.pem"], "the CA file"),
+        (["dead-letters", "list"], "required: TOPIC"),
+        (["dead-letters", "list", "t", "--kafka", "k:1", "--config", "-"], "not allowed with"),
+        (["dead-letters", "list", "t", "--kafka", "k:1", "--reason", "Mood"], "invalid choice: 'Mood'"),
+        (["dead-letters", "list", "t", "--kafka", "k:1", "--since", "soon"], "'soon' is neither a time such as"),
+        (["dead-letters", "list", "t", "--kafka", "k:1", "--at", "17"], "PARTITION:OFFSET"),
+        (["dead-letters", "list", "t", "--kafka", "k:1", "--limit", "0"], "0 is not 1 or more"),
+        (["dead-letters", "list", "t", "--config", "{}/gone.json"], "gone.json: No such file"),
+        (["dead-letters", "list", "t", "--config", "{}/order.avsc"], "no key of a broker_config"),
+        (["dead-letters", "list", "t", "--config", "{}/binary.avsc"], "is not JSON"),
         (["schema", "codegen", "--output", "{}/o.py"], "FILE, or --subject"),
         (["schema", "codegen", "{}/order.avsc", "--subject", "a", "--output", "{}/o.py"], "FILE, or --subject"),
         (["schema", "codegen", "--subject", "a", "--output", "{}/o.py"], "--subject needs --registry"),

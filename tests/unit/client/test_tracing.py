@@ -1,41 +1,19 @@
 """Spans from who publishes to who handles, in one trace; none of it where nobody asked for it."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from spans import PARENT, Spans
+from unit.client.test_handlers import read
 
 from eventplane.client import Event, EventPublisher, EventRejectedError, EventSubscriber, PublishUnavailableError
+from eventplane.client.batch_sink import BatchSink
+from eventplane.client.handlers import handler_of
+from eventplane.events.batches import BatchLimits
+from eventplane.events.record import RecordWithHeaders
 from eventplane.testing import MemoryBroker
-
-
-class Spans:
-    """What was told."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-
-    def named(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self.exporter.get_finished_spans() if span.name == name]
-
-    def one(self, name: str) -> Any:
-        (span,) = self.named(name)
-        return span
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spans]:
-    made = Spans()
-    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", made.provider)
-    yield made
-    made.provider.shutdown()
 
 
 @pytest.fixture
@@ -147,7 +125,47 @@ async def test_an_application_that_has_set_up_nothing_pays_for_nothing(broker: M
 async def test_without_the_extra_there_are_no_spans(
     spans: Spans, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventplane.client.tracing._IS_THERE", False)
+    monkeypatch.setattr("eventplane.tracing._IS_THERE", False)
     async with EventPublisher(broker) as publisher:
         await publisher.publish_event("orders", created())
     assert not spans.exporter.get_finished_spans()
+
+
+async def attempt(function: Any, count: int) -> None:
+    """Call a function with a batch of events, the first of which nobody has traced."""
+    sink = BatchSink(handler_of(function), BatchLimits(count, 1_000_000, 0.05), 1, 5.0)
+    loop = asyncio.get_running_loop()
+    answers = [loop.create_future() for _ in range(count)]
+    for offset, answer in enumerate(answers):
+        event = read(b"{}", offset=offset)
+        headers = (("traceparent", PARENT.replace("b7", f"{offset:02x}").encode()),) if offset else ()
+        sink.deliver(event.with_record(RecordWithHeaders(event.record, headers)), None, answer.set_result)
+    await asyncio.wait_for(asyncio.gather(*answers), 5)
+    await sink.close()
+
+
+async def test_a_batch_is_one_span_with_links_to_its_events(spans: Spans) -> None:
+    seen: list[int] = []
+
+    async def take(_events: list[Event]) -> None:
+        seen.append(trace.get_current_span().get_span_context().span_id)
+
+    await attempt(take, 3)
+    (batch,) = spans.exporter.get_finished_spans()
+    assert batch.context is not None
+    assert seen == [batch.context.span_id]
+    assert batch.parent is None
+    assert batch.attributes is not None
+    assert batch.attributes["messaging.batch.message_count"] == 3
+    assert [f"{link.context.span_id:016x}" for link in batch.links] == ["01ad6b7169203331", "02ad6b7169203331"]
+    assert batch.status.status_code is trace.StatusCode.UNSET
+
+
+async def test_a_batch_of_which_an_event_fails_says_so(spans: Spans) -> None:
+    async def refuse(events: list[Event]) -> list[Exception | None]:
+        return [None, *(EventRejectedError("no such customer") for _ in events[1:])]
+
+    await attempt(refuse, 2)
+    (batch,) = spans.exporter.get_finished_spans()
+    assert batch.attributes is not None
+    assert batch.attributes["error.type"] == "Rejected"

@@ -1,15 +1,15 @@
-"""Records of events that were set aside: read as they were written, and as a document."""
+"""Records of events that were set aside: read as they were written."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventplane.api.dead_letter_policy import FailureReason
-from eventplane.events.dead_letters import History, Origin, history_of, json_view, origin_of
+from eventplane.events.dead_letters import History, Origin, history_of, origin_of, was_set_aside
 from eventplane.events.delivery import Failure
 from eventplane.events.record import PlainRecord
 
@@ -74,39 +74,14 @@ def test_an_absent_header_is_no_history() -> None:
     del headers["eventplane-topic"]
     assert history_of(PlainRecord(notes=tuple(headers.items()))) is None
     assert history_of(PlainRecord()) is None
-    assert json_view(PlainRecord()) is None
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        pytest.param(b'{"a": 1}', {"original_message": '{"a": 1}'}, id="text"),
-        pytest.param(None, {"original_message": None}, id="a tombstone"),
-        pytest.param(b"\xff", {"original_message": None, "original_message_base64": "/w=="}, id="bytes"),
-    ],
-)
-def test_as_a_document(value: bytes | None, expected: dict[str, Any]) -> None:
-    view = json_view(set_aside(HISTORY, value))
-    assert view == {
-        **expected,
-        "error_reason": "Rejected: HTTP 400",
-        "failed_at": "2023-11-14T22:13:20.124+00:00",
-        "topic": "orders",
-        "partition": 3,
-        "offset": 17,
-        "key": "k",
-        "headers": {"ce_id": "1", "mine": None},
-        "subscription": "shop/emails",
-        "reason": "Rejected",
-        "attempts": 2,
-        "first_failed_at": "2023-11-14T22:13:20.123+00:00",
-    }
-
-
-def test_as_a_document_without_a_key() -> None:
-    view = json_view(set_aside(HISTORY, key=None))
-    assert view is not None
-    assert view["key"] is None
+def test_what_comes_again_on_purpose() -> None:
+    replayed = PlainRecord(notes=(("ce_id", b"1"), ("eventplane-replayed-from", b"dlq/0/3")))
+    assert [was_set_aside(record) for record in (PlainRecord(), set_aside(HISTORY), replayed)] == [False, True, True]
+    again = HISTORY.headers(replayed)
+    assert dict(again)["ce_id"] == b"1"
+    assert "eventplane-replayed-from" not in dict(again), "it failed again: another history"
 
 
 def test_origin_is_where_it_was_read() -> None:

@@ -5,9 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from spans import PARENT
 
 from eventplane.client import Event, to_cloudevent, to_envelope
-from eventplane.gateway.incoming import Found, key_of_request, read_request
+from eventplane.gateway.incoming import Found, callers_span, key_of_request, read_request
 from eventplane.gateway.problems import Problem, ProblemError
 
 EVENT: Event[Any] = Event("order.created", "1.0", "/shop", {"amount": 5}, event_id="1", correlation_id="c")
@@ -119,3 +120,22 @@ def test_what_cannot_be_read_at_all_is_refused(body: Any, content_type: str | No
 def test_the_key(attribute: str | None, asked: str | None, key: str | None) -> None:
     extensions = {} if attribute is None else {"partitionkey": attribute}
     assert key_of_request(Event("t", "1", "s", {}, extensions=extensions), asked) == key
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        pytest.param({}, {}, id="none"),
+        pytest.param({"traceparent": PARENT}, {"traceparent": PARENT}, id="a span"),
+        pytest.param({"traceparent": PARENT, "tracestate": "a=b,c=d"}, ..., id="with its state"),
+        pytest.param({"tracestate": "a=b"}, {}, id="a state alone"),
+        pytest.param({"traceparent": PARENT, "tracestate": "x" * 513}, {"traceparent": PARENT}, id="a long state"),
+        pytest.param({"traceparent": PARENT, "tracestate": "\xe4"}, {"traceparent": PARENT}, id="a state that is none"),
+        pytest.param({"traceparent": f"{PARENT}, {PARENT}"}, {}, id="two"),
+        pytest.param({"traceparent": f"00-{'0' * 32}-b7ad6b7169203331-01"}, {}, id="of no trace"),
+        pytest.param({"traceparent": f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01"}, {}, id="no span"),
+        pytest.param({"traceparent": PARENT.upper()}, {}, id="capitals"),
+    ],
+)
+def test_the_callers_span(headers: dict[str, str], found: Any) -> None:
+    assert callers_span(headers) == (headers if found is ... else found)

@@ -19,7 +19,7 @@ from eventplane.client import (
     SchemaMismatchError,
 )
 from eventplane.gateway.outcomes import answer_of, merge
-from eventplane.gateway.problems import Problem, path_of, problem_of
+from eventplane.gateway.problems import Problem, path_of, problem_of, reason_of
 
 PLACE = Receipt("orders", 2, 7, datetime(2026, 1, 1, tzinfo=UTC))
 EVENT: Event[Any] = Event("t", "1", "s", {})
@@ -114,3 +114,18 @@ def test_a_path_is_told_as_a_member_of_the_problem() -> None:
 
 def test_who_is_not_known_is_told_how_to_be() -> None:
     assert Problem(HTTPStatus.UNAUTHORIZED, "x").headers() == {"www-authenticate": "Bearer"}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (InvalidEventError("type: an event has one"), "Invalid"),
+        (SchemaMismatchError("orders: a: is no number", "a: is no number"), "SchemaMismatch"),
+        (EventTooLargeError("large"), "TooLarge"),
+        (EventRejectedError("no schema"), "Rejected"),
+        (PublishUnavailableError("away"), "Unavailable"),
+        (PublisherClosedError("closed"), "Unavailable"),
+    ],
+)
+def test_reasons_are_counted_in_words_of_a_closed_set(error: PublishError | InvalidEventError, reason: str) -> None:
+    assert reason_of(problem_of(error)) == reason

@@ -275,7 +275,7 @@ def test_a_container_is_made_at_once_and_gets_its_certificate() -> None:
     billing = subscription("billing", **SINK, **CERTIFIED)
     access = mapped_access(billing)
     objects = wanted_objects(billing, access)
-    case = planned_case(billing, access_case(billing, ObservedAccess(), desired=access), objects, _absent(objects))
+    case = planned_case(access_case(billing, ObservedAccess(), desired=access), objects, _absent(objects))
     kinds = [type(change).__name__ for change in decide_application(case).changes]
     assert kinds == ["WriteSecret", "GrantAccess", "GrantAccess", *["ApplyObject"] * 3]
     (deployment,) = (each for each in objects.manifests if each["kind"] == "Deployment")

@@ -82,7 +82,9 @@ def passed(
             state = ObservedObject(live(change.manifest, observedGeneration=1))
         outcomes.append(Outcome(change, error if failed else None, state))
     events = [f"{each.reason}" for each in application_occurrences(case, decision, outcomes)]
-    return application_status(case, decision, outcomes), events
+    status = application_status(case, decision, outcomes)
+    assert isinstance(status, SubscriptionStatus)
+    return status, events
 
 
 def of(status: SubscriptionStatus, kind: ConditionType = ConditionType.WORKLOAD_READY) -> Condition:
