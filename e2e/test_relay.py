@@ -59,9 +59,14 @@ class Shop:
         """Read aggregate, type and version of as many events as were appended, in order of each aggregate."""
         found = []
         for message in view.read(self.topic, self.appended):
-            headers = {name: bytes(value or b"").decode() for name, value in dict(message.headers() or []).items()}
-            found.append((headers["ce_aggregateid"], headers["ce_type"], int(headers["ce_aggregateversion"])))
+            headers = dict(message.headers() or [])
+            order, kind, version = (headers[f"ce_{name}"] for name in ("aggregateid", "type", "aggregateversion"))
+            found.append((_text(order), _text(kind), int(version or 0)))
         return sorted(found, key=lambda each: each[0])
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 @pytest.fixture(scope="module")
