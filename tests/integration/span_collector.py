@@ -22,13 +22,14 @@ class Span:
     trace_id: str
     span_id: str
     parent_id: str
+    flags: int
     links: tuple[str, ...]
     service: str
     attributes: dict[str, str]
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
 
 class SpanCollector:
@@ -69,6 +70,7 @@ class SpanCollector:
                     span.trace_id.hex(),
                     span.span_id.hex(),
                     span.parent_span_id.hex(),
+                    span.flags & 0xFF,
                     tuple(link.span_id.hex() for link in span.links),
                     told["service.name"],
                     {each.key: each.value.string_value for each in span.attributes},
