@@ -22,14 +22,19 @@ class Span:
     trace_id: str
     span_id: str
     parent_id: str
-    flags: int
     links: tuple[str, ...]
     service: str
     attributes: dict[str, str]
 
     @property
-    def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
+    def place(self) -> str:
+        """As `traceparent` has it, without the flags, which are not exported."""
+        return f"00-{self.trace_id}-{self.span_id}"
+
+
+def place_of(traceparent: str | None) -> str | None:
+    """Return the place that a header names."""
+    return None if traceparent is None else traceparent.rpartition("-")[0]
 
 
 class SpanCollector:
@@ -70,7 +75,6 @@ class SpanCollector:
                     span.trace_id.hex(),
                     span.span_id.hex(),
                     span.parent_span_id.hex(),
-                    span.flags & 0xFF,
                     tuple(link.span_id.hex() for link in span.links),
                     told["service.name"],
                     {each.key: each.value.string_value for each in span.attributes},
