@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GUIDE: Final = CHART.parent.parent / "docs/guide"
 Prepare: TypeAlias = Callable[[Workspace], Mapping[str, str]]
-"""Makes what a page takes for granted; returns what is called otherwise than there, so that no page disturbs another."""
+"""Makes what a page takes for granted; returns what is called otherwise than there, so that pages do not collide."""
 _FAILING_PERCENT: Final = 50
 
 
