@@ -120,15 +120,24 @@ def _sink() -> Iterator[Constrained]:
     yield _duration("sink.http.timeout", _SINK)
     modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured")
     yield Constrained(_KIND, modes.path, modes.taken, modes.refused, _SINK)
-    yield Constrained(
-        _KIND, "sink.http.bearerTokenSecretRef.name", _NAMES, tuple(NAME_REFUSED.items()),
-        {"sink": {"http": {"url": "http://a", "bearerTokenSecretRef": {}}}},
-    )  # fmt: skip
+    yield from _service_secrets()
     yield Constrained(
         _KIND, "sink.http.retryStatuses", ([], [409] * 50), (([409] * 51, "must have at most 50 items"),), _SINK
     )
     statuses = ranged(_KIND, "sink.http.retryStatuses[]", 400, 599)
     yield Constrained(_KIND, statuses.path, statuses.taken, statuses.refused, _SINK)
+
+
+def _service_secrets() -> Iterator[Constrained]:
+    """Constrain what a service is spoken to with."""
+    for reference, asked in (
+        ("bearerTokenSecretRef", {"bearerTokenSecretRef": {}}),
+        ("signature.secretRef", {"signature": {"secretRef": {}}}),
+    ):
+        given = {"sink": {"http": {"url": "https://a", **asked}}}
+        yield Constrained(_KIND, f"sink.http.{reference}.name", _NAMES, tuple(NAME_REFUSED.items()), given)
+    given = {"sink": {"http": {"url": "https://a", "signature": {"secretRef": {"name": "s"}}}}}
+    yield Constrained(_KIND, "sink.http.signature.secretRef", ({"name": "s"},), (_REQUIRED,), given)
 
 
 def _function() -> Iterator[Constrained]:

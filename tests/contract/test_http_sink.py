@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from contract.transport_arenas import until
 from integration.http_service import Answer, HttpService
+from standardwebhooks import Webhook, WebhookVerificationError
 
+from eventplane.api.metadata import SecretRef
+from eventplane.api.sink import HttpSignature
+from eventplane.api.sink import HttpSink as HttpSpec
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event
 from eventplane.events.record import PlainRecord
-from eventplane.transports.http_sink import HttpSink, HttpTarget, retry_after_ms
+from eventplane.transports.http_client import HttpClient, HttpTarget, retry_after_ms
+from eventplane.transports.http_credentials import read_credentials
+from eventplane.transports.http_sink import HttpSink
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from eventplane.transports.mounted import Mounted
+
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of the specification
+NEXT_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 - of nobody
 
 
 def event(value: bytes = b'{"a": 1}') -> Event:
@@ -30,13 +41,20 @@ def event(value: bytes = b'{"a": 1}') -> Event:
     return made
 
 
-async def delivered(url: str, value: bytes = b'{"a": 1}', **others: Any) -> Failure | None:
+async def delivered(
+    url: str, value: bytes = b'{"a": 1}', mode: Literal["Binary", "Structured"] = "Binary", **others: Any
+) -> Failure | None:
     """Deliver one event and return the answer."""
+    sink = HttpSink(HttpClient(HttpTarget(url, **{"timeout_seconds": 0.5, **others}), clock=lambda: NOW), mode)
+    answer = await answer_of(sink, value)
+    await sink.close()
+    return answer
+
+
+async def answer_of(sink: HttpSink, value: bytes = b'{"a": 1}') -> Failure | None:
     answers: list[Failure | None] = []
-    sink = HttpSink(HttpTarget(url, **{"timeout_seconds": 0.5, "mode": "Binary", **others}), clock=lambda: NOW)
     sink.deliver(event(value), None, answers.append)
     await until(lambda: len(answers) == 1)
-    await sink.close()
     return answers[0]
 
 
@@ -102,18 +120,57 @@ async def test_where_events_never_go(url: str) -> None:
     assert answer.reason == "Rejected"
 
 
+def mount(folder: Path, files: Mapping[str, str]) -> None:
+    """Mount a Secret in a folder, as Kubernetes does."""
+    folder.mkdir(exist_ok=True)
+    for key, text in files.items():
+        (folder / key).write_text(text)
+
+
+def look(*mounted: Mounted[Any] | None) -> None:
+    """Let files be looked at, long before their time."""
+    for each in mounted:
+        assert each is not None
+        each.current(asyncio.get_running_loop().time() + 60)
+
+
 async def test_a_token_is_sent_and_read_again(tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("first\n")
+    mount(tmp_path / "sink", {"token": "first\n"})
     with HttpService() as service:
-        assert await delivered(service.url, token_file=token) is None
-        token.write_text("second")
-        assert await delivered(service.url, token_file=token) is None
-        assert [request.headers["authorization"] for request in service.taken] == ["Bearer first", "Bearer second"]
-        token.unlink()
-        answer = await delivered(service.url, token_file=token)
-    assert answer is not None
-    assert answer.reason == "Unavailable"
+        asked = HttpSpec(url=service.url, bearer_token_secret_ref=SecretRef(name="token"))
+        credentials = read_credentials(asked, tmp_path)
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 0.5, credentials=credentials)), "Binary")
+        assert await answer_of(sink) is None
+        mount(tmp_path / "sink", {"token": "second"})
+        assert await answer_of(sink) is None
+        look(credentials.token)
+        assert await answer_of(sink) is None
+        await sink.close()
+    sent = [request.headers["authorization"] for request in service.taken]
+    assert sent == ["Bearer first", "Bearer first", "Bearer second"]
+
+
+async def test_a_service_verifies_who_has_sent_and_whoever_knows_no_secret_does_not(tmp_path: Path) -> None:
+    mount(tmp_path / "sink-signature", {"secret": SECRET})
+    with HttpService(lambda _request, attempt: Answer(503 if attempt == 1 else 204)) as service:
+        asked = HttpSpec(url=service.url, signature=HttpSignature(secret_ref=SecretRef(name="signing")))
+        credentials = read_credentials(asked, tmp_path)
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 0.5, credentials=credentials)), "Structured")
+        assert await answer_of(sink) == Failure("Unavailable", "HTTP 503")
+        assert await answer_of(sink) is None
+        mount(tmp_path / "sink-signature", {"secret": NEXT_SECRET, "previousSecret": SECRET})
+        look(credentials.signing_keys)
+        assert await answer_of(sink) is None
+        (tmp_path / "sink-signature" / "previousSecret").unlink()
+        look(credentials.signing_keys)
+        assert await answer_of(sink) is None
+        await sink.close()
+    for request, known in zip(service.received, (SECRET, SECRET, SECRET, NEXT_SECRET), strict=True):
+        assert Webhook(known).verify(request.body, request.headers)["data"] == {"a": 1}
+    assert Webhook(NEXT_SECRET).verify(service.received[2].body, service.received[2].headers)["id"] == "1"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(service.received[3].body, service.received[3].headers)
+    assert len({request.headers["webhook-id"] for request in service.received}) == 1, "it is one event each time"
 
 
 async def test_structured_mode_and_data_that_do_not_fit_it() -> None:
@@ -129,7 +186,7 @@ async def test_structured_mode_and_data_that_do_not_fit_it() -> None:
 async def test_what_is_under_way_is_cut_off_by_closing() -> None:
     answers: list[Failure | None] = []
     with HttpService(lambda _request, _attempt: Answer(hang_seconds=5)) as service:
-        sink = HttpSink(HttpTarget(service.url, 30, "Binary"))
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 30)), "Binary")
         sink.deliver(event(), None, answers.append)
         await asyncio.sleep(0.1)
         await sink.close()

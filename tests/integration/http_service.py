@@ -45,6 +45,8 @@ class HttpService:
 
     def __init__(self, answer: Callable[[Request, int], Answer] = lambda _request, _attempt: Answer()) -> None:
         self.answer = answer
+        self.received: list[Request] = []
+        """All requests, in order."""
         self.taken: list[Request] = []
         """Requests that were answered by 2xx, in order."""
         self.attempts: Counter[str] = Counter()
@@ -89,6 +91,7 @@ class HttpService:
 
     async def _take(self, got: web.Request) -> web.StreamResponse:
         request = Request({name.lower(): value for name, value in got.headers.items()}, await got.read())
+        self.received.append(request)
         self.attempts[request.id] += 1
         answer = self.answer(request, self.attempts[request.id])
         if answer.hang_seconds:

@@ -28,6 +28,14 @@ class Batching(ApiModel):
     """For how long an event waits for others."""
 
 
+class HttpSignature(ApiModel):
+    """A signature for each request, as Standard Webhooks has it: it proves who sends, when, and which body."""
+
+    secret_ref: SecretRef
+    """A Secret with the key secret, `whsec_` and 24 to 64 random bytes as base64; while it is exchanged, with
+    previousSecret as well: requests have a signature by each."""
+
+
 class HttpSink(ApiModel):
     """A service that takes events by HTTP POST, as CloudEvents' HTTP binding has it."""
 
@@ -39,6 +47,8 @@ class HttpSink(ApiModel):
     """Binary sends the data as the body and the attributes as headers; Structured sends one JSON document."""
     bearer_token_secret_ref: SecretRef | None = None
     """A Secret with the key token, sent as `Authorization: Bearer`."""
+    signature: HttpSignature | None = None
+    """Present where requests are signed."""
     retry_statuses: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(default=(), max_length=50)
     """Statuses of 4xx that are tried again, beside 408, 425, 429 and every 5xx."""
 

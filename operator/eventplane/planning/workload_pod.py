@@ -1,6 +1,6 @@
 """The pod of a Subscription: its container, what is mounted into it, and that it may do nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from eventplane.api.metadata import SecretRef
@@ -59,10 +59,9 @@ def pod_of(
             {"name": "config", "configMap": {"name": object_name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ]
-        token = _token_of(subscription)
-        if token is not None:
-            volumes.append({"name": "sink", "secret": {"secretName": token}})
-            container["volumeMounts"].append(mount("sink", f"{BINDINGS}/sink"))
+        for volume in _sink_volumes(subscription):
+            volumes.append(volume)
+            container["volumeMounts"].append(mount(volume["name"], f"{BINDINGS}/{volume['name']}"))
     certificate = certificate_of(subscription, access)
     if certificate is not None:
         volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
@@ -86,10 +85,24 @@ def certificate_of(subscription: Subscription, access: DesiredAccess) -> str | N
     return reference.name if reference is not None and access.mark is not None else None
 
 
-def _token_of(subscription: Subscription) -> str | None:
+def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
+    """Give each Secret that a service is spoken to with a volume, of the keys that it is needed for.
+
+    What is absent keeps no container from starting: it ends and says what it misses, which is in the status then; what
+    the kubelet says of volumes is not.
+    """
     http = subscription.spec.sink.http if subscription.spec.sink is not None else None
-    token = http.bearer_token_secret_ref if http is not None else None
-    return token.name if token is not None else None
+    if http is None:
+        return
+    signature = http.signature.secret_ref if http.signature is not None else None
+    asked: tuple[tuple[str, SecretRef | None, Mapping[str, str]], ...] = (
+        ("sink", http.bearer_token_secret_ref, {"token": "token"}),
+        ("sink-signature", signature, {"secret": "secret", "previousSecret": "previousSecret"}),
+    )
+    for name, reference, files in asked:
+        if reference is not None:
+            items = [{"key": key, "path": path} for path, key in files.items()]
+            yield {"name": name, "secret": {"secretName": reference.name, "items": items, "optional": True}}
 
 
 def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from eventplane.delivery.repeats import Repeats
 from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
-from eventplane.transports.http_sink import HttpSink, HttpTarget
+from eventplane.transports.http_client import HttpClient, HttpTarget
+from eventplane.transports.http_sink import HttpSink
 from eventplane.transports.kafka_exchange import KafkaExchange
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
@@ -120,16 +121,14 @@ def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
         return _function_sink(config, config.python)
     if config.http is None:
         raise SettingsError("http, python, topic: name exactly one of them")  # refused before; for type checkers
-    return HttpSink(
-        HttpTarget(
-            url=config.http.url,
-            timeout_seconds=config.timeout_seconds,
-            mode=config.http.content_mode,
-            retry_statuses=frozenset(config.http.retry_statuses),
-            token_file=settings.token_file,
-            connections=config.delivery.concurrency,
-        )
+    target = HttpTarget(
+        url=config.http.url,
+        timeout_seconds=config.timeout_seconds,
+        retry_statuses=frozenset(config.http.retry_statuses),
+        credentials=settings.credentials,
+        connections=config.delivery.concurrency,
     )
+    return HttpSink(HttpClient(target), config.http.content_mode)
 
 
 def _function_sink(config: RuntimeConfig, function: PythonFunction) -> Sink:

@@ -238,6 +238,28 @@ def test_the_runtimes_pod() -> None:
     }
 
 
+def test_secrets_of_a_service_are_mounted_by_their_keys_and_never_in_the_configuration() -> None:
+    http = {
+        "url": "https://x",
+        "bearer_token_secret_ref": {"name": "token"},
+        "signature": {"secret_ref": {"name": "signing"}},
+    }
+    desired = wanted_objects(sinking(sink={"http": http}))
+    pod = manifest_of(desired, "Deployment")["spec"]["template"]["spec"]
+    mounted = {each["name"]: each["secret"] for each in pod["volumes"] if each["name"].startswith("sink")}
+    assert mounted == {
+        "sink": {"secretName": "token", "items": [{"key": "token", "path": "token"}], "optional": True},
+        "sink-signature": {
+            "secretName": "signing",
+            "items": [{"key": "secret", "path": "secret"}, {"key": "previousSecret", "path": "previousSecret"}],
+            "optional": True,
+        },
+    }
+    paths = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert {name: paths[name] for name in mounted} == {name: f"/bindings/{name}" for name in mounted}
+    assert all(each["readOnly"] for each in pod["containers"][0]["volumeMounts"] if each["name"] in mounted)
+
+
 FUNCTION = {
     "image": "shop/billing:3",
     "callable": "billing.events:handle",
