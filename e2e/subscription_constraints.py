@@ -118,14 +118,24 @@ def _sink() -> Iterator[Constrained]:
         _SINK,
     )
     yield _duration("sink.http.timeout", _SINK)
-    modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured")
+    modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured", "Batched")
     yield Constrained(_KIND, modes.path, modes.taken, modes.refused, _SINK)
+    yield from _service_batches()
     yield from _service_secrets()
     yield Constrained(
         _KIND, "sink.http.retryStatuses", ([], [409] * 50), (([409] * 51, "must have at most 50 items"),), _SINK
     )
     statuses = ranged(_KIND, "sink.http.retryStatuses[]", 400, 599)
     yield Constrained(_KIND, statuses.path, statuses.taken, statuses.refused, _SINK)
+
+
+def _service_batches() -> Iterator[Constrained]:
+    only = "batch is for contentMode Batched"
+    url, batch = {"url": "http://a"}, {"batch": {"maxEvents": 10}}
+    batched: Spec = {"http": {**url, **batch, "contentMode": "Batched"}}
+    singly = ({"http": {**url, **batch}}, {"http": {**url, **batch, "contentMode": "Structured"}})
+    yield Constrained(_KIND, "sink", (batched,), tuple((each, only) for each in singly))
+    yield from _batching("sink.http.batch", {"sink": {"http": {**url, "contentMode": "Batched"}}})
 
 
 def _service_secrets() -> Iterator[Constrained]:

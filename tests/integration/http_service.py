@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -26,6 +27,13 @@ class Request:
     @property
     def id(self) -> str:
         return self.headers.get("ce-id", "")
+
+    @property
+    def batch(self) -> list[dict[str, Any]]:
+        """The events of a batch."""
+        assert self.headers["content-type"] == "application/cloudevents-batch+json"
+        events: list[dict[str, Any]] = json.loads(self.body)
+        return events
 
 
 @dataclass(frozen=True)

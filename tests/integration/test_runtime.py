@@ -102,6 +102,38 @@ def test_half_of_all_requests_fail_and_the_counts_add_up(
     assert {header(each, "eventplane-attempts") for each in dead} >= {"1", "3"}
 
 
+def test_of_batches_that_are_refused_only_the_guilty_become_dead_letters(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """A service that refuses one event of ten with its whole batch, and is busy now and then."""
+    topics.create(name, f"{name}.dlq", partitions=2)
+    chance = random.Random(1)  # noqa: S311 - no secret
+
+    def answer(request: Request, _attempt: int) -> Answer:
+        if any(int(each["id"]) % 10 == 7 for each in request.batch):
+            return Answer(400)
+        return Answer(503, {"Retry-After": "0"}) if chance.random() < 0.1 else Answer()
+
+    http = {"contentMode": "Batched", "batch": {"maxEvents": 20, "linger": "50ms"}}
+    with HttpService(answer) as service:
+        told = config(name, http={"url": service.url, **http}, delivery={"concurrency": 4})
+        told["retry"] = {**told["retry"], "attempts": 10, "delaysMs": [20] * 9}
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(400), keys=100)
+            process = started.start()
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 400, "all is finished")
+            dead = topics.read(f"{name}.dlq")
+            assert process.terminate() == 0
+    delivered = [int(each["id"]) for request in service.taken for each in request.batch]
+    assert ids(dead) == [str(number) for number in range(7, 400, 10)]
+    assert {header(each, "eventplane-reason") for each in dead} == {"Rejected"}
+    assert sorted(delivered) == [number for number in range(400) if number % 10 != 7], "each once"
+    for key in range(100):
+        numbers = [number for number in delivered if number % 100 == key]
+        assert numbers == sorted(numbers), "order of a key is kept"
+    assert max(len(request.batch) for request in service.taken) > 1
+
+
 def test_poison_becomes_dead_letters_as_it_came(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
     topics.create(name, f"{name}.dlq")
     poison = b"\xff\xfe\x00 no event"

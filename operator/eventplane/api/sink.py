@@ -10,7 +10,8 @@ from eventplane.api.model import ApiModel, rules
 from eventplane.api.quantities import Duration, Size
 from eventplane.api.workload import EnvVar, Resources
 
-ContentMode = Literal["Binary", "Structured"]
+OneByOne = Literal["Binary", "Structured"]
+ContentMode = Literal[OneByOne, "Batched"]
 Linger = Annotated[str, Field(pattern=r"^([0-9]{1,5}ms|[0-9]{1,2}s)$")]
 """A duration that is short beside the patience of probes."""
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -39,12 +40,19 @@ class HttpSignature(ApiModel):
 class HttpSink(ApiModel):
     """A service that takes events by HTTP POST, as CloudEvents' HTTP binding has it."""
 
+    model_config = rules(
+        ("!has(self.batch) || self.contentMode == 'Batched'", "batch is for contentMode Batched"),
+    )
+
     url: str = Field(pattern=r"^https?://[^\s#]+$", max_length=2048)
     """Where to. A response of 2xx acknowledges the event."""
     timeout: Duration = "10s"
     """For how long an answer is waited for."""
     content_mode: ContentMode = "Binary"
-    """Binary sends the data as the body and the attributes as headers; Structured sends one JSON document."""
+    """Binary sends the data as the body and the attributes as headers; Structured sends one JSON document, Batched an
+    array of them."""
+    batch: Batching | None = None
+    """How events go together with Batched; default: as its fields have it."""
     bearer_token_secret_ref: SecretRef | None = None
     """A Secret with the key token, sent as `Authorization: Bearer`."""
     signature: HttpSignature | None = None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
-from eventplane.api.sink import PythonFunction
+from eventplane.api.sink import Batching, PythonFunction
+from eventplane.api.sink import HttpSink as HttpService
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
@@ -16,6 +17,7 @@ from eventplane.delivery.repeats import Repeats
 from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
+from eventplane.transports.http_batch_sink import HttpBatchSink
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_sink import HttpSink
 from eventplane.transports.kafka_exchange import KafkaExchange
@@ -121,14 +123,24 @@ def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
         return _function_sink(config, config.python)
     if config.http is None:
         raise SettingsError("http, python, topic: name exactly one of them")  # refused before; for type checkers
-    target = HttpTarget(
-        url=config.http.url,
-        timeout_seconds=config.timeout_seconds,
-        retry_statuses=frozenset(config.http.retry_statuses),
-        credentials=settings.credentials,
-        connections=config.delivery.concurrency,
+    return _service_sink(settings, config.http)
+
+
+def _service_sink(settings: RuntimeSettings, service: HttpService) -> Sink:
+    config = settings.config
+    client = HttpClient(
+        HttpTarget(
+            url=service.url,
+            timeout_seconds=config.timeout_seconds,
+            retry_statuses=frozenset(service.retry_statuses),
+            credentials=settings.credentials,
+            connections=config.delivery.concurrency,
+        )
     )
-    return HttpSink(HttpClient(target), config.http.content_mode)
+    if service.content_mode == "Batched":
+        limits = batch_limits(config.batching or Batching())
+        return HttpBatchSink(client, limits, config.delivery.concurrency)
+    return HttpSink(client, service.content_mode)
 
 
 def _function_sink(config: RuntimeConfig, function: PythonFunction) -> Sink:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from eventplane.api.sink import ContentMode
+from eventplane.api.sink import OneByOne
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
 from eventplane.events.outgoing import HttpRequest, http_request
@@ -15,9 +15,9 @@ class HttpSink:
 
     keeps_order = False
 
-    def __init__(self, client: HttpClient, mode: ContentMode) -> None:
+    def __init__(self, client: HttpClient, mode: OneByOne) -> None:
         self._client = client
-        self._mode: ContentMode = mode
+        self._mode: OneByOne = mode
         self._under_way: set[asyncio.Task[None]] = set()
 
     def deliver(self, event: Event, new_data: bytes | None, answered: Answered) -> None:

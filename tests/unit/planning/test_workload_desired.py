@@ -260,6 +260,20 @@ def test_secrets_of_a_service_are_mounted_by_their_keys_and_never_in_the_configu
     assert all(each["readOnly"] for each in pod["containers"][0]["volumeMounts"] if each["name"] in mounted)
 
 
+@pytest.mark.parametrize(
+    ("http", "most"),
+    [
+        pytest.param({"content_mode": "Structured"}, 4, id="one by one"),
+        pytest.param({"content_mode": "Batched"}, 400, id="as many as a batch has by default"),
+        pytest.param({"content_mode": "Batched", "batch": {"max_events": 20}}, 80, id="as many as are asked for"),
+    ],
+)
+def test_a_service_of_batches_has_so_many_events_under_way(http: dict[str, Any], most: int) -> None:
+    resource = sinking(sink={"http": {"url": "http://x", **http}}, delivery={"concurrency": 4})
+    text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
+    assert RuntimeConfig.model_validate_json(text).most_under_way == most
+
+
 FUNCTION = {
     "image": "shop/billing:3",
     "callable": "billing.events:handle",
