@@ -143,11 +143,28 @@ def _service_secrets() -> Iterator[Constrained]:
     for reference, asked in (
         ("bearerTokenSecretRef", {"bearerTokenSecretRef": {}}),
         ("signature.secretRef", {"signature": {"secretRef": {}}}),
+        ("tls.caSecretRef", {"tls": {"caSecretRef": {}}}),
+        ("tls.certificateSecretRef", {"tls": {"certificateSecretRef": {}}}),
     ):
         given = {"sink": {"http": {"url": "https://a", **asked}}}
         yield Constrained(_KIND, f"sink.http.{reference}.name", _NAMES, tuple(NAME_REFUSED.items()), given)
     given = {"sink": {"http": {"url": "https://a", "signature": {"secretRef": {"name": "s"}}}}}
     yield Constrained(_KIND, "sink.http.signature.secretRef", ({"name": "s"},), (_REQUIRED,), given)
+    yield from _service_certificates()
+
+
+def _service_certificates() -> Iterator[Constrained]:
+    authority: Spec = {"caSecretRef": {"name": "ca"}}
+    certificate: Spec = {"certificateSecretRef": {"name": "client"}}
+    given = {"sink": {"http": {"url": "https://a"}}}
+    none = "name caSecretRef, certificateSecretRef or both"
+    yield Constrained(_KIND, "sink.http.tls", (authority, certificate, authority | certificate), (({}, none),), given)
+    keys = (("", _EMPTY), ("k" * 254, "may not be more than 253 bytes"))
+    named = {"sink": {"http": {"url": "https://a", "tls": authority}}}
+    yield Constrained(_KIND, "sink.http.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), keys, named)
+    plain = {"http": {"url": "http://a", "tls": authority}}
+    secure = {"http": {"url": "https://a", "tls": authority}}
+    yield Constrained(_KIND, "sink", (secure,), ((plain, "tls is for a url that begins with https://"),))
 
 
 def _function() -> Iterator[Constrained]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eventplane.api.access import TopicRef
-from eventplane.api.metadata import SecretRef
+from eventplane.api.metadata import SecretKeyRef, SecretRef
 from eventplane.api.model import ApiModel, rules
 from eventplane.api.quantities import Duration, Size
 from eventplane.api.workload import EnvVar, Resources
@@ -37,11 +37,25 @@ class HttpSignature(ApiModel):
     previousSecret as well: requests have a signature by each."""
 
 
+class HttpTls(ApiModel):
+    """What is trusted, and what is shown, where a service is spoken to by HTTPS."""
+
+    model_config = rules(
+        ("has(self.caSecretRef) || has(self.certificateSecretRef)", "name caSecretRef, certificateSecretRef or both"),
+    )
+
+    ca_secret_ref: SecretKeyRef | None = None
+    """The certificates to trust, PEM, and no others; default: the trust store of the operator's image."""
+    certificate_secret_ref: SecretRef | None = None
+    """A Secret of type kubernetes.io/tls with the client's certificate and key (tls.crt, tls.key)."""
+
+
 class HttpSink(ApiModel):
     """A service that takes events by HTTP POST, as CloudEvents' HTTP binding has it."""
 
     model_config = rules(
         ("!has(self.batch) || self.contentMode == 'Batched'", "batch is for contentMode Batched"),
+        ("!has(self.tls) || self.url.startsWith('https://')", "tls is for a url that begins with https://"),
     )
 
     url: str = Field(pattern=r"^https?://[^\s#]+$", max_length=2048)
@@ -57,6 +71,8 @@ class HttpSink(ApiModel):
     """A Secret with the key token, sent as `Authorization: Bearer`."""
     signature: HttpSignature | None = None
     """Present where requests are signed."""
+    tls: HttpTls | None = None
+    """Present where the service has a certificate of a private authority, or wants to see one."""
     retry_statuses: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(default=(), max_length=50)
     """Statuses of 4xx that are tried again, beside 408, 425, 429 and every 5xx."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from eventplane.api.metadata import SecretRef
-from eventplane.api.sink import PythonSink
+from eventplane.api.sink import HttpSink, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import EnvVar, Probe, Resources, Workload
 from eventplane.planning.access_desired import DesiredAccess
@@ -94,15 +94,22 @@ def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
     http = subscription.spec.sink.http if subscription.spec.sink is not None else None
     if http is None:
         return
-    signature = http.signature.secret_ref if http.signature is not None else None
-    asked: tuple[tuple[str, SecretRef | None, Mapping[str, str]], ...] = (
-        ("sink", http.bearer_token_secret_ref, {"token": "token"}),
-        ("sink-signature", signature, {"secret": "secret", "previousSecret": "previousSecret"}),
-    )
-    for name, reference, files in asked:
+    for name, reference, files in _sink_secrets(http):
         if reference is not None:
-            items = [{"key": key, "path": path} for path, key in files.items()]
+            items = [{"key": key, "path": path} for key, path in files.items()]
             yield {"name": name, "secret": {"secretName": reference.name, "items": items, "optional": True}}
+
+
+def _sink_secrets(http: HttpSink) -> Iterator[tuple[str, SecretRef | None, Mapping[str, str]]]:
+    """Give the folder for each Secret that may be asked for, and the files there by the keys that they are from."""
+    yield "sink", http.bearer_token_secret_ref, {"token": "token"}
+    if http.signature is not None:
+        keys = {"secret": "secret", "previousSecret": "previousSecret"}
+        yield "sink-signature", http.signature.secret_ref, keys
+    if http.tls is not None:
+        authority = http.tls.ca_secret_ref
+        yield "sink-ca", authority, {authority.key: "ca.crt"} if authority is not None else {}
+        yield "sink-certificate", http.tls.certificate_secret_ref, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
 
 
 def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ followed and link-local addresses never connected to: a URL of a user must not l
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,7 +59,11 @@ class HttpClient:
         """Post a request that delivers some events, and return how that ended, as a Sink answers; raises nothing."""
         try:
             async with self._opened().post(
-                self._url, data=request.body, headers=self._headers(request, events), allow_redirects=False
+                self._url,
+                data=request.body,
+                headers=self._headers(request, events),
+                allow_redirects=False,
+                ssl=self._tls(),
             ) as response:
                 await response.content.read(_MOST_READ)  # so that the connection can be used again
                 return self._judged(response)
@@ -85,6 +90,11 @@ class HttpClient:
             timestamp = int(self._clock().timestamp())
             headers |= signature_headers(keys.current(now), webhook_id(events), timestamp, request.body)
         return headers
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        """Return what a connection has to be made with; those in the pool that were not are used no more."""
+        tls = self._target.credentials.tls
+        return True if tls is None else tls.current(asyncio.get_running_loop().time())
 
     def _judged(self, response: aiohttp.ClientResponse) -> Failure | None:
         status = response.status

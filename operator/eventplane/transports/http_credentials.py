@@ -1,13 +1,15 @@
-"""How a service knows who sends: tokens and keys from mounted Secrets."""
+"""How a service knows who sends, and how it is known: tokens, keys and certificates from mounted Secrets."""
 
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventplane.api.sink import HttpSink
+from eventplane.api.sink import HttpSink, HttpTls
 from eventplane.events.webhooks import SigningSecretError, signing_key
+from eventplane.tls import client_context
 from eventplane.transports.mounted import Mounted, MountedError
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
@@ -21,6 +23,8 @@ class HttpCredentials:
     """Of a bearer."""
     signing_keys: Mounted[Sequence[bytes]] | None = None
     """All of those that a request is signed with."""
+    tls: Mounted[ssl.SSLContext] | None = None
+    """What connections are made with; others stay as they are until they are not needed any more."""
 
 
 def read_credentials(sink: HttpSink, bindings: Path) -> HttpCredentials:
@@ -29,12 +33,14 @@ def read_credentials(sink: HttpSink, bindings: Path) -> HttpCredentials:
     Raises:
         MountedError: naming the file.
     """
-    token, keys = None, None
+    token, keys, tls = None, None, None
     if sink.bearer_token_secret_ref is not None:
         token = _token(bindings / "sink" / "token")
     if sink.signature is not None:
         keys = _signing_keys(bindings / "sink-signature")
-    return HttpCredentials(token, keys)
+    if sink.tls is not None:
+        tls = _tls(sink.tls, bindings / "sink-ca" / "ca.crt", bindings / "sink-certificate")
+    return HttpCredentials(token, keys, tls)
 
 
 def _token(path: Path) -> Mounted[str]:
@@ -66,7 +72,30 @@ def _signing_key(text: bytes, path: Path) -> bytes:
         raise MountedError(f"{path} {error}") from error
 
 
-def _given(content: bytes | None, path: Path, reference: str) -> bytes:
-    if content is None:
-        raise MountedError(f"{path} is absent: the Secret of {reference} needs the key {path.name}")
+def _tls(asked: HttpTls, authority: Path, pair: Path) -> Mounted[ssl.SSLContext]:
+    paths = [authority, pair / "tls.crt", pair / "tls.key"]
+
+    def make(texts: Sequence[bytes | None]) -> ssl.SSLContext:
+        trusted, certificate, key = None, None, None
+        if asked.ca_secret_ref is not None:
+            trusted = _pem(_given(texts[0], paths[0], "http.tls.caSecretRef", asked.ca_secret_ref.key))
+        if asked.certificate_secret_ref is not None:
+            certificate = _pem(_given(texts[1], paths[1], "http.tls.certificateSecretRef"))
+            key = _pem(_given(texts[2], paths[2], "http.tls.certificateSecretRef"))
+        try:
+            return client_context(trusted, certificate, key)
+        except (OSError, ValueError) as error:
+            raise MountedError(f"what http.tls names cannot be used: {error}") from error
+
+    return Mounted(paths, make)
+
+
+def _pem(text: bytes) -> str:
+    """Read what is between the lines that begin and end a certificate; comments around it may be anything."""
+    return text.decode("ascii", "ignore")
+
+
+def _given(content: bytes | None, path: Path, reference: str, key: str = "") -> bytes:
+    if not content:
+        raise MountedError(f"{path} is absent or empty: the Secret of {reference} needs the key {key or path.name}")
     return content

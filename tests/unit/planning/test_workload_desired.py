@@ -243,6 +243,7 @@ def test_secrets_of_a_service_are_mounted_by_their_keys_and_never_in_the_configu
         "url": "https://x",
         "bearer_token_secret_ref": {"name": "token"},
         "signature": {"secret_ref": {"name": "signing"}},
+        "tls": {"ca_secret_ref": {"name": "ca", "key": "root.pem"}, "certificate_secret_ref": {"name": "client"}},
     }
     desired = wanted_objects(sinking(sink={"http": http}))
     pod = manifest_of(desired, "Deployment")["spec"]["template"]["spec"]
@@ -254,10 +255,29 @@ def test_secrets_of_a_service_are_mounted_by_their_keys_and_never_in_the_configu
             "items": [{"key": "secret", "path": "secret"}, {"key": "previousSecret", "path": "previousSecret"}],
             "optional": True,
         },
+        "sink-ca": {"secretName": "ca", "items": [{"key": "root.pem", "path": "ca.crt"}], "optional": True},
+        "sink-certificate": {
+            "secretName": "client",
+            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+            "optional": True,
+        },
     }
     paths = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
     assert {name: paths[name] for name in mounted} == {name: f"/bindings/{name}" for name in mounted}
     assert all(each["readOnly"] for each in pod["containers"][0]["volumeMounts"] if each["name"] in mounted)
+
+
+@pytest.mark.parametrize(
+    ("tls", "names"),
+    [
+        pytest.param({"ca_secret_ref": {"name": "ca"}}, {"sink-ca": "ca"}, id="an authority"),
+        pytest.param({"certificate_secret_ref": {"name": "c"}}, {"sink-certificate": "c"}, id="a certificate"),
+    ],
+)
+def test_only_what_is_asked_for_is_mounted(tls: dict[str, Any], names: dict[str, str]) -> None:
+    volumes = pod_of(sinking(sink={"http": {"url": "https://x", "tls": tls}}))["volumes"]
+    mounted = {each["name"]: each["secret"]["secretName"] for each in volumes if each["name"].startswith("sink")}
+    assert mounted == names
 
 
 @pytest.mark.parametrize(

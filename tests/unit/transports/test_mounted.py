@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventplane.api.metadata import SecretRef
-from eventplane.api.sink import HttpSignature, HttpSink
+from eventplane.api.metadata import SecretKeyRef, SecretRef
+from eventplane.api.sink import HttpSignature, HttpSink, HttpTls
 from eventplane.transports.http_credentials import read_credentials
 from eventplane.transports.mounted import Mounted, MountedError
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - published
+TRUSTING = HttpSink(url="https://a", tls=HttpTls(ca_secret_ref=SecretKeyRef(name="s", key="root.pem")))
+KNOWN = HttpSink(url="https://a", tls=HttpTls(certificate_secret_ref=SecretRef(name="s")))
 SIGNED = HttpSink(url="http://a", signature=HttpSignature(secret_ref=SecretRef(name="s")))
 BEARING = HttpSink(url="http://a", bearer_token_secret_ref=SecretRef(name="s"))
 
@@ -66,13 +68,15 @@ def test_what_is_of_no_use_at_the_start_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sink", "files", "words"),
     [
-        pytest.param(BEARING, {}, "sink/token is absent: the Secret of http.bearerTokenSecretRef needs the key token"),
+        pytest.param(
+            BEARING, {}, "sink/token is absent or empty: the Secret of http.bearerTokenSecretRef needs the key token"
+        ),
         pytest.param(BEARING, {"sink/token": "\n"}, "sink/token holds no token"),
         pytest.param(BEARING, {"sink/token": "hunter2\r\nhost: evil"}, "sink/token holds no token"),
         pytest.param(
             SIGNED,
             {"sink-signature/previousSecret": SECRET},
-            "sink-signature/secret is absent: the Secret of http.signature.secretRef needs the key secret",
+            "sink-signature/secret is absent or empty: the Secret of http.signature.secretRef needs the key secret",
         ),
         pytest.param(
             SIGNED,
@@ -83,6 +87,15 @@ def test_what_is_of_no_use_at_the_start_is_an_error(tmp_path: Path) -> None:
             SIGNED,
             {"sink-signature/secret": SECRET, "sink-signature/previousSecret": "hunter2"},
             "sink-signature/previousSecret is no whsec_ with 24 to 64 random bytes as base64",
+        ),
+        pytest.param(
+            TRUSTING, {}, "sink-ca/ca.crt is absent or empty: the Secret of http.tls.caSecretRef needs the key root.pem"
+        ),
+        pytest.param(
+            KNOWN,
+            {"sink-certificate/tls.crt": "c", "sink-certificate/tls.key": ""},
+            "sink-certificate/tls.key is absent or empty: the Secret of http.tls.certificateSecretRef needs the key"
+            " tls.key",
         ),
     ],
 )
