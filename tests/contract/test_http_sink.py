@@ -112,12 +112,28 @@ async def test_nobody_is_there() -> None:
         pytest.param("http://[::ffff:169.254.169.254]/", id="the same, mapped"),
         pytest.param("http://[fe80::1]/", id="link-local of IPv6"),
         pytest.param("http://0.0.0.0/", id="no address"),
+        pytest.param("http://0/", id="the same, as a number"),
     ],
 )
 async def test_where_events_never_go(url: str) -> None:
     answer = await delivered(url)
     assert answer is not None
     assert answer.reason == "Rejected"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
+async def test_from_a_pod_no_event_goes_to_the_loopback_whatever_it_is_called(host: str) -> None:
+    with HttpService() as service:
+        answer = await delivered(f"http://{host}:{service.port}/events", api_server="10.96.0.1")
+    assert answer is not None
+    assert answer.reason == "Rejected"
+    assert answer.message.endswith("is no address of a service: it is the pod itself")
+    assert service.received == []
+
+
+async def test_from_a_pod_no_event_goes_to_the_api_server() -> None:
+    answer = await delivered("https://10.96.0.1/api", api_server="10.96.0.1")
+    assert answer == Failure("Rejected", "10.96.0.1 is no address of a service: it is the API server of the cluster")
 
 
 def mount(folder: Path, files: Mapping[str, str]) -> None:

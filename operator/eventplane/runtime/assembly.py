@@ -135,6 +135,7 @@ def _service_sink(settings: RuntimeSettings, service: HttpService) -> Sink:
             retry_statuses=frozenset(service.retry_statuses),
             credentials=settings.credentials,
             connections=config.delivery.concurrency,
+            api_server=settings.api_server,
         )
     )
     if service.content_mode == "Batched":

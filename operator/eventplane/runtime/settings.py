@@ -26,6 +26,8 @@ class RuntimeSettings:
     """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
     credentials: HttpCredentials
     """What a service is shown."""
+    api_server: str | None
+    """Of the cluster in whose pod this runs, where the kubelet has put it; None: it runs in none."""
     instance_id: str | None
     """Of a static member of the group; only for pods whose names stay."""
     client_id: str
@@ -48,6 +50,7 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
         client={**binding.client, **_certificate(bindings / "certificate")},
         registry=binding.schema_registry or {},
         credentials=_credentials(config, bindings),
+        api_server=environment.get("KUBERNETES_SERVICE_HOST") or None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
         port=whole_number(environment, "EVENTPLANE_PROBE_PORT", 8080),

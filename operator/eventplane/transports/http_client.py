@@ -1,11 +1,11 @@
 """Posts events to a service, and says what its answer means.
 
 aiohttp rather than httpx: three times as many requests per second at 16 at a time (docs/adr/0020). Redirects are never
-followed and link-local addresses never connected to: a URL of a user must not lead to a cloud's metadata.
+followed, and every address is looked at before it is connected to (`events.addresses`): a URL of a user must not lead
+to a cloud's metadata.
 """
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from eventplane.events.addresses import why_no_service
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.outgoing import HttpRequest
@@ -38,6 +39,8 @@ class HttpTarget:
     retry_statuses: frozenset[int] = frozenset()
     credentials: HttpCredentials = _NO_CREDENTIALS
     connections: int = 16
+    api_server: str | None = None
+    """Where the API server is of the cluster in whose pod this runs; None: it runs in none."""
 
 
 class ForbiddenAddressError(OSError):
@@ -107,8 +110,8 @@ class HttpClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            _check(self._url.host or "")
-            connector = aiohttp.TCPConnector(limit=self._target.connections, resolver=_CarefulResolver())
+            self._check(self._url.host or "")
+            connector = aiohttp.TCPConnector(limit=self._target.connections, resolver=_CarefulResolver(self._check))
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,
@@ -117,6 +120,12 @@ class HttpClient:
                 headers={"user-agent": "eventplane"},
             )
         return self._session
+
+    def _check(self, host: str) -> None:
+        api_server = self._target.api_server
+        refusal = why_no_service(host, in_pod=api_server is not None, api_server=api_server)
+        if refusal is not None:
+            raise ForbiddenAddressError(refusal)
 
 
 def retry_after_ms(header: str | None, now: datetime) -> int | None:
@@ -135,26 +144,17 @@ def retry_after_ms(header: str | None, now: datetime) -> int | None:
 
 
 class _CarefulResolver(AbstractResolver):
-    """Looks names up, and refuses those that lead to link-local addresses."""
+    """Looks names up, and refuses those that lead to where no service is."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[str], None]) -> None:
+        self._check = check
         self._inner = ThreadedResolver()
 
     async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         for each in found:
-            _check(each["host"])
+            self._check(each["host"])
         return found
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-def _check(host: str) -> None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return  # a name: it is looked at once it is resolved
-    plain = getattr(address, "ipv4_mapped", None) or address
-    if plain.is_link_local or plain.is_multicast or plain.is_unspecified:
-        raise ForbiddenAddressError(f"{host} is no address of a service: it is link-local, multicast or unspecified")
