@@ -6,8 +6,9 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
+from contract.http_arenas import event
 from contract.transport_arenas import until
-from integration.http_service import Answer, HttpService, Request
+from integration.http_service import Answer, HttpService, Request, mount
 from standardwebhooks import Webhook
 
 from eventplane.api.metadata import SecretRef
@@ -15,9 +16,6 @@ from eventplane.api.sink import HttpSignature
 from eventplane.api.sink import HttpSink as HttpSpec
 from eventplane.events.batches import BatchLimits
 from eventplane.events.delivery import Failure
-from eventplane.events.envelope import decode_record
-from eventplane.events.event import Event
-from eventplane.events.record import PlainRecord
 from eventplane.transports.http_batch_sink import HttpBatchSink
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_credentials import HttpCredentials, read_credentials
@@ -32,14 +30,6 @@ PUT_OFF = Failure(
     "its batch was refused, and events of it are asked about one by one: its turn has not come",
     blames_event=False,
 )
-
-
-def event(id_: str, value: bytes) -> Event:
-    told = {"specversion": "1.0", "id": id_, "source": "/s", "type": "t"}
-    notes = [(f"ce_{name}", text.encode()) for name, text in told.items()]
-    made = decode_record(PlainRecord(body=value, notes=(*notes, ("content-type", b"application/json"))))
-    assert isinstance(made, Event)
-    return made
 
 
 async def delivered(
@@ -58,7 +48,7 @@ async def delivered(
         return answered
 
     for number, value in enumerate(values):
-        sink.deliver(event(str(number), value), None, answered_as(number))
+        sink.deliver(event(value, str(number)), None, answered_as(number))
     await until(lambda: len(answers) == len(values))
     await sink.close()
     return [answers[number] for number in range(len(values))]
@@ -147,8 +137,7 @@ async def test_what_cannot_be_written_does_not_keep_others_from_their_batch() ->
 
 async def test_a_batch_is_signed_as_one_message(tmp_path: Path) -> None:
     secret = f"whsec_{base64.b64encode(b's' * 24).decode()}"
-    (tmp_path / "sink-signature").mkdir()
-    (tmp_path / "sink-signature" / "secret").write_text(secret)
+    mount(tmp_path / "sink-signature", {"secret": secret})
     with HttpService(refuses("bad")) as service:
         asked = HttpSpec(url=service.url, signature=HttpSignature(secret_ref=SecretRef(name="s")))
         await delivered(service.url, [b'"bad"', b'"good"'], credentials=read_credentials(asked, tmp_path))
@@ -161,7 +150,7 @@ async def test_what_is_under_way_is_cut_off_by_closing() -> None:
     with HttpService(lambda _request, _attempt: Answer(hang_seconds=5)) as service:
         sink = HttpBatchSink(HttpClient(HttpTarget(service.url, 30)), LIMITS, 1)
         for _ in range(5):
-            sink.deliver(event("1", b"1"), None, answers.append)
+            sink.deliver(event(), None, answers.append)
         await until(lambda: len(service.received) == 1)
         await sink.close()
     assert answers == []

@@ -7,23 +7,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from contract.transport_arenas import until
-from integration.http_service import Answer, HttpService
+from contract.http_arenas import answer_of, event
+from integration.http_service import Answer, HttpService, mount
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from eventplane.api.metadata import SecretRef
 from eventplane.api.sink import HttpSignature
 from eventplane.api.sink import HttpSink as HttpSpec
 from eventplane.events.delivery import Failure
-from eventplane.events.envelope import decode_record
-from eventplane.events.event import Event
-from eventplane.events.record import PlainRecord
 from eventplane.transports.http_client import HttpClient, HttpTarget, retry_after_ms
 from eventplane.transports.http_credentials import read_credentials
 from eventplane.transports.http_sink import HttpSink
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from eventplane.transports.mounted import Mounted
@@ -31,14 +27,6 @@ if TYPE_CHECKING:
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of the specification
 NEXT_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 - of nobody
-
-
-def event(value: bytes = b'{"a": 1}') -> Event:
-    told = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
-    notes = [(f"ce_{name}", text.encode()) for name, text in told.items()]
-    made = decode_record(PlainRecord(body=value, notes=(*notes, ("content-type", b"application/json"))))
-    assert isinstance(made, Event)
-    return made
 
 
 async def delivered(
@@ -49,13 +37,6 @@ async def delivered(
     answer = await answer_of(sink, value)
     await sink.close()
     return answer
-
-
-async def answer_of(sink: HttpSink, value: bytes = b'{"a": 1}') -> Failure | None:
-    answers: list[Failure | None] = []
-    sink.deliver(event(value), None, answers.append)
-    await until(lambda: len(answers) == 1)
-    return answers[0]
 
 
 @pytest.mark.parametrize(
@@ -134,13 +115,6 @@ async def test_from_a_pod_no_event_goes_to_the_loopback_whatever_it_is_called(ho
 async def test_from_a_pod_no_event_goes_to_the_api_server() -> None:
     answer = await delivered("https://10.96.0.1/api", api_server="10.96.0.1")
     assert answer == Failure("Rejected", "10.96.0.1 is no address of a service: it is the API server of the cluster")
-
-
-def mount(folder: Path, files: Mapping[str, str]) -> None:
-    """Mount a Secret in a folder, as Kubernetes does."""
-    folder.mkdir(exist_ok=True)
-    for key, text in files.items():
-        (folder / key).write_text(text)
 
 
 def look(*mounted: Mounted[Any] | None) -> None:

@@ -6,16 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from contract.transport_arenas import until
-from integration.http_service import HttpService, server_context
+from contract.http_arenas import answer_of
+from integration.http_service import HttpService, mount, server_context
 
 from e2e.servers.certificates import Authority
 from eventplane.api.metadata import SecretKeyRef, SecretRef
 from eventplane.api.sink import HttpSink as HttpSpec
 from eventplane.api.sink import HttpTls
-from eventplane.events.envelope import decode_record
-from eventplane.events.event import Event
-from eventplane.events.record import PlainRecord
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_credentials import HttpCredentials, read_credentials
 from eventplane.transports.http_sink import HttpSink
@@ -23,8 +20,6 @@ from eventplane.transports.mounted import MountedError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from eventplane.events.delivery import Failure
 
 LOOPBACK = frozenset({"127.0.0.1"})
 BOTH = HttpTls(ca_secret_ref=SecretKeyRef(name="ca"), certificate_secret_ref=SecretRef(name="client"))
@@ -44,16 +39,13 @@ def authority_in(folder: Path) -> Authority:
 
 def mount_pair(folder: Path, authority: Authority, name: str) -> None:
     """Mount a certificate for a name, and its key."""
-    folder.mkdir(parents=True, exist_ok=True)
     certificate, key = authority.issue(name, LOOPBACK)
-    (folder / "tls.crt").write_text(certificate)
-    (folder / "tls.key").write_text(key)
+    mount(folder, {"tls.crt": certificate, "tls.key": key})
 
 
 def mount_authority(bindings: Path, *authorities: Authority) -> None:
-    (bindings / "sink-ca").mkdir(parents=True, exist_ok=True)
     text = "\n".join(each.certificate.read_text() for each in authorities)
-    (bindings / "sink-ca" / "ca.crt").write_text(f"# of whom we trust, \u00fc\n{text}")
+    mount(bindings / "sink-ca", {"ca.crt": f"# of whom we trust, \u00fc\n{text}"})
 
 
 def service_of(folder: Path, authority: Authority) -> HttpService:
@@ -68,16 +60,6 @@ def sink_with(url: str, credentials: HttpCredentials) -> HttpSink:
 
 def asked(tls: HttpTls, bindings: Path) -> HttpCredentials:
     return read_credentials(HttpSpec(url="https://a", tls=tls), bindings)
-
-
-async def answer_of(sink: HttpSink) -> Failure | None:
-    answers: list[Failure | None] = []
-    told = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
-    event = decode_record(PlainRecord(notes=tuple((f"ce_{name}", text.encode()) for name, text in told.items())))
-    assert isinstance(event, Event)
-    sink.deliver(event, None, answers.append)
-    await until(lambda: len(answers) == 1)
-    return answers[0]
 
 
 async def test_both_sides_know_each_other_by_certificates(authority: Authority, tmp_path: Path) -> None:
@@ -114,10 +96,8 @@ async def test_who_does_not_know_the_other_does_not_deliver(
 
 async def test_a_certificate_of_another_name_is_not_trusted(authority: Authority, tmp_path: Path) -> None:
     mount_authority(tmp_path, authority)
-    (tmp_path / "server").mkdir()
     certificate, key = authority.issue("service", frozenset({"127.0.0.2"}))
-    (tmp_path / "server" / "tls.crt").write_text(certificate)
-    (tmp_path / "server" / "tls.key").write_text(key)
+    mount(tmp_path / "server", {"tls.crt": certificate, "tls.key": key})
     with HttpService(tls=server_context(tmp_path / "server", authority.certificate)) as service:
         sink = sink_with(service.url, asked(HttpTls(ca_secret_ref=SecretKeyRef(name="ca")), tmp_path))
         answer = await answer_of(sink)

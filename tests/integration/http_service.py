@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -138,3 +138,10 @@ def server_context(certificate: Path, trusted: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificate / "tls.crt", certificate / "tls.key")
     return context
+
+
+def mount(folder: Path, files: Mapping[str, str]) -> None:
+    """Mount a Secret in a folder, or what it has become."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, text in files.items():
+        (folder / key).write_text(text)
