@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from e2e.crd_constraints import ABSENT, NAME_REFUSED, Constrained, bus_reference, enumerated, ranged, resources
+from e2e.crd_constraints import (
+    ABSENT,
+    NAME_REFUSED,
+    Constrained,
+    bus_reference,
+    enumerated,
+    issuer_name,
+    ranged,
+    resources,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from e2e.crd_constraints import Spec
 
 
 def access_constraints() -> Iterator[Constrained]:
@@ -44,23 +55,52 @@ def access_constraints() -> Iterator[Constrained]:
 
 
 def _callers(kind: str) -> Iterator[Constrained]:
-    """Take up to a hundred ServiceAccounts, each once."""
+    """Take up to a hundred ServiceAccounts, and as many subjects of issuers, each once."""
     many = [{"name": f"account-{number}"} for number in range(100)]
     given = {"gateway": {"serviceAccounts": [{"name": "web"}]}}
-    yield Constrained(kind, "gateway", (ABSENT, given["gateway"]), ())
+    ada = {"issuer": "people", "subject": "ada"}
+    yield Constrained(
+        kind,
+        "gateway",
+        (ABSENT, given["gateway"], {"oidcSubjects": [ada]}, given["gateway"] | {"oidcSubjects": [ada]}),
+        (({}, "name serviceAccounts, oidcSubjects or both"),),
+    )
+    yield from _subjects(kind, ada)
     yield Constrained(
         kind,
         "gateway.serviceAccounts",
         ([{"name": "web"}], many),
         (
-            (ABSENT, "Required value"),
-            ([], "should have at least 1 items"),
+            ([], "name serviceAccounts, oidcSubjects or both"),
             ([*many, {"name": "more"}], "must have at most 100 items"),
             ([{"name": "web"}, {"name": "web"}], "Duplicate value"),
         ),
         given,
     )
     yield Constrained(kind, "gateway.serviceAccounts[].name", ("n", "n" * 253), tuple(NAME_REFUSED.items()), given)
+
+
+def _subjects(kind: str, ada: Spec) -> Iterator[Constrained]:
+    place, given = "gateway.oidcSubjects", {"gateway": {"oidcSubjects": [ada]}}
+    many = [ada | {"subject": f"s-{number}"} for number in range(100)]
+    yield Constrained(
+        kind,
+        place,
+        ([ada], [ada, ada | {"issuer": "machines"}], many),
+        (
+            ([], "name serviceAccounts, oidcSubjects or both"),
+            ([*many, ada], "must have at most 100 items"),
+            ([ada, ada], "Duplicate value"),
+        ),
+        given,
+    )
+    yield issuer_name(kind, f"{place}[].issuer", given)
+    refused = (
+        (ABSENT, "Required value"),
+        ("", "should be at least 1 chars long"),
+        ("s" * 256, "may not be more than 255 bytes"),
+    )
+    yield Constrained(kind, f"{place}[].subject", ("s", "auth0|4711", "s" * 255), refused, given)
 
 
 def _lives(kind: str) -> Iterator[Constrained]:

@@ -81,6 +81,13 @@ def bus_reference(kind: str) -> Iterator[Constrained]:
     )
 
 
+def issuer_name(kind: str, path: str, given: Spec) -> Constrained:
+    """Take the name of an issuer of OpenID Connect, which is a label of DNS."""
+    refused = [(value, "should match") for value in ("", "-a", "a-", "People", "a:b", "a.b")]
+    too_long = ("p" * 64, "may not be more than 63 bytes")
+    return Constrained(kind, path, ("p", "p" * 63), ((ABSENT, "Required value"), *refused, too_long), given)
+
+
 def enumerated(kind: str, path: str, *values: str) -> Constrained:
     """Take these values and no other."""
     words = ", ".join(f'"{value}"' for value in values)

@@ -12,6 +12,7 @@ from e2e.crd_constraints import (
     Constrained,
     Spec,
     configured,
+    issuer_name,
     label_selector,
     ranged,
     resources,
@@ -258,6 +259,66 @@ def _gateway() -> Iterator[Constrained]:
     )
     for part in ("requests", "limits"):
         yield from resources(bus, f"gateway.resources.{part}", given)
+    yield from _callers_of_the_gateway(given["gateway"])
+
+
+def _callers_of_the_gateway(gateway: Spec) -> Iterator[Constrained]:
+    """Take issuers with a name each, and a rate for each identity."""
+    bus, rate = "EventBus", {"identity": "people:ada", "eventsPerSecond": 5}
+    people = {"name": "people", "issuer": "https://login.example.com", "caSecretRef": {"name": "ca"}}
+    given = {"gateway": gateway | {"oidc": [people], "rates": [rate]}}
+    issuers = [{"name": f"i-{number}", "issuer": f"https://i-{number}"} for number in range(16)]
+    twice = people | {"name": "others"}
+    yield Constrained(
+        bus,
+        "gateway.oidc",
+        (ABSENT, [], issuers),
+        (
+            ([*issuers, people], "must have at most 16 items"),
+            ([people, people | {"issuer": "https://elsewhere"}], "Duplicate value"),
+            ([people, twice], "an issuer has one name: take the others out of oidc"),
+        ),
+        given,
+    )
+    yield issuer_name(bus, "gateway.oidc[].name", given)
+    reserved = (("system", "system is what ServiceAccounts begin with: take another"),)
+    yield Constrained(bus, "gateway.oidc[].name", ("systems",), reserved, given)
+    unusable = ("", "http://login.example.com", "https://", "https://a?b", "https://a#b", "https://a b")
+    yield Constrained(
+        bus,
+        "gateway.oidc[].issuer",
+        ("https://login.example.com/realms/one/", "https://" + "i" * 1016),
+        (
+            (ABSENT, "Required value"),
+            *((value, "should match") for value in unusable),
+            ("https://" + "i" * 1017, "may not be more than 1024 bytes"),
+        ),
+        given,
+    )
+    yield _secret_name("gateway.oidc[].caSecretRef.name", given)
+    key_refused = (("", "should be at least 1 chars long"), ("k" * 254, "may not be more than 253 bytes"))
+    yield Constrained(bus, "gateway.oidc[].caSecretRef.key", (ABSENT, "k", "k" * 253), key_refused, given)
+    rates = [rate | {"identity": f"people:{number}"} for number in range(500)]
+    yield Constrained(
+        bus,
+        "gateway.rates",
+        (ABSENT, [], rates),
+        (([*rates, rate], "must have at most 500 items"), ([rate, rate], "Duplicate value")),
+        given,
+    )
+    yield Constrained(
+        bus,
+        "gateway.rates[].identity",
+        ("system:serviceaccount:shop:web", "people:a:b", "p:" + "i" * 318),
+        (
+            (ABSENT, "Required value"),
+            *((value, "should match") for value in ("", "ada", "people:", ":ada", "People:ada")),
+            ("p:" + "i" * 319, "may not be more than 320 bytes"),
+        ),
+        given,
+    )
+    yield Constrained(bus, "gateway.rates[].eventsPerSecond", (), ((ABSENT, "Required value"),), given)
+    yield ranged(bus, "gateway.rates[].eventsPerSecond", 1, 1_000_000, given)
 
 
 def _namespaces() -> Iterator[Constrained]:

@@ -100,6 +100,7 @@ def gateway(
     limits: Mapping[str, Any] | None = None,
     client: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Iterator[GatewayProcess]:
     """Run a gateway; it ends with the context."""
     (folder / "kafka").mkdir(parents=True)
@@ -109,14 +110,15 @@ def gateway(
         (folder / "kafka" / "schemaRegistryUrl").write_text(registry_url)
     issuers.certificate(folder / "tls")
     ca = str(issuers.authority.certificate)
-    config = {
+    told = {
         "audience": AUDIENCE,
         "tokenReviews": {"url": issuers.url, "caFile": ca, "tokenFile": str(issuers.token_file)},
         "oidc": [{"name": "realm", "issuer": issuers.issuer, "caFile": ca}],
         "certificateDir": str(folder / "tls"),
         "limits": dict(limits or {}),
+        **(config or {}),
     }
-    (folder / "gateway.json").write_text(json.dumps(config))
+    (folder / "gateway.json").write_text(json.dumps(told))
     (folder / "grants.json").write_text('{"version": 1}')
     process = GatewayProcess(folder, issuers, environment or {})
     try:

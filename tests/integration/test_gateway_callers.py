@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, OctKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from e2e.servers import Kafka
 
@@ -172,3 +173,18 @@ def test_a_certificate_may_change(running: GatewayProcess, issuers: TokenIssuers
     before = serial()
     issuers.certificate(running.folder / "tls")
     wait_until(lambda: serial() != before, "the new certificate")
+
+
+def test_an_authority_that_is_none_is_left_for_the_status(
+    tmp_path: Path, event_kafka: Kafka, issuers: TokenIssuers
+) -> None:
+    """The kubelet shows the file as the container's last words."""
+    last_words, wrong = tmp_path / "termination-log", tmp_path / "ca.crt"
+    last_words.touch()
+    wrong.write_text("-----BEGIN CERTIFICATE-----")
+    told = {"EVENTPLANE_TERMINATION_LOG": str(last_words)}
+    oidc = [{"name": "realm", "issuer": issuers.issuer, "caFile": str(wrong)}]
+    starting = gateway(tmp_path / "run", event_kafka, issuers, environment=told, config={"oidc": oidc})
+    with pytest.raises(AssertionError, match="cannot start"), starting:
+        pass
+    assert last_words.read_text().startswith(f"caFile {wrong}: the certificates to trust cannot be read")

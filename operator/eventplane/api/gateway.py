@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from eventplane.api.metadata import SecretRef
-from eventplane.api.model import ApiModel
+from eventplane.api.gateway_config import IssuerName
+from eventplane.api.metadata import SecretKeyRef, SecretRef
+from eventplane.api.model import ApiModel, rules
 from eventplane.api.workload import OwnedObject, Resources, WorkloadStatus
 
 
@@ -16,13 +17,36 @@ class ServiceAccountRef(ApiModel):
     """Name of the ServiceAccount."""
 
 
+class OidcSubject(ApiModel):
+    """Somebody whom an issuer of OpenID Connect knows."""
+
+    issuer: IssuerName
+    """Name of the issuer in spec.gateway.oidc of the EventBus."""
+    subject: str = Field(min_length=1, max_length=255)
+    """Who it is: the claim sub of the token, to the letter."""
+
+
 class GatewayCallers(ApiModel):
     """Who may do by HTTP, through the gateway of the bus, what this resource may do."""
 
+    model_config = rules(
+        (
+            (
+                "has(self.serviceAccounts) && size(self.serviceAccounts) > 0"
+                " || has(self.oidcSubjects) && size(self.oidcSubjects) > 0"
+            ),
+            "name serviceAccounts, oidcSubjects or both",
+        ),
+    )
+
     service_accounts: tuple[ServiceAccountRef, ...] = Field(
-        min_length=1, max_length=100, json_schema_extra={"x-list-map-keys": ["name"]}
+        default=(), max_length=100, json_schema_extra={"x-list-map-keys": ["name"]}
     )
     """ServiceAccounts of this namespace, who show a token for the gateway's audience."""
+    oidc_subjects: tuple[OidcSubject, ...] = Field(
+        default=(), max_length=100, json_schema_extra={"x-list-map-keys": ["issuer", "subject"]}
+    )
+    """People and programs whom issuers of the gateway know, who show a token for the gateway's audience."""
 
 
 class GatewayTls(ApiModel):
@@ -32,8 +56,46 @@ class GatewayTls(ApiModel):
     """A Secret of type kubernetes.io/tls with its certificate and key (tls.crt, tls.key), which may rotate."""
 
 
+class GatewayIssuer(ApiModel):
+    """An issuer of OpenID Connect whose tokens the gateway believes, by the keys that it publishes."""
+
+    name: Annotated[
+        IssuerName,
+        Field(
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {"rule": "self != 'system'", "message": "system is what ServiceAccounts begin with: take another"}
+                ]
+            }
+        ),
+    ]
+    """What identities of it begin with, before a colon and the subject."""
+    issuer: str = Field(pattern=r"^https://[^\s?#]+$", max_length=1024)
+    """Its address, to the letter as its tokens name it in the claim iss; below it is
+    /.well-known/openid-configuration."""
+    ca_secret_ref: SecretKeyRef | None = None
+    """The certificates to trust, PEM; default: the trust store of the gateway's image."""
+
+
+class CallerRate(ApiModel):
+    """How fast one caller may publish."""
+
+    identity: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:.", max_length=320)
+    """Who it is, as records name it in the header eventplane-caller: `system:serviceaccount:<namespace>:<name>`, or
+    `<name of the issuer>:<subject>`."""
+    events_per_second: int = Field(ge=1, le=1_000_000)
+    """How many events it may publish on average, through each pod, instead of those that anybody may."""
+
+
 class Gateway(ApiModel):
     """The gateway, which takes events by HTTP and gives them."""
+
+    model_config = rules(
+        (
+            "!has(self.oidc) || self.oidc.all(each, self.oidc.exists_one(other, other.issuer == each.issuer))",
+            "an issuer has one name: take the others out of oidc",
+        ),
+    )
 
     replicas: int = Field(default=2, ge=1, le=100)
     """How many pods it has."""
@@ -57,6 +119,13 @@ class Gateway(ApiModel):
     """For whom tokens have to be that are shown to it."""
     events_per_second: int = Field(default=1_000, ge=1, le=1_000_000)
     """How many events one caller may publish on average, through each pod."""
+    rates: tuple[CallerRate, ...] = Field(
+        default=(), max_length=500, json_schema_extra={"x-list-map-keys": ["identity"]}
+    )
+    """Callers that may publish faster than all others, or only slower. Who may publish at all say Publications."""
+    oidc: tuple[GatewayIssuer, ...] = Field(default=(), max_length=16, json_schema_extra={"x-list-map-keys": ["name"]})
+    """Issuers of OpenID Connect that are believed, beside the API server, which ServiceAccounts have their tokens
+    from."""
     resources: Resources = Resources(limits={"memory": "512Mi"})
     """What each pod asks for; where this is left out, at most 512Mi of memory."""
 

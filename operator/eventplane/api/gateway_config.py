@@ -12,6 +12,9 @@ from eventplane.api.model import ApiModel
 TopicPattern = Annotated[str, Field(pattern=r"^([a-zA-Z0-9._-]{1,249}|[a-zA-Z0-9._-]{0,248}\*)$")]
 """A topic's name in Kafka, or the beginning of one and an asterisk, as Kafka's own rights have it."""
 
+IssuerName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", max_length=63)]
+"""What identities of an issuer begin with, before a colon."""
+
 
 class Grant(ApiModel):
     """What one identity may do; whoever has none may do nothing."""
@@ -49,7 +52,7 @@ class TokenReviews(ApiModel):
 class OidcIssuer(ApiModel):
     """An issuer of JWTs that are believed."""
 
-    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    name: IssuerName
     """What identities of it begin with, before a colon; never `system`."""
     issuer: str = Field(pattern=r"^https?://")
     """Its address, which its tokens name."""

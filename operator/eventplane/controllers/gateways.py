@@ -21,13 +21,14 @@ from eventplane.controllers.tracks import AnyLane
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.bus_decisions import unusable
 from eventplane.planning.decision import Decision
+from eventplane.planning.gateway_callers import callers_of
 from eventplane.planning.gateway_desired import (
     DesiredGateway,
-    callers_of,
+    GatewayCircumstances,
     desire_gateway,
     gateway_access,
     gateway_query,
-    no_certificate,
+    secrets_of_gateway,
 )
 from eventplane.planning.gateway_manifests import gateway_keys, secret_key
 from eventplane.planning.gateways import (
@@ -80,7 +81,7 @@ class GatewayLoop:
         Args:
             dispatcher: knows the lanes of buses, through which their Kafka is reached.
             surroundings: the store, the reporter, and the clock.
-            read_secret: to see whether there is a certificate.
+            read_secret: to see whether there is what pods need.
             image: the image of Eventplane.
             seconds: from one look to the next while all is as it should be.
         """
@@ -174,9 +175,10 @@ class GatewayLoop:
     async def _desired(
         self, bus: EventBus, gateway: Gateway, backend: ApplicationBackend, callers: Grants
     ) -> DesiredGateway | Refusal:
-        certificate = await self._read_secret(bus.metadata.namespace, gateway.tls.secret_ref.name)
-        refusal = no_certificate(bus, gateway, certificate)
-        return refusal or desire_gateway(bus, gateway, backend.connection, callers, self._cluster, self._image)
+        names = sorted(secrets_of_gateway(gateway))
+        found = {name: await self._read_secret(bus.metadata.namespace, name) for name in names}
+        around = GatewayCircumstances(self._cluster, self._image, found)
+        return desire_gateway(bus, gateway, backend.connection, callers, around)
 
     async def _made(
         self, bus: EventBus, backend: ApplicationBackend, desired: DesiredGateway

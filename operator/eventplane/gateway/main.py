@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,7 @@ import uvloop
 
 from eventplane.client import EventPublisher
 from eventplane.gateway.app import Gateway
-from eventplane.gateway.authentication import Authenticator
+from eventplane.gateway.authentication import Authenticator, Verifier
 from eventplane.gateway.directory import KafkaDirectory
 from eventplane.gateway.metrics import GatewayMetrics
 from eventplane.gateway.mounted import MountedCertificate, MountedGrants, keep_fresh
@@ -28,7 +30,7 @@ from eventplane.probes import ProbeServer, exposition
 from eventplane.telemetry import configure_logging
 from eventplane.tracing import configure_tracing
 from eventplane.transports.mounted import MountedError
-from eventplane.transports.process_settings import SettingsError
+from eventplane.transports.process_settings import SettingsError, leave_last_words
 
 logger = logging.getLogger("eventplane.gateway")
 
@@ -46,6 +48,7 @@ def main() -> int:
     except (SettingsError, MountedError) as error:
         configure_logging("INFO")
         logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
+        leave_last_words(os.environ, str(error))
         return _MISCONFIGURED
 
 
@@ -151,11 +154,22 @@ async def _first_answer(directory: KafkaDirectory) -> None:
 
 
 def _authenticator(settings: GatewaySettings, session: aiohttp.ClientSession) -> Authenticator:
-    config = settings.config
-    try:
-        issuers = {each.issuer: OidcVerifier(each, config.audience, session, time.time) for each in config.oidc}
-        asked = config.token_reviews
-        reviews = None if asked is None else TokenReviewer(asked, config.audience, session)
-    except OSError as error:
-        raise SettingsError(f"caFile: the certificates to trust cannot be read: {error.strerror}") from error
+    config, asked = settings.config, settings.config.token_reviews
+    issuers: dict[str, Verifier] = {}
+    for each in config.oidc:
+        with _trusting(each.ca_file):
+            issuers[each.issuer] = OidcVerifier(each, config.audience, session, time.time)
+    reviews: Verifier | None = None
+    if asked is not None:
+        with _trusting(asked.ca_file):
+            reviews = TokenReviewer(asked, config.audience, session)
     return Authenticator(issuers, reviews, config.believed_seconds, time.time)
+
+
+@contextmanager
+def _trusting(ca_file: str | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # of TLS too, where the file holds something else
+        problem = f"the certificates to trust cannot be read: {error.strerror or type(error).__name__}"
+        raise SettingsError(f"caFile {ca_file}: {problem}") from error

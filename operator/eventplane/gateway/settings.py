@@ -60,6 +60,8 @@ def _config(path: Path) -> GatewayConfig:
     names = [each.name for each in config.oidc]
     if _RESERVED in names or len(set(names)) < len(names):
         raise SettingsError(f"{path}: oidc: names of issuers differ, and none is {_RESERVED}")
+    if len({each.issuer for each in config.oidc}) < len(names):
+        raise SettingsError(f"{path}: oidc: an issuer has one name")
     if config.token_reviews is None and not config.oidc:
         raise SettingsError(f"{path}: tokenReviews, oidc: name at least one, else nobody is let in")
     return config

@@ -12,6 +12,7 @@ from eventplane.planning.access_readiness import access_status, access_verdict, 
 from eventplane.planning.applications import ApplicationCase, ApplicationChange, is_about_objects
 from eventplane.planning.applied_objects import manifest_after, owned_after
 from eventplane.planning.decision import Decision
+from eventplane.planning.gateway_callers import callers_verdict
 from eventplane.planning.objects import (
     ApplyObject,
     DeleteObject,
@@ -108,6 +109,7 @@ def application_status(
                 ),
                 *(condition_of(ConditionType.AUTOSCALED, each, generation) for each in _autoscaled(case)),
                 *(condition_of(ConditionType.REGISTRY_READABLE, each, generation) for each in _readable(case)),
+                *(condition_of(ConditionType.CALLERS_KNOWN, each, generation) for each in _callers(case)),
             ),
             "workload": workload_status(deployment, case.pods) if deployment is not None else None,
             "objects": _objects_after(made),
@@ -136,6 +138,13 @@ def _readable(case: ApplicationCase) -> Iterator[Verdict]:
     elif case.desired.reads_registry:
         text = f"Secret {case.access.desired.query.secret_name} has what it takes to read the schema registry"
         yield Verdict("True", Reason.READY, text)
+
+
+def _callers(case: ApplicationCase) -> Iterator[Verdict]:
+    """Say whether the gateway knows those who are to be let in, where some are named."""
+    verdict = callers_verdict(case.resource, case.access.bus)
+    if verdict is not None:
+        yield verdict
 
 
 def _verdict(made: _Pass, workload: Verdict | None) -> Verdict:

@@ -78,7 +78,7 @@ def access_secret_names(bus: EventBus) -> frozenset[str]:
 
 def connect(bus: EventBus, secrets: Secrets) -> KafkaConnection | Refusal:
     """Make the connection to the Kafka of a bus, or say which Secret or key is in the way."""
-    missing = _missing(bus, _needed_for_kafka(bus), secrets)
+    missing = missing_secret(bus, _needed_for_kafka(bus), secrets)
     return missing or _kafka_connection(bus, _given(secrets))
 
 
@@ -87,7 +87,7 @@ def connect_registry(bus: EventBus, secrets: Secrets) -> RegistryConnection | Re
     registry = bus.spec.schema_registry
     if registry is None:
         return no_registry(bus)
-    missing = _missing(bus, _needed_for_registry(bus), secrets)
+    missing = missing_secret(bus, _needed_for_registry(bus), secrets)
     return missing or _registry_connection(registry.url, registry.tls, registry.authentication, _given(secrets))
 
 
@@ -96,7 +96,7 @@ def connect_access(bus: EventBus, secrets: Secrets) -> AccessConnection | Refusa
     kafka, registry = connect(bus, secrets), bus.spec.schema_registry
     if isinstance(kafka, Refusal) or registry is None:
         return kafka if isinstance(kafka, Refusal) else AccessConnection(kafka)
-    missing = _missing(bus, _needed_for_applications(bus), secrets)
+    missing = missing_secret(bus, _needed_for_applications(bus), secrets)
     if missing is not None:
         return missing
     login = registry.applications.authentication if registry.applications is not None else None
@@ -172,7 +172,8 @@ def _needed_for_tls(tls: Tls | None) -> _Needed:
         yield tls.certificate_secret_ref.name, ("tls.crt", "tls.key")
 
 
-def _missing(bus: EventBus, needed: _Needed, secrets: Secrets) -> Refusal | None:
+def missing_secret(bus: EventBus, needed: Iterator[tuple[str, tuple[str, ...]]], secrets: Secrets) -> Refusal | None:
+    """Say which of the needed Secrets, or of the keys that they must have, is not there."""
     for name, keys in needed:
         secret = secrets[name]
         if isinstance(secret, Refusal):

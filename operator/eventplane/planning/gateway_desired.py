@@ -1,8 +1,8 @@
-"""A bus with a gateway to what that is: its user of Kafka, what it is told, and whom it lets in."""
+"""A bus with a gateway to what that is: its user of Kafka, and what it is told."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -10,24 +10,22 @@ from eventplane.api.access import Access, AccessSpec, AccessStatus, TopicRef
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.gateway import Gateway
-from eventplane.api.gateway_config import GatewayConfig, Grants, Limits, TokenReviews
-from eventplane.api.gateway_config import Grant as CallerGrant
-from eventplane.api.publication import Publication
+from eventplane.api.gateway_config import GatewayConfig, Grants, Limits, OidcIssuer, TokenReviews
+from eventplane.api.metadata import SecretKeyRef
 from eventplane.planning.access_desired import (
     DesiredAccess,
-    Topics,
     client_settings,
     made_user,
     takes_users,
-    topic_to_grant,
     user_name,
 )
 from eventplane.planning.access_state import AccessQuery, Grant
-from eventplane.planning.connection import AccessConnection
+from eventplane.planning.connection import AccessConnection, Secrets, missing_secret
 from eventplane.planning.gateway_manifests import (
     CALLERS,
     CERTIFICATE_DIR,
     CONFIG,
+    authority_file,
     deployment_key,
     gateway_manifests,
     gateway_name,
@@ -36,6 +34,7 @@ from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
 
 CERTIFICATE_KEYS: Final = ("tls.crt", "tls.key")
+_PEM: Final = "-----BEGIN CERTIFICATE-----"
 _SERVICE_NAME: Final = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
 """A label of DNS that begins with a letter (RFC 1035), which the name of a Service has to be."""
 
@@ -53,6 +52,23 @@ class GatewayAccess(Access):
     plural: ClassVar[str] = EventBus.plural
 
     spec: AccessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCircumstances:
+    """What a gateway finds around it."""
+
+    cluster: str
+    """Identity of the Kubernetes cluster, see `Owner.cluster`."""
+    image: str
+    """The image of Eventplane."""
+    secrets: Secrets
+    """See `secrets_of_gateway`."""
+
+    def pem(self, reference: SecretKeyRef) -> str:
+        """Return what is in a key of a Secret that is there."""
+        secret = self.secrets[reference.name]
+        return "" if isinstance(secret, Refusal) else secret[reference.key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +95,7 @@ def gateway_query(bus: EventBus, connection: AccessConnection, cluster: str) -> 
     return AccessQuery(bus.metadata.namespace, gateway_name(bus), principal)
 
 
-# --- whom it lets in
-
-
-def callers_of(bus: EventBus, applications: Iterable[tuple[Access, Topics]]) -> Grants:
-    """Let in whom Publications and Subscriptions of a bus name, each to the topics that those have.
-
-    | resource                                     | its ServiceAccounts may             |
-    |----------------------------------------------|-------------------------------------|
-    | names none                                   | nothing                             |
-    | is being deleted, or in mode Plan or Observe | nothing                             |
-    | Publication                                  | publish to those topics that exist  |
-    | Subscription                                 | read those topics that exist        |
-
-    Args:
-        bus: the bus.
-        applications: those that are on it, with their EventTopics.
-    """
-    found: dict[str, tuple[set[str], set[str]]] = {}
-    for resource, topics in applications:
-        callers, metadata = resource.spec.gateway, resource.metadata
-        if callers is None or metadata.deleting or resource.spec.mode != "Enforce":
-            continue
-        names = {name for topic in topics.values() if (name := topic_to_grant(topic, bus)) is not None}
-        for each in callers.service_accounts if names else ():
-            identity = f"system:serviceaccount:{metadata.namespace}:{each.name}"
-            publish, subscribe = found.setdefault(identity, (set(), set()))
-            (publish if isinstance(resource, Publication) else subscribe).update(names)
-    return Grants(
-        grants=tuple(
-            CallerGrant(identity=identity, publish=tuple(sorted(publish)), subscribe=tuple(sorted(subscribe)))
-            for identity, (publish, subscribe) in sorted(found.items())
-        )
-    )
+# --- what it becomes
 
 
 def _rights(callers: Grants) -> frozenset[Grant]:
@@ -121,11 +105,8 @@ def _rights(callers: Grants) -> frozenset[Grant]:
     return frozenset(writes | reads)
 
 
-# --- what it becomes
-
-
 def desire_gateway(
-    bus: EventBus, gateway: Gateway, connection: AccessConnection, callers: Grants, cluster: str, image: str
+    bus: EventBus, gateway: Gateway, connection: AccessConnection, callers: Grants, around: GatewayCircumstances
 ) -> DesiredGateway | Refusal:
     """Resolve what the gateway of a bus is.
 
@@ -134,13 +115,12 @@ def desire_gateway(
         gateway: how it is asked for.
         connection: what the access of applications is made with there.
         callers: whom it lets in.
-        cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
-        image: the image of Eventplane.
+        around: what it finds around it.
     """
-    refusal = _impossible(bus, connection)
+    refusal = _missing(bus, gateway, around.secrets) or _impossible(bus, connection)
     if refusal is not None:
         return refusal
-    query = gateway_query(bus, connection, cluster)
+    query = gateway_query(bus, connection, around.cluster)
     user = query.principal.user if query.principal is not None else None
     access = DesiredAccess(
         query=query,
@@ -150,20 +130,38 @@ def desire_gateway(
         settings=client_settings(connection.kafka, user),
         registry=connection.registry,
     )
-    config, callers_text = _text(_config_of(gateway).to_wire()), _text(callers.to_wire())
-    manifests = gateway_manifests(bus, gateway, access, {CONFIG: config, CALLERS: callers_text}, image)
+    files = {CONFIG: _text(_config_of(gateway).to_wire()), CALLERS: _text(callers.to_wire())}
+    authorities = tuple(around.pem(each.ca_secret_ref) for each in gateway.oidc if each.ca_secret_ref is not None)
+    manifests = gateway_manifests(bus, gateway, access, files, authorities, around.image)
     return DesiredGateway(access, manifests, deployment_key(bus))
 
 
-def no_certificate(bus: EventBus, gateway: Gateway, certificate: Mapping[str, str] | Refusal) -> Refusal | None:
-    """Say what is wrong with the Secret of the gateway's certificate; without it no pod would start, nor say why."""
-    if isinstance(certificate, Refusal):
-        return certificate
-    missing = [key for key in CERTIFICATE_KEYS if not certificate.get(key)]
-    if not missing:
-        return None
-    where = f"{bus.metadata.namespace}/{gateway.tls.secret_ref.name}"
-    return Refusal(Reason.SECRET_INVALID, f"Secret {where} has no {' and no '.join(missing)}: add the key")
+def secrets_of_gateway(gateway: Gateway) -> frozenset[str]:
+    """Name the Secrets, all of the bus's namespace, that its pods need beside that with its credentials."""
+    return frozenset(name for name, _ in _needed(gateway))
+
+
+def _needed(gateway: Gateway) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield gateway.tls.secret_ref.name, CERTIFICATE_KEYS
+    for each in gateway.oidc:
+        if each.ca_secret_ref is not None:
+            yield each.ca_secret_ref.name, (each.ca_secret_ref.key,)
+
+
+def _missing(bus: EventBus, gateway: Gateway, secrets: Secrets) -> Refusal | None:
+    """Say what is wrong with a Secret that pods need; without it none would start, nor say why."""
+    return missing_secret(bus, _needed(gateway), secrets) or _no_authority(bus, gateway, secrets)
+
+
+def _no_authority(bus: EventBus, gateway: Gateway, secrets: Secrets) -> Refusal | None:
+    for each in gateway.oidc:
+        reference = each.ca_secret_ref
+        secret = secrets[reference.name] if reference is not None else {}
+        if reference is not None and not isinstance(secret, Refusal) and _PEM not in secret[reference.key]:
+            where = f"Secret {bus.metadata.namespace}/{reference.name}"
+            text = f"{reference.key} of {where} is no certificate in PEM, by which the issuer {each.name} were trusted"
+            return Refusal(Reason.SECRET_INVALID, f"{text}: correct it")
+    return None
 
 
 def _impossible(bus: EventBus, connection: AccessConnection) -> Refusal | None:
@@ -188,6 +186,12 @@ def _config_of(gateway: Gateway) -> GatewayConfig:
     return GatewayConfig(
         audience=gateway.audience,
         token_reviews=TokenReviews(),
+        oidc=tuple(
+            OidcIssuer(
+                name=each.name, issuer=each.issuer, ca_file=authority_file(each.name) if each.ca_secret_ref else None
+            )
+            for each in gateway.oidc
+        ),
         certificate_dir=CERTIFICATE_DIR,
         limits=Limits(events_per_second=gateway.events_per_second),
     )

@@ -25,6 +25,7 @@ from eventplane.planning.workload_pod import (
 CONFIG: Final = "gateway.json"
 CALLERS: Final = "grants.json"
 CERTIFICATE_DIR: Final = "/etc/eventplane-tls"
+_AUTHORITIES_DIR: Final = "/etc/eventplane-issuers"
 _PORT: Final = 8443
 _PROBE_PORT: Final = 8080
 _GRACE_SECONDS: Final = 45
@@ -68,13 +69,27 @@ def _key(bus: EventBus, api_version: str, kind: str) -> ObjectKey:
     return ObjectKey(api_version, kind, bus.metadata.namespace, gateway_name(bus))
 
 
+def authority_file(issuer: str) -> str:
+    """Name the file with the certificates by which an issuer is trusted."""
+    return f"{_AUTHORITIES_DIR}/{_authority_path(issuer)}"
+
+
+def _authority_path(issuer: str) -> str:
+    return f"{issuer}/ca.crt"
+
+
 def deployment_key(bus: EventBus) -> ObjectKey:
     """Name the Deployment of a gateway."""
     return _key(bus, *_DEPLOYMENT)
 
 
 def gateway_manifests(
-    bus: EventBus, gateway: Gateway, access: DesiredAccess, files: Mapping[str, str], image: str
+    bus: EventBus,
+    gateway: Gateway,
+    access: DesiredAccess,
+    files: Mapping[str, str],
+    authorities: Sequence[str],
+    image: str,
 ) -> tuple[Manifest, ...]:
     """Write all objects, in the order in which they are applied.
 
@@ -83,6 +98,7 @@ def gateway_manifests(
         gateway: how it is asked for.
         access: by which Secret it reaches Kafka.
         files: what it is told, `CONFIG`, and whom it lets in, `CALLERS`.
+        authorities: certificates by which issuers are trusted, PEM, which pods read once.
         image: the image of Eventplane.
     """
     return (
@@ -90,7 +106,7 @@ def gateway_manifests(
         {**_head(bus, "v1", "ConfigMap"), "data": dict(files)},
         _service(bus),
         *_budget(bus, gateway),
-        _deployment(bus, gateway, access, files[CONFIG], image),
+        _deployment(bus, gateway, _told(access, files[CONFIG], authorities), image),
     )
 
 
@@ -119,9 +135,12 @@ def _budget(bus: EventBus, gateway: Gateway) -> Sequence[Manifest]:
     return ({**_head(bus, "policy/v1", "PodDisruptionBudget"), "spec": budget_of(_selector(bus))},)
 
 
-def _deployment(bus: EventBus, gateway: Gateway, access: DesiredAccess, config: str, image: str) -> Manifest:
-    """Write the Deployment. Its pods read callers and certificate again by themselves: only the rest replaces them."""
-    told = fingerprint(config, *(f"{key}={value}" for key, value in sorted(access.public_data().items())))
+def _told(access: DesiredAccess, config: str, authorities: Sequence[str]) -> str:
+    """Fingerprint what replaces the pods; callers and certificate they read again by themselves."""
+    return fingerprint(config, *(f"{key}={value}" for key, value in sorted(access.public_data().items())), *authorities)
+
+
+def _deployment(bus: EventBus, gateway: Gateway, told: str, image: str) -> Manifest:
     head, selector = _head(bus, *_DEPLOYMENT), _selector(bus)
     annotations = {CONFIG_HASH_ANNOTATION: told}
     spec = deployment_spec(selector, head["metadata"]["labels"], annotations, _pod(bus, gateway, image, selector))
@@ -136,9 +155,25 @@ def _pod(bus: EventBus, gateway: Gateway, image: str, selector: Mapping[str, str
         {"name": "config", "configMap": {"name": name}},
         {"name": "certificate", "secret": {"secretName": gateway.tls.secret_ref.name}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        *_authorities(gateway),
     ]
     pod = restricted_pod(name, _container(gateway, image), volumes, selector)
     return {**pod, "automountServiceAccountToken": True, "terminationGracePeriodSeconds": _GRACE_SECONDS}
+
+
+def _authorities(gateway: Gateway) -> Sequence[dict[str, Any]]:
+    """Put the certificates by which issuers are trusted into one volume, a folder for each."""
+    sources = [
+        {
+            "secret": {
+                "name": each.ca_secret_ref.name,
+                "items": [{"key": each.ca_secret_ref.key, "path": _authority_path(each.name)}],
+            }
+        }
+        for each in gateway.oidc
+        if each.ca_secret_ref is not None
+    ]
+    return [{"name": "issuers", "projected": {"sources": sources}}] if sources else []
 
 
 def _container(gateway: Gateway, image: str) -> dict[str, Any]:
@@ -164,5 +199,6 @@ def _container(gateway: Gateway, image: str) -> dict[str, Any]:
             mount("config", CONFIG_DIR),
             mount("certificate", CERTIFICATE_DIR),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
+            *(mount(each["name"], _AUTHORITIES_DIR) for each in _authorities(gateway)),
         ],
     }

@@ -1,14 +1,12 @@
 """The process: wires the parts, serves probes, ends in an orderly way on SIGTERM, and with 1 on what it cannot mend."""
 
 import asyncio
-import contextlib
 import dataclasses
 import gc
 import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
@@ -18,13 +16,11 @@ from eventplane.runtime.probes import ProbeServer
 from eventplane.runtime.settings import RuntimeSettings, read_settings
 from eventplane.telemetry import configure_logging
 from eventplane.tracing import configure_tracing
-from eventplane.transports.process_settings import SettingsError
+from eventplane.transports.process_settings import SettingsError, leave_last_words
 
 logger = logging.getLogger("eventplane.runtime")
 
 _MISCONFIGURED: Final = 2
-_LAST_WORDS: Final = "/dev/termination-log"
-"""Kubernetes' default for terminationMessagePath."""
 _SOME_ATTEMPTS: Final = 2
 """After so many times the longest attempt, something must have ended."""
 
@@ -39,7 +35,7 @@ def main() -> int:
     except SettingsError as error:
         configure_logging("INFO")
         logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
-        _tell_kubernetes(str(error))
+        leave_last_words(os.environ, str(error))
         return _MISCONFIGURED
 
 
@@ -75,14 +71,6 @@ async def run(settings: RuntimeSettings) -> int:
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
-
-
-def _tell_kubernetes(problem: str) -> None:
-    """Leave words where the kubelet takes them from: they are in the pod's status, and in the Subscription's."""
-    last_words = Path(os.environ.get("EVENTPLANE_TERMINATION_LOG", _LAST_WORDS))
-    if last_words.is_file():
-        with contextlib.suppress(OSError):
-            last_words.write_text(problem)
 
 
 def _patience(config: RuntimeConfig) -> Patience:

@@ -1,14 +1,18 @@
 """What a process of the data plane is told by a file and by variables; whatever is wrong names which."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from eventplane.api.model import field_problems
 
 M = TypeVar("M", bound=BaseModel)
+
+_LAST_WORDS: Final = "/dev/termination-log"
+"""Kubernetes' default for terminationMessagePath."""
 
 
 class SettingsError(Exception):
@@ -47,3 +51,15 @@ def whole_number(environment: Mapping[str, str], name: str, otherwise: int) -> i
         return int(environment.get(name, otherwise))
     except ValueError as error:
         raise SettingsError(f"{name} is no number") from error
+
+
+def leave_last_words(environment: Mapping[str, str], problem: str) -> None:
+    """Say why there is no start where the kubelet takes it from: it is in the pod's status, and in that of its owner.
+
+    The variable EVENTPLANE_TERMINATION_LOG names another file than Kubernetes' default; one that is not there is not
+    made.
+    """
+    last_words = Path(environment.get("EVENTPLANE_TERMINATION_LOG", _LAST_WORDS))
+    if last_words.is_file():
+        with contextlib.suppress(OSError):
+            last_words.write_text(problem)

@@ -108,6 +108,34 @@ async def test_a_gateway_is_made_and_is_ready_once_its_pods_are_at_work() -> Non
         assert [each.path for each in world.kubernetes.writes[written:]] == []
 
 
+async def test_somebody_of_an_issuer_is_let_in_once_the_bus_knows_the_issuer_and_at_the_rate_that_it_says() -> None:
+    ada = {"oidc_subjects": [{"issuer": "people", "subject": "ada"}]}
+    world = gateway_world(publication("web-shop", gateway=ada))
+
+    def known() -> str:
+        found = world.kubernetes.show(Publication, SHOP.metadata.key)
+        assert found is not None
+        there = condition(found.status.conditions, ConditionType.CALLERS_KNOWN)
+        return there.reason if there else "-"
+
+    people = {"name": "people", "issuer": "https://people.example", "ca_secret_ref": {"name": "people-ca"}}
+    gateway = GATEWAY | {"oidc": [people], "rates": [{"identity": "people:ada", "events_per_second": 5}]}
+    believing = event_bus(kafka=SCRAM_BUS.spec.kafka, gateway=gateway).spec
+    async with world.operator():
+        await world.until(lambda: known() == Reason.ISSUER_NOT_FOUND)
+        assert not told(world)
+        world.kubernetes.put(WITH_GATEWAY.model_copy(update={"spec": believing}))
+        await world.until(lambda: known() == Reason.READY and said(world) == ("False", Reason.SECRET_NOT_FOUND))
+        assert "Secret shop/people-ca does not exist" in message(world)
+        world.kubernetes.put_secret("shop", "people-ca", {"ca.crt": "-----BEGIN CERTIFICATE-----"})
+        await world.until(lambda: "people:ada" in told(world))
+        granted = {"publish": ["shop.orders"], "subscribe": [], "eventsPerSecond": 5}
+        assert told(world) == {"people:ada": {"identity": "people:ada", **granted}}
+        assert grants(world) == {Grant("TOPIC", "shop.orders", "WRITE")}
+        world.kubernetes.put(WITHOUT_GATEWAY)
+        await world.until(lambda: known() == Reason.GATEWAY_NOT_CONFIGURED)
+
+
 async def test_a_publication_that_goes_takes_its_callers_along() -> None:
     world = gateway_world(SHOP)
     async with world.operator():

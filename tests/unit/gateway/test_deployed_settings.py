@@ -10,14 +10,27 @@ from eventplane.api.gateway_config import Grant, Grants
 from eventplane.gateway.mounted import MountedGrants
 from eventplane.gateway.settings import read_settings
 from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
-from eventplane.planning.gateway_desired import DesiredGateway, desire_gateway
+from eventplane.planning.gateway_desired import DesiredGateway, GatewayCircumstances, desire_gateway
 
-GATEWAY: Final = Gateway.model_validate({"tls": {"secretRef": {"name": "certificate"}}, "eventsPerSecond": 7})
+GATEWAY: Final = Gateway.model_validate(
+    {
+        "tls": {"secretRef": {"name": "certificate"}},
+        "eventsPerSecond": 7,
+        "oidc": [
+            {"name": "people", "issuer": "https://login.example.com", "caSecretRef": {"name": "ca", "key": "root.pem"}},
+            {"name": "machines", "issuer": "https://machines.example.com"},
+        ],
+    }
+)
 CONNECTION: Final = AccessConnection(
     KafkaConnection(("kafka:9093",), tls=True, ca_pem="CA", mechanism="SCRAM-SHA-512", username="operator"),
     RegistryConnection("http://registry:8081"),
 )
 CALLERS: Final = Grants(grants=(Grant(identity="system:serviceaccount:shop:web", publish=("shop.orders",)),))
+SECRETS: Final = {
+    "certificate": {"tls.crt": "c", "tls.key": "k"},
+    "ca": {"root.pem": "-----BEGIN CERTIFICATE-----\n..."},
+}
 
 
 def mounted(root: Path, desired: DesiredGateway) -> dict[str, str]:
@@ -28,25 +41,38 @@ def mounted(root: Path, desired: DesiredGateway) -> dict[str, str]:
     contents = {
         "config": manifests["ConfigMap"]["data"],
         "kafka": desired.access.secret_data("secret"),
+        "issuers": {
+            item["path"]: SECRETS[each["secret"]["name"]][item["key"]]
+            for volume in pod["volumes"]
+            for each in volume.get("projected", {}).get("sources", ())
+            for item in each["secret"]["items"]
+        },
     }
     places = {each["name"]: root / each["mountPath"].lstrip("/") for each in container["volumeMounts"]}
     assert places.keys() == {each["name"] for each in pod["volumes"]}
     for volume, files in contents.items():
         places[volume].mkdir(parents=True)
         for name, text in files.items():
+            (places[volume] / name).parent.mkdir(exist_ok=True)
             (places[volume] / name).write_text(text)
     given = {each["name"]: each["value"] for each in container["env"]}
     return {name: f"{root}{value}" for name, value in given.items()} | {"HOSTNAME": "main-gateway-1"}
 
 
 def test_the_gateway_reads_what_the_operator_writes(tmp_path: Path) -> None:
-    desired = desire_gateway(event_bus(), GATEWAY, CONNECTION, CALLERS, CLUSTER, "eventplane:1")
+    desired = desire_gateway(
+        event_bus(), GATEWAY, CONNECTION, CALLERS, GatewayCircumstances(CLUSTER, "eventplane:1", SECRETS)
+    )
     assert isinstance(desired, DesiredGateway)
     settings = read_settings(mounted(tmp_path, desired))
     assert settings.config.audience == "eventplane-gateway"
     assert settings.config.limits.events_per_second == 7
     assert settings.config.certificate_dir == "/etc/eventplane-tls"
     assert settings.config.token_reviews is not None
+    people, machines = settings.config.oidc
+    assert (people.name, people.issuer) == ("people", "https://login.example.com")
+    assert (tmp_path / (people.ca_file or "").lstrip("/")).read_text() == SECRETS["ca"]["root.pem"]
+    assert (machines.name, machines.ca_file) == ("machines", None)
     assert (settings.port, settings.probe_port) == (8443, 8080)
     assert settings.broker.client["sasl.username"] == desired.access.user
     assert settings.broker.client["sasl.password"] == "secret"

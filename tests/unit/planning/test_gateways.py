@@ -9,17 +9,11 @@ import pytest
 from builders import (
     CLUSTER,
     NOW,
-    TOPIC,
     condition_of,
     event_bus,
-    event_topic,
     live,
-    publication,
-    settled,
-    subscription,
 )
 
-from eventplane.api.access import Access
 from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import Gateway, GatewayStatus
@@ -29,15 +23,15 @@ from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import RemoveUser
 from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
-from eventplane.planning.connection import AccessConnection, KafkaConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, Secrets
 from eventplane.planning.decision import Decision
 from eventplane.planning.gateway_desired import (
     DesiredGateway,
-    callers_of,
+    GatewayCircumstances,
     desire_gateway,
     gateway_access,
     gateway_query,
-    no_certificate,
+    secrets_of_gateway,
 )
 from eventplane.planning.gateway_manifests import gateway_keys, secret_key
 from eventplane.planning.gateways import (
@@ -65,45 +59,21 @@ CALLERS: Final = Grants(
         CallerGrant(identity="system:serviceaccount:shop:x", publish=("shop.b",), subscribe=("shop.a",)),
     )
 )
-NAMED: Final = {"service_accounts": [{"name": "web"}]}
-ORDERS: Final = {"orders": settled(event_topic())}
+PEM: Final = "-----BEGIN CERTIFICATE-----"
+SECRETS: Final[Secrets] = {"certificate": {"tls.crt": "c", "tls.key": "k"}, "ca": {"ca.crt": PEM, "other": PEM}}
+AROUND: Final = GatewayCircumstances(CLUSTER, "eventplane:1", SECRETS)
 AWAY, NO = Unavailable("away"), Rejected(Reason.REJECTED, "no")
 
 
-def wanted(bus: EventBus = BUS, connection: AccessConnection = SCRAM, callers: Grants = CALLERS) -> DesiredGateway:
-    found = desire_gateway(bus, bus.spec.gateway or GATEWAY, connection, callers, CLUSTER, "eventplane:1")
+def wanted(
+    bus: EventBus = BUS,
+    connection: AccessConnection = SCRAM,
+    callers: Grants = CALLERS,
+    around: GatewayCircumstances = AROUND,
+) -> DesiredGateway:
+    found = desire_gateway(bus, bus.spec.gateway or GATEWAY, connection, callers, around)
     assert isinstance(found, DesiredGateway)
     return found
-
-
-# --- whom it lets in
-
-
-@pytest.mark.parametrize(
-    ("resource", "topics", "granted"),
-    [
-        pytest.param(publication(), ORDERS, None, id="it names nobody"),
-        pytest.param(publication(gateway=NAMED, deleting=True), ORDERS, None, id="it is on its way out"),
-        pytest.param(publication(gateway=NAMED, mode="Plan"), ORDERS, None, id="it writes nothing unapproved"),
-        pytest.param(publication(gateway=NAMED, mode="Observe"), ORDERS, None, id="it writes nothing"),
-        pytest.param(publication(gateway=NAMED), {"orders": None}, None, id="its topic does not exist"),
-        pytest.param(publication(gateway=NAMED), {"orders": event_topic()}, None, id="its topic was not made"),
-        pytest.param(publication(gateway=NAMED), ORDERS, ((TOPIC,), ()), id="a Publication publishes"),
-        pytest.param(subscription(gateway=NAMED), ORDERS, ((), (TOPIC,)), id="a Subscription reads"),
-    ],
-)
-def test_callers_may_what_their_resource_may(resource: Access, topics: Any, granted: Any) -> None:
-    grants = callers_of(event_bus(), [(resource, topics)]).grants
-    assert [(each.identity, (each.publish, each.subscribe)) for each in grants] == ([(WEB, granted)] if granted else [])
-
-
-def test_one_caller_of_several_resources_has_all_their_rights_and_nobody_elses_namespace() -> None:
-    there = publication("other", "elsewhere", gateway=NAMED)
-    those = [(publication(gateway=NAMED), ORDERS), (subscription(gateway=NAMED), ORDERS), (there, ORDERS)]
-    assert callers_of(event_bus(), those).grants == (
-        CallerGrant(identity="system:serviceaccount:elsewhere:web", publish=(TOPIC,)),
-        CallerGrant(identity=WEB, publish=(TOPIC,), subscribe=(TOPIC,)),
-    )
 
 
 # --- what it is
@@ -177,7 +147,7 @@ def test_pods_are_restricted_and_have_the_token_with_which_they_ask() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(bus: EventBus, connection: AccessConnection, reason: Reason) -> None:
-    refused = desire_gateway(bus, GATEWAY, connection, CALLERS, CLUSTER, "eventplane:1")
+    refused = desire_gateway(bus, GATEWAY, connection, CALLERS, AROUND)
     assert isinstance(refused, Refusal)
     assert refused.reason == reason
 
@@ -187,13 +157,69 @@ def test_nobody_is_looked_for_where_no_users_can_be_made() -> None:
     assert gateway_query(BUS, plain, CLUSTER).principal is None
 
 
-def test_a_certificate_has_both_of_its_parts() -> None:
-    absent = Refusal(Reason.SECRET_NOT_FOUND, "create it")
-    assert no_certificate(BUS, GATEWAY, absent) == absent
-    assert no_certificate(BUS, GATEWAY, {"tls.crt": "c", "tls.key": "k"}) is None
-    assert no_certificate(BUS, GATEWAY, {"tls.crt": "", "x": "y"}) == Refusal(
-        Reason.SECRET_INVALID, "Secret shop/certificate has no tls.crt and no tls.key: add the key"
-    )
+def with_issuers(*those: dict[str, Any]) -> EventBus:
+    told = {"tls": {"secretRef": {"name": "certificate"}}, "oidc": those}
+    return event_bus(gateway=Gateway.model_validate(told))
+
+
+PEOPLE: Final = {"name": "people", "issuer": "https://people.example"}
+PRIVATE: Final = PEOPLE | {"caSecretRef": {"name": "ca"}}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason", "words"),
+    [
+        pytest.param(
+            {"certificate": Refusal(Reason.SECRET_NOT_FOUND, "create it")},
+            Reason.SECRET_NOT_FOUND, "create it", id="no certificate",
+        ),
+        pytest.param(
+            {"certificate": {"tls.crt": "", "x": "y"}},
+            Reason.SECRET_INVALID, "Secret shop/certificate has no tls.crt and no tls.key: add the key",
+            id="an empty certificate",
+        ),
+        pytest.param(
+            {"ca": Refusal(Reason.SECRET_NOT_READABLE, "bind it")},
+            Reason.SECRET_NOT_READABLE, "bind it", id="no authority",
+        ),
+        pytest.param({"ca": {"a": PEM}}, Reason.SECRET_INVALID, "Secret shop/ca has no ca.crt: add the key", id="key"),
+        pytest.param(
+            {"ca": {"ca.crt": "MII"}}, Reason.SECRET_INVALID,
+            "ca.crt of Secret shop/ca is no certificate in PEM, by which the issuer people were trusted: correct it",
+            id="no PEM",
+        ),
+    ],
+)  # fmt: skip
+def test_secrets_that_pods_need_are_looked_at_before(secrets: Any, reason: Reason, words: str) -> None:
+    bus = with_issuers(PEOPLE | {"name": "others"}, PRIVATE)
+    around = replace(AROUND, secrets={**SECRETS, **secrets})
+    assert bus.spec.gateway is not None
+    assert secrets_of_gateway(bus.spec.gateway) == {"certificate", "ca"}
+    assert desire_gateway(bus, bus.spec.gateway, SCRAM, CALLERS, around) == Refusal(reason, words)
+
+
+def test_issuers_are_told_and_their_authorities_mounted() -> None:
+    desired = wanted(with_issuers(PEOPLE | {"name": "others"}, PRIVATE))
+    config = {key_of(each).kind: each for each in desired.manifests}["ConfigMap"]["data"]
+    told = GatewayConfig.model_validate_json(config["gateway.json"]).oidc
+    assert [(each.name, each.issuer, each.ca_file) for each in told] == [
+        ("others", "https://people.example", None),
+        ("people", "https://people.example", "/etc/eventplane-issuers/people/ca.crt"),
+    ]
+    pod = template(desired)["spec"]
+    items = [{"key": "ca.crt", "path": "people/ca.crt"}]
+    volume = {"name": "issuers", "projected": {"sources": [{"secret": {"name": "ca", "items": items}}]}}
+    assert volume in pod["volumes"]
+    mounted = {"name": "issuers", "mountPath": "/etc/eventplane-issuers", "readOnly": True}
+    assert mounted in pod["containers"][0]["volumeMounts"]
+
+
+def test_another_authority_replaces_the_pods_which_read_it_once() -> None:
+    bus = with_issuers(PRIVATE)
+    other = replace(AROUND, secrets={**SECRETS, "ca": {"ca.crt": f"{PEM} another"}})
+    beside = replace(AROUND, secrets={**SECRETS, "ca": {"ca.crt": PEM, "beside": "it"}})
+    assert template(wanted(bus, around=other)) != template(wanted(bus))
+    assert template(wanted(bus, around=beside)) == template(wanted(bus))
 
 
 # --- what is decided
