@@ -8,6 +8,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
+from integration.token_issuers import TokenIssuers
 
 from e2e.cluster.commands import CommandError
 from e2e.installation import RELEASE
@@ -15,9 +17,10 @@ from e2e.servers.certificates import Authority
 from e2e.workspace import application, condition, scram_bus, secret, topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from e2e.cluster import Cluster
     from e2e.conftest import Namespaces
     from e2e.kafka_view import KafkaView
     from e2e.servers import Kafka
@@ -42,16 +45,47 @@ print(json.dumps({"status": answer.status, "body": json.load(answer)}))
 class Shop:
     """A namespace with a bus of its own that has a gateway, the topic orders, and two ServiceAccounts."""
 
-    def __init__(self, place: Workspace, authority: Authority, kafka: Kafka) -> None:
+    def __init__(self, place: Workspace, authority: Authority, kafka: Kafka, issuers: TokenIssuers) -> None:
         self.place = place
         self.authority = authority
         self.kafka = kafka
+        self.issuers = issuers
+        self.reviewer = f"{RELEASE}-{place.namespace}"
         self.host = f"main-gateway.{place.namespace}.svc"
         self.topic = f"{place.namespace}.orders"
 
     def bus(self, **spec: Any) -> Resource:
         """Return the bus."""
         return scram_bus("main", self.kafka, **spec)[-1]
+
+    def gateway(self) -> dict[str, Any]:
+        """Return spec.gateway: it believes the issuer people, whose certificate is of a private authority."""
+        people = {"name": "people", "issuer": self.issuers.issuer, "caSecretRef": {"name": "people-ca"}}
+        return {"replicas": 1, "tls": {"secretRef": {"name": "certificate"}}, "oidc": [people]}
+
+    def let_review(self) -> None:
+        """Let the gateway have tokens reviewed, as its guide tells."""
+        self.place.kubectl(
+            "create", "clusterrolebinding", self.reviewer, f"--clusterrole={RELEASE}-token-reviewer",
+            f"--serviceaccount={self.place.namespace}:main-gateway",
+        )  # fmt: skip
+
+    def until_gateway(self, status: str, reason: str) -> Mapping[str, str]:
+        """Wait until GatewayReady is so; return it."""
+        said = (status, reason)
+        found = self.place.until(
+            "EventBus",
+            "main",
+            lambda bus: tuple(condition(bus, "GatewayReady").get(each) for each in ("status", "reason")) == said,
+            90,
+        )
+        return condition(found, "GatewayReady")
+
+    def users(self) -> set[str]:
+        """Name the users of Kafka of gateways of this namespace."""
+        asked: Any = AdminClient(self.kafka.client_config("SASL_PLAINTEXT")).describe_user_scram_credentials()
+        known = asked.result(30)
+        return {user for user in known if f".{self.place.namespace}." in user and user.endswith(".eventbus")}
 
     def token(self, account: str, audience: str = AUDIENCE) -> str:
         """Ask the API server for a token of a ServiceAccount."""
@@ -82,34 +116,43 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(namespaces: Namespaces, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def issuers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenIssuers]:
+    """An issuer of OpenID Connect, where pods reach it."""
+    with TokenIssuers(tmp_path_factory.mktemp("issuers"), cluster.gateway) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shop(
+    namespaces: Namespaces, kafka: Kafka, issuers: TokenIssuers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """The gateway, with all its pods at work."""
     place = namespaces.make({"pod-security.kubernetes.io/enforce": "restricted"})
     folder: Path = tmp_path_factory.mktemp("authority")
     authority = Authority(folder)
     authority.create()
-    made = Shop(place, authority, kafka)
+    made = Shop(place, authority, kafka, issuers)
     certificate, key = authority.issue("gateway", names=frozenset({made.host}))
     for account in ("web", "stranger"):
         place.kubectl("create", "serviceaccount", account)
     place.allow_secrets()
     place.allow_gateway()
-    reviewer = f"{RELEASE}-{place.namespace}"
-    place.kubectl(
-        "create", "clusterrolebinding", reviewer, f"--clusterrole={RELEASE}-token-reviewer",
-        f"--serviceaccount={place.namespace}:main-gateway",
-    )  # fmt: skip
+    made.let_review()
     try:
         place.apply(*scram_bus("main", kafka), secret("certificate", {"tls.crt": certificate, "tls.key": key}))
+        place.apply(secret("people-ca", {"ca.crt": issuers.authority.certificate.read_text()}))
         place.until_ready("main", "EventBus")
-        callers = {"serviceAccounts": [{"name": "web"}]}
+        callers = {
+            "serviceAccounts": [{"name": "web"}],
+            "oidcSubjects": [{"issuer": "people", "subject": "ada"}, {"issuer": "nobody", "subject": "eve"}],
+        }
         place.apply(topic("orders", partitions=1), application("Publication", "web-shop", "orders", gateway=callers))
         place.until_ready("web-shop", "Publication")
-        place.apply(made.bus(gateway={"replicas": 1, "tls": {"secretRef": {"name": "certificate"}}}))
-        place.until("EventBus", "main", lambda bus: condition(bus, "GatewayReady").get("status") == "True", 90)
+        place.apply(made.bus(gateway=made.gateway()))
+        made.until_gateway("True", "Ready")
         yield made
     finally:
-        place.kubectl("delete", "clusterrolebinding", reviewer)
+        place.kubectl("delete", "clusterrolebinding", made.reviewer, "--ignore-not-found")
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = 30) -> Any:
@@ -135,6 +178,33 @@ def test_whoever_has_none_is_refused(shop: Shop) -> None:
     assert shop.publish(shop.token("web", audience="somebody-else"), "no")[0] == 401
 
 
+def test_somebody_of_an_issuer_publishes_as_far_as_named(shop: Shop, view: KafkaView) -> None:
+    event = uuid.uuid4().hex
+    status, body = shop.publish(shop.issuers.person("ada"), event)
+    assert (status, body.get("topic")) == (200, shop.topic)
+    published = {dict(each.headers() or [])["ce_id"]: dict(each.headers() or []) for each in view.read(shop.topic, 2)}
+    assert published[event.encode()]["eventplane-caller"] == b"people:ada"
+    assert shop.publish(shop.issuers.person("bob"), "no")[0] == 403
+    assert shop.publish(shop.issuers.person("ada", audience="somebody-else"), "no")[0] == 401
+
+
+def test_a_publication_says_which_issuer_nobody_knows(shop: Shop) -> None:
+    found = shop.place.get("Publication", "web-shop")
+    assert found is not None
+    said = condition(found, "CallersKnown")
+    assert (said["status"], said["reason"]) == ("False", "IssuerNotFound")
+    assert "knows no issuer nobody" in said["message"]
+
+
+def test_a_gateway_that_may_not_review_tokens_says_so_until_it_may(shop: Shop) -> None:
+    shop.place.kubectl("delete", "clusterrolebinding", shop.reviewer)
+    said = shop.until_gateway("False", "NotPermitted")
+    assert f"its ServiceAccount {shop.place.namespace}/main-gateway" in said["message"]
+    assert shop.publish(shop.issuers.person("ada"), uuid.uuid4().hex)[0] == 200
+    shop.let_review()
+    shop.until_gateway("True", "Ready")
+
+
 def test_the_bus_says_where_it_is(shop: Shop) -> None:
     found = shop.place.get("EventBus", "main")
     assert found is not None
@@ -156,3 +226,11 @@ def test_a_gateway_that_nobody_asks_for_any_more_goes(shop: Shop) -> None:
     shop.place.until("EventBus", "main", lambda bus: "gateway" not in bus["status"])
     for kind in ("deployment", "service", "configmap", "secret", "serviceaccount"):
         until(lambda kind=kind: shop.get(kind) is None, f"the {kind} goes")  # type: ignore[misc]  # bound at once
+    assert shop.users() == set()
+
+
+def test_a_bus_that_is_deleted_takes_the_user_of_its_gateway_along(shop: Shop) -> None:
+    shop.place.apply(shop.bus(gateway=shop.gateway()))
+    until(shop.users, "its user is made")
+    shop.place.remove("main", "EventBus")
+    until(lambda: not shop.users(), "its user goes")

@@ -48,6 +48,7 @@ CLUSTER_WIDE: Rights = {
     ("events.sindhan.ai/schemas", "", "patch"),
     ("events.sindhan.ai/schemas", "", "watch"),
     ("events.sindhan.ai/schemas/status", "", "patch"),
+    ("authorization.k8s.io/subjectaccessreviews", "", "create"),
     ("configmaps", "", "get"),
     ("events", "", "create"),
     ("namespaces", "", "get"),

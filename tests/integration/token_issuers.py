@@ -29,10 +29,11 @@ _OWN = "the-gateway's-own-token"
 
 
 class TokenIssuers:
-    """Listens on the loopback, on a thread of its own, with a certificate of a throw-away authority."""
+    """Listens on an address of this host, on a thread of its own, with a certificate of a throw-away authority."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self._folder = folder
+        self._host = host
         self.authority = Authority(folder)
         self.authority.create()
         self.token_file = folder / "token"
@@ -50,7 +51,7 @@ class TokenIssuers:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self._host}:{self.port}"
 
     @property
     def issuer(self) -> str:
@@ -87,9 +88,9 @@ class TokenIssuers:
         self._loop.close()
 
     def certificate(self, folder: Path) -> None:
-        """Write tls.crt and tls.key for a listener on the loopback."""
+        """Write tls.crt and tls.key for a listener on that address."""
         folder.mkdir(exist_ok=True)
-        certificate, key = self.authority.issue("127.0.0.1", frozenset({"127.0.0.1"}))
+        certificate, key = self.authority.issue(self._host, frozenset({self._host}))
         (folder / "tls.crt").write_text(certificate)
         (folder / "tls.key").write_text(key)
 
@@ -107,7 +108,7 @@ class TokenIssuers:
         context.load_cert_chain(self._folder / "server" / "tls.crt", self._folder / "server" / "tls.key")
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
+        await web.TCPSite(self._runner, self._host, 0, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
 
     async def _review(self, request: web.Request) -> web.Response:

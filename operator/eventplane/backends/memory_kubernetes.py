@@ -17,7 +17,7 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
-from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
+from eventplane.backends.kubernetes import SUBJECT_ACCESS_REVIEWS, Conflict, Gone, KubernetesApi
 from eventplane.backends.memory_objects import MemoryObjects
 from eventplane.planning.outcome import Rejected, Unavailable
 
@@ -68,6 +68,8 @@ class MemoryKubernetes(KubernetesApi):
         """Whether watchers are told nothing until `catch_up`."""
         self.writes: list[Write] = []
         self.reads: list[str] = []
+        self.token_reviewers: set[str] = set()
+        """Users that may have tokens reviewed."""
         """Paths of what was read."""
         self.gates: dict[str, asyncio.Event] = {}
         """Requests whose `VERB path` contains a text arrive and are answered only when its gate opens."""
@@ -210,6 +212,10 @@ class MemoryKubernetes(KubernetesApi):
         for match, gate in list(self.gates.items()):
             if match in f"{verb} {path}":
                 await gate.wait()
+        if path == SUBJECT_ACCESS_REVIEWS and body is not None:  # a question, which changes nothing
+            self.reads.append(path)
+            self._fail(verb, path)
+            return {**body, "status": {"allowed": body["spec"]["user"] in self.token_reviewers}}
         if body is None:
             self.reads.append(path)
             self._fail(verb, path)

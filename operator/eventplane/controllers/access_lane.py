@@ -5,6 +5,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from eventplane.api.access import Access
 from eventplane.api.event_bus import EventBusStatus
+from eventplane.api.publication import Publication
 from eventplane.backends.access import AccessBackend
 from eventplane.backends.topics import ClusterState
 from eventplane.controllers.lane_on_kafka import Answering, LaneOnKafka
@@ -15,6 +16,7 @@ from eventplane.planning.access_desired import user_name, user_prefix
 from eventplane.planning.access_state import Grant
 from eventplane.planning.access_strays import keeps_user, mapped_to, stray_grants, stray_users
 from eventplane.planning.connection import AccessConnection, Secrets, access_secret_names, connect_access
+from eventplane.planning.gateways import has_gateway, stray_gateway_users
 from eventplane.planning.mapped_principals import maps_principals
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
@@ -54,6 +56,15 @@ class AccessLane(LaneOnKafka[A, B], Generic[A, B]):
         """Name the Secrets that access is made with."""
         return access_secret_names(self.bus)
 
+    def may_have_work_left(self) -> bool:
+        """Tell whether something will need this bus though it is gone: its gateway's user has to go."""
+        return super().may_have_work_left() or (self._sees_to_gateways and has_gateway(self.bus))
+
+    @property
+    def _sees_to_gateways(self) -> bool:
+        """Whether this is the one of a bus's lanes that removes what is left of gateways."""
+        return self.reconciler.kind == Publication.kind
+
     def connection(self, secrets: Secrets) -> AccessConnection | Refusal:
         """Make what access is made with."""
         return connect_access(self.bus, secrets)
@@ -84,7 +95,14 @@ class AccessLane(LaneOnKafka[A, B], Generic[A, B]):
             return ()
         users = await backend.users(user_prefix(self.reconciler.cluster))  # before the living are counted
         strays = stray_users(users, self._alive(), self.reconciler.kind, self.reconciler.cluster)
-        return [RemoveUser(user) for user in strays]
+        return [*(RemoveUser(user) for user in strays), *self._stray_gateways(users)]
+
+    def _stray_gateways(self, users: Collection[str]) -> Sequence[PrincipalChange]:
+        """Find the users of gateways whose bus is gone; one that is not understood is there, and may have one."""
+        store = self.reconciler.store
+        if not self._sees_to_gateways or store.buses_not_understood:
+            return ()
+        return stray_gateway_users(users, store.buses.values(), self.bus, self.reconciler.cluster)
 
     async def _stray_grants(self, backend: B) -> Sequence[PrincipalChange]:
         granted = await backend.grants(await backend.users(""))  # before the living are counted

@@ -57,7 +57,6 @@ class Dispatcher:
         self.cluster = ""
         """Identity of the Kubernetes cluster: the uid of its namespace kube-system, see `Owner.cluster`."""
         self._relisted = asyncio.Event()
-        self._not_understood: set[Key] = set()
         store.on_outward_change = self.mark_places
 
     @property
@@ -105,7 +104,7 @@ class Dispatcher:
         # without its labels, a namespace would seem not to be let in
         namespaces = {namespace for keys in resources.values() for namespace, _ in keys}
         return bool(
-            buses - self.store.buses.keys() - self._not_understood
+            buses - self.store.buses.keys() - self.store.buses_not_understood
             or any(unseen)
             or namespaces - self.store.namespaces.keys()
             or not self.cluster
@@ -148,10 +147,11 @@ class Dispatcher:
         try:
             bus = EventBus.model_validate(body)
         except ValidationError as error:
-            self._not_understood.add(shown.key)
+            self.store.buses_not_understood.add(shown.key)
             fields = key_fields(EventBus.kind, shown.key) | {"problems": field_problems(error)}
             logger.warning("not understood: is the CRD of this version installed?", extra={"fields": fields})
             return
+        self.store.buses_not_understood.discard(shown.key)
         if not self.store.put_bus(bus):
             return
         for track in self.tracks.values():
@@ -161,6 +161,7 @@ class Dispatcher:
     def _bus_deleted(self, body: Mapping[str, Any]) -> None:
         namespace, name, uid = identity(body)
         key = (namespace, name)
+        self.store.buses_not_understood.discard(key)
         if self.store.remove_bus(key, uid) is None:
             return
         for track in self.tracks.values():

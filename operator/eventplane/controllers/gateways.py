@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import Gateway, GatewayStatus
 from eventplane.api.gateway_config import Grants
 from eventplane.api.publication import Publication
 from eventplane.backends.applications import ApplicationBackend, ApplicationQuery
+from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.controllers.applications import PASSWORD_BYTES
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.reconcile import Surroundings
@@ -21,7 +21,7 @@ from eventplane.controllers.tracks import AnyLane
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.bus_decisions import unusable
 from eventplane.planning.decision import Decision
-from eventplane.planning.gateway_callers import callers_of
+from eventplane.planning.gateway_callers import callers_of, lets_service_accounts_in
 from eventplane.planning.gateway_desired import (
     DesiredGateway,
     GatewayCircumstances,
@@ -30,7 +30,7 @@ from eventplane.planning.gateway_desired import (
     gateway_query,
     secrets_of_gateway,
 )
-from eventplane.planning.gateway_manifests import gateway_keys, secret_key
+from eventplane.planning.gateway_manifests import gateway_keys, gateway_name, secret_key
 from eventplane.planning.gateways import (
     GatewayCase,
     bus_with_gateway,
@@ -38,6 +38,7 @@ from eventplane.planning.gateways import (
     decide_removal,
     gateway_status,
     gateway_verdict,
+    has_gateway,
 )
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
@@ -49,9 +50,6 @@ TEND_SECONDS: Final = 0.5
 """How often it is found out whether there is something to do; that asks nobody."""
 UNREADY_SECONDS: Final = 2.0
 """From one look to the next while not all is at work."""
-
-ReadSecret: TypeAlias = Callable[[str, str], Awaitable[Any]]
-"""Reads a Secret by namespace and name: its decoded data, or a Refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class GatewayLoop:
         self,
         dispatcher: Dispatcher,
         surroundings: Surroundings,
-        read_secret: ReadSecret,
+        api: KubernetesApi,
         image: str,
         seconds: float,
     ) -> None:
@@ -81,7 +79,7 @@ class GatewayLoop:
         Args:
             dispatcher: knows the lanes of buses, through which their Kafka is reached.
             surroundings: the store, the reporter, and the clock.
-            read_secret: to see whether there is what pods need.
+            api: to see whether there is what pods need.
             image: the image of Eventplane.
             seconds: from one look to the next while all is as it should be.
         """
@@ -90,7 +88,7 @@ class GatewayLoop:
         self._reporter = surroundings.reporter
         self._cluster = surroundings.cluster
         self._now = surroundings.now
-        self._read_secret = read_secret
+        self._api = api
         self._image = image
         self._seconds = seconds
         self._flights: dict[Key, asyncio.Task[None]] = {}
@@ -112,9 +110,14 @@ class GatewayLoop:
     def _tend(self) -> None:
         self._flights = {key: task for key, task in self._flights.items() if not task.done()}
         for key, bus in self._store.buses.items():
-            is_concerned = bus.spec.gateway is not None or bus.status.gateway is not None
             lane = self._dispatcher.publications.lanes.get(key)
-            if not is_concerned or bus.metadata.deleting or key in self._flights or lane is None or not lane.has_looked:
+            if (
+                not has_gateway(bus)
+                or bus.metadata.deleting
+                or key in self._flights
+                or lane is None
+                or not lane.has_looked
+            ):
                 continue
             wish = _Wish(
                 bus.metadata.generation,
@@ -126,8 +129,12 @@ class GatewayLoop:
             known = self._done.get(key)
             if known is None or known[0] != wish or known[1] <= asyncio.get_running_loop().time():
                 self._flights[key] = asyncio.create_task(self._pass(bus, wish, lane))
-        for key in self._done.keys() - self._store.buses.keys():
+        for key in self._done.keys() - self._store.buses.keys() - self._flights.keys():
             del self._done[key]
+            if (
+                key in self._dispatcher.publications.lanes
+            ):  # which removes the gateway's user, now that no pass makes it
+                self._dispatcher.publications.lanes[key].resource_gone()
 
     def _callers(self, bus: EventBus) -> Grants:
         there = (shelf[key] for shelf in self._store.applications for key in shelf.of(bus.metadata.key))
@@ -168,7 +175,7 @@ class GatewayLoop:
             desired = await self._desired(bus, bus.spec.gateway, lane.backend, wish.callers)
             if isinstance(desired, Refusal):
                 return known, verdict_of(desired)
-            return await self._made(bus, lane.backend, desired)
+            return await self._made(bus, lane.backend, desired, wish.callers)
         except (Unavailable, Rejected) as error:
             return known, verdict_of(error)
 
@@ -176,21 +183,25 @@ class GatewayLoop:
         self, bus: EventBus, gateway: Gateway, backend: ApplicationBackend, callers: Grants
     ) -> DesiredGateway | Refusal:
         names = sorted(secrets_of_gateway(gateway))
-        found = {name: await self._read_secret(bus.metadata.namespace, name) for name in names}
+        found = {name: await self._api.read_secret(bus.metadata.namespace, name) for name in names}
         around = GatewayCircumstances(self._cluster, self._image, found)
         return desire_gateway(bus, gateway, backend.connection, callers, around)
 
     async def _made(
-        self, bus: EventBus, backend: ApplicationBackend, desired: DesiredGateway
+        self, bus: EventBus, backend: ApplicationBackend, desired: DesiredGateway, callers: Grants
     ) -> tuple[GatewayStatus, Verdict]:
         query = ApplicationQuery(desired.access.query, gateway_keys(bus), desired.deployment)
         seen = (await backend.observe({query}))[query]
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         access = AccessCase(gateway_access(bus), bus, desired.access, seen.access, password, self._now())
-        case = GatewayCase(bus, access, desired, seen.objects, seen.pods)
+        may_review = await self._may_review(bus) if lets_service_accounts_in(callers) else None
+        case = GatewayCase(bus, access, desired, seen.objects, seen.pods, may_review)
         decision = decide_gateway(case)
         outcomes = await self._applied(bus, backend, decision)
         return gateway_status(case, decision, outcomes), gateway_verdict(case, decision, outcomes)
+
+    async def _may_review(self, bus: EventBus) -> bool | None:
+        return await self._api.may_review_tokens(bus.metadata.namespace, gateway_name(bus))
 
     async def _removed(self, bus: EventBus, backend: ApplicationBackend) -> tuple[GatewayStatus | None, Verdict | None]:
         query = ApplicationQuery(

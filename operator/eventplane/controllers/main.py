@@ -162,7 +162,7 @@ async def _act(
     gateways = GatewayLoop(
         dispatcher,
         surroundings,
-        api.read_secret,
+        api,
         settings.runtime_image,
         settings.secret_refresh_seconds,
     )

@@ -37,6 +37,8 @@ class Store:
         self.subscriptions = Shelf(Subscription, _nothing_contended, lambda: self.directory, self._moved)
         self.policies = PolicyShelf(self._moved)
         self.buses: dict[Key, EventBus] = {}
+        self.buses_not_understood: set[Key] = set()
+        """Those that exist, of which no more is known than that, or than what they were before."""
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.on_outward_change: Callable[[Iterable[Place]], None] = lambda _places: None
         """Told which resources may have to be looked at again, because one that they refer to, or that refers to

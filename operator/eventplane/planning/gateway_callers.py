@@ -53,6 +53,11 @@ def callers_of(bus: EventBus, applications: Iterable[tuple[Access, Topics]]) -> 
     )
 
 
+def lets_service_accounts_in(callers: Grants) -> bool:
+    """Tell whether a ServiceAccount is among those who are let in."""
+    return any(each.identity.startswith(SERVICE_ACCOUNTS) for each in callers.grants)
+
+
 def callers_verdict(resource: Access, bus: EventBus) -> Verdict | None:
     """Say of a Publication or Subscription whether the gateway knows whom it names; readiness does not hang on it.
 

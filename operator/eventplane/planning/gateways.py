@@ -1,22 +1,23 @@
 """The planner of a bus's gateway: its access first, then what it becomes; and how all of it goes again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from eventplane.api.conditions import ConditionType
+from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import GatewayStatus
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import AccessChange, RemoveUser
 from eventplane.planning.access_state import ObservedAccess, other_user
+from eventplane.planning.access_strays import keeps_user, stray_users
 from eventplane.planning.applications import ApplicationChange, is_about_objects, told_after, told_of
 from eventplane.planning.applied_objects import applied_objects, manifest_after, owned_after
 from eventplane.planning.decision import Decision
-from eventplane.planning.gateway_desired import DesiredGateway
-from eventplane.planning.gateway_manifests import gateway_owner, gateway_url
+from eventplane.planning.gateway_desired import DesiredGateway, gateway_access
+from eventplane.planning.gateway_manifests import gateway_name, gateway_owner, gateway_url
 from eventplane.planning.objects import (
     Manifest,
     ObjectKey,
@@ -43,6 +44,8 @@ class GatewayCase:
     """See `gateway_keys`."""
     pods: tuple[Manifest, ...] = ()
     """Those of its Deployment, if not all of that is at work."""
+    may_review: bool | None = None
+    """Whether it may review tokens; None where that cannot be told, or nobody is let in whose tokens that are."""
 
     @cached_property
     def access_decision(self) -> Decision[AccessChange]:
@@ -107,6 +110,26 @@ def decide_removal(
     return Decision((*users, *objects.changes), objects.refusals)
 
 
+def has_gateway(bus: EventBus) -> bool:
+    """Tell whether a bus has a gateway, or shall have one, or something is left of one."""
+    return bus.spec.gateway is not None or bus.status.gateway is not None
+
+
+def stray_gateway_users(
+    users: Collection[str], buses: Iterable[EventBus], bus: EventBus, cluster: str
+) -> tuple[RemoveUser, ...]:
+    """Take from Kafka the users of gateways whose bus is gone, and their rights with them.
+
+    Args:
+        users: whom the Kafka of a bus knows, whosever they are.
+        buses: all there are.
+        bus: that bus, which may be gone itself.
+        cluster: identity of the Kubernetes cluster, see `Owner.cluster`.
+    """
+    alive = [gateway_access(each) for each in buses if has_gateway(each) and keeps_user(each, bus)]
+    return tuple(RemoveUser(user) for user in stray_users(users, alive, EventBus.kind, cluster))
+
+
 def _applied(bus: EventBus) -> Mapping[ObjectKey, str]:
     known = bus.status.gateway.objects if bus.status.gateway is not None else ()
     return applied_objects(known, bus.metadata.namespace)
@@ -124,6 +147,8 @@ def gateway_verdict(
     |------------------------------------------------|--------------------------------|
     | something did not answer                       | what that says, and it goes on |
     | a change failed, something is refused or held  | what that says                 |
+    | pods are not at work                           | what the Deployment says       |
+    | it has to review tokens, and may not           | NotPermitted, somebody must act|
     | else                                           | what the Deployment says       |
     """
     if decision.postponed is not None:
@@ -134,7 +159,19 @@ def gateway_verdict(
     deployment = _deployment_after(case, outcomes)
     if deployment is None:  # paused, and never made
         return verdict_of(Unavailable(f"{case.desired.deployment.describe()} is yet to be made"))
-    return workload_verdict(deployment, case.pods)
+    verdict = workload_verdict(deployment, case.pods)
+    return _not_permitted(case.bus) if verdict.status == "True" and case.may_review is False else verdict
+
+
+def _not_permitted(bus: EventBus) -> Verdict:
+    account = "/".join((bus.metadata.namespace, gateway_name(bus)))
+    return Verdict(
+        "False",
+        Reason.NOT_PERMITTED,
+        "ServiceAccounts are told 503, for the gateway may not review their tokens: bind the ClusterRole"
+        f" eventplane-token-reviewer to its ServiceAccount {account} by a ClusterRoleBinding",
+        stalled=True,
+    )
 
 
 def gateway_status(

@@ -26,6 +26,7 @@ GATEWAY: Final = {"tls": {"secret_ref": {"name": "certificate"}}}
 WITH_GATEWAY: Final = SCRAM_BUS.model_copy(update={"spec": event_bus(kafka=SCRAM_BUS.spec.kafka, gateway=GATEWAY).spec})
 WITHOUT_GATEWAY: Final = SCRAM_BUS
 CALLERS: Final = {"service_accounts": [{"name": "web"}]}
+REVIEWER: Final = "system:serviceaccount:shop:main-gateway"
 WEB: Final = "system:serviceaccount:shop:web"
 USER: Final = user_name(gateway_access(WITH_GATEWAY), CLUSTER)
 SHOP: Final = publication("web-shop", gateway=CALLERS)
@@ -43,6 +44,7 @@ def gateway_world(*applications: Publication | Subscription, bus: EventBus = WIT
     world = access_world(*applications)
     world.kubernetes.put(bus)
     world.kubernetes.put_secret("shop", "certificate", {"tls.crt": "certificate", "tls.key": "key"})
+    world.kubernetes.token_reviewers = {REVIEWER}
     return world
 
 
@@ -158,6 +160,77 @@ async def test_what_is_not_asked_for_any_more_is_taken_away() -> None:
         assert world.principals.iterations(USER, "SCRAM-SHA-512") is None
         assert not grants(world)
         assert world.kubernetes.secret("shop", "web-shop-publication") is not None, "others stay"
+
+
+def has_user(world: World) -> bool:
+    return world.principals.iterations(USER, "SCRAM-SHA-512") is not None
+
+
+async def test_a_bus_that_is_deleted_takes_the_user_of_its_gateway_along() -> None:
+    world = gateway_world(SHOP)
+    async with world.operator() as operator:
+        await world.until(lambda: WEB in told(world) and has_user(world) and bool(grants(world)))
+        world.kubernetes.put_secret("shop", "login", None)  # as where the namespace goes
+        world.kubernetes.delete(EventBus, BUS)
+        await world.until(lambda: not has_user(world) and not grants(world))
+        assert WITH_GATEWAY.metadata.key in operator.dispatcher.publications.lanes, "it stays for a while"
+        assert WITH_GATEWAY.metadata.key not in operator.dispatcher.subscriptions.lanes
+
+
+async def test_a_bus_that_was_deleted_meanwhile_leaves_it_to_the_next_that_leads_to_that_kafka() -> None:
+    world = gateway_world(SHOP)
+    async with world.operator():
+        await world.until(lambda: WEB in told(world) and has_user(world))
+    world.kubernetes.delete(EventBus, BUS)
+    world.kubernetes.put(WITHOUT_GATEWAY)
+    async with world.operator():
+        await world.until(lambda: not has_user(world))
+
+
+async def test_nobody_is_removed_while_a_bus_is_not_understood() -> None:
+    gone = publication("gone")
+    its_user = user_name(gone, CLUSTER)
+    world = gateway_world(SHOP, gone)
+    async with world.operator():
+        await world.until(lambda: has_user(world) and bool(world.principals.iterations(its_user, "SCRAM-SHA-512")))
+    world.kubernetes.delete(Publication, gone.metadata.key)
+    world.kubernetes.delete(EventBus, BUS)
+    other = WITH_GATEWAY.model_copy(update={"metadata": event_bus("other").metadata})
+    world.kubernetes.put(other.model_copy(update={"spec": WITHOUT_GATEWAY.spec}))
+    world.kubernetes.catch_up()
+    async with world.operator(lead=False) as operator:
+        operator.see(None, EventBus.plural, WITH_GATEWAY.to_wire() | {"spec": {"kafka": {}}})
+        operator.lead()
+        await world.until(lambda: world.principals.iterations(its_user, "SCRAM-SHA-512") is None)
+        assert has_user(world), "a sweep has been made, and this one has a bus"
+        operator.see("DELETED", EventBus.plural, WITH_GATEWAY.to_wire())
+        operator.dispatcher.publications.lanes[other.metadata.key].resource_gone()
+        await world.until(lambda: not has_user(world))
+
+
+async def test_a_gateway_that_may_not_review_tokens_is_not_ready_and_says_what_to_do() -> None:
+    world = gateway_world(SHOP)
+    world.kubernetes.token_reviewers.clear()
+    async with world.operator():
+        await world.until(lambda: world.kubernetes.objects.show(DEPLOYMENT) is not None)
+        roll_out(world)
+        await world.until(lambda: said(world) == ("False", Reason.NOT_PERMITTED))
+        words = "bind the ClusterRole eventplane-token-reviewer to its ServiceAccount shop/main-gateway"
+        assert words in message(world)
+        world.kubernetes.token_reviewers.add(REVIEWER)
+        await world.until(lambda: said(world) == ("True", Reason.READY))
+
+
+@pytest.mark.parametrize("callers", [CALLERS, {"oidc_subjects": [{"issuer": "people", "subject": "ada"}]}])
+async def test_where_it_cannot_be_told_or_does_not_matter_it_is_not_held_against_the_gateway(callers: Any) -> None:
+    world = gateway_world(publication("web-shop", gateway=callers))
+    world.kubernetes.token_reviewers.clear()
+    forbidden = Rejected(Reason.INTERNAL_ERROR, "the API server answered 403: subjectaccessreviews is forbidden")
+    world.kubernetes.fail_next("subjectaccessreviews", forbidden, 1000)
+    async with world.operator():
+        await world.until(lambda: world.kubernetes.objects.show(DEPLOYMENT) is not None)
+        roll_out(world)
+        await world.until(lambda: said(world) == ("True", Reason.READY))
 
 
 async def test_what_cannot_be_taken_away_is_tried_again() -> None:

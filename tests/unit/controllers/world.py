@@ -333,7 +333,7 @@ class Operator:
         self.book = surroundings.gauges
         self.policies = PolicyLane(surroundings, resync_seconds)
         self.gauges = GaugeLoops(self.dispatcher, self.book, world.connect_gauges, gauge_seconds, lambda: world.now)
-        self.gateways = GatewayLoop(self.dispatcher, surroundings, world.kubernetes.read_secret, IMAGE, gateway_seconds)
+        self.gateways = GatewayLoop(self.dispatcher, surroundings, world.kubernetes, IMAGE, gateway_seconds)
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
         self.unbound_publications = UnboundLane(self.publication_reconciler)

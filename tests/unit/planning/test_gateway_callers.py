@@ -10,7 +10,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.gateway import Gateway
 from eventplane.api.gateway_config import Grant, Grants
-from eventplane.planning.gateway_callers import callers_of, callers_verdict
+from eventplane.planning.gateway_callers import callers_of, callers_verdict, lets_service_accounts_in
 
 WEB: Final = "system:serviceaccount:shop:web"
 NAMED: Final = {"service_accounts": [{"name": "web"}]}
@@ -66,6 +66,11 @@ def test_both_kinds_of_callers_are_let_in_each_at_the_rate_that_the_bus_says() -
 
 def test_nobody_of_an_issuer_is_let_in_where_there_is_no_gateway_any_more() -> None:
     assert callers_of(event_bus(), [(publication(gateway=ADA), ORDERS)]) == Grants()
+
+
+@pytest.mark.parametrize(("identity", "is_one"), [(WEB, True), ("people:ada", False)])
+def test_service_accounts_are_told_from_others(identity: str, is_one: bool) -> None:  # noqa: FBT001 - a table
+    assert lets_service_accounts_in(Grants(grants=(Grant(identity=identity),))) is is_one
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from eventplane.api.gateway_config import GatewayConfig, Grants
 from eventplane.api.gateway_config import Grant as CallerGrant
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import RemoveUser
+from eventplane.planning.access_desired import user_name, user_prefix
 from eventplane.planning.access_effects import observed_after
-from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret
+from eventplane.planning.access_state import Grant, ObservedAccess, ObservedPrincipal, ObservedSecret, other_user
 from eventplane.planning.connection import AccessConnection, KafkaConnection, Secrets
 from eventplane.planning.decision import Decision
 from eventplane.planning.gateway_desired import (
@@ -41,6 +42,7 @@ from eventplane.planning.gateways import (
     decide_removal,
     gateway_status,
     gateway_verdict,
+    stray_gateway_users,
 )
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObservedObject, key_of
 from eventplane.planning.outcome import Outcome, Rejected, Unavailable
@@ -324,6 +326,31 @@ def test_the_deployment_is_judged_as_it_was_just_made() -> None:
     assert gateway_verdict(seen, decision, outcomes).status == "True"
 
 
+@pytest.mark.parametrize(
+    ("may_review", "pods", "reason"),
+    [
+        (None, 2, Reason.READY),
+        (True, 2, Reason.READY),
+        (False, 2, Reason.NOT_PERMITTED),
+        (False, 1, Reason.WORKLOAD_UNAVAILABLE),
+    ],
+)
+def test_a_gateway_that_may_not_review_tokens_is_not_ready(
+    may_review: bool | None,  # noqa: FBT001 - a table
+    pods: int,
+    reason: Reason,
+) -> None:
+    first = case()
+    second = made(first, decide_gateway(first))
+    key = second.desired.deployment
+    there = second.observed[key].manifest
+    assert there is not None
+    counted = {**there, "status": there["status"] | {"availableReplicas": pods}}
+    seen = replace(second, observed={**second.observed, key: ObservedObject(counted)}, may_review=may_review)
+    verdict = gateway_verdict(seen, Decision(), ())
+    assert (verdict.reason, verdict.stalled) == (reason, reason == Reason.NOT_PERMITTED)
+
+
 def test_a_gateway_that_was_never_made_while_paused_is_not_ready() -> None:
     first = case()
     second = made(first, decide_gateway(first))
@@ -361,6 +388,37 @@ def test_all_that_it_was_goes() -> None:
 def test_what_is_not_there_need_not_go(access: ObservedAccess, error: Any, postponed: Any) -> None:
     decision = decide_removal(BUS, access, {key: ObservedObject(error=error) for key in gateway_keys(BUS)})
     assert (decision.changes, decision.postponed) == ((), postponed)
+
+
+def kafka_of(name: str, cluster_id: str | None, **spec: Any) -> EventBus:
+    return event_bus(name, **spec).model_copy(update={"status": EventBusStatus(cluster_id=cluster_id)})
+
+
+GATEWAYS_USER: Final = user_name(gateway_access(BUS), CLUSTER)
+LEFT: Final = event_bus().model_copy(
+    update={"status": EventBusStatus(cluster_id="k", gateway=GatewayStatus(url="https://main-gateway.shop.svc"))}
+)
+
+
+@pytest.mark.parametrize(
+    ("buses", "goes"),
+    [
+        pytest.param([], True, id="its bus is gone"),
+        pytest.param([kafka_of("main", "k")], True, id="its bus has no gateway, and nothing is left of one"),
+        pytest.param([kafka_of("other", "k", gateway=GATEWAY)], True, id="another bus has one"),
+        pytest.param([kafka_of("main", "elsewhere", gateway=GATEWAY)], True, id="its bus leads elsewhere now"),
+        pytest.param([kafka_of("main", "k", gateway=GATEWAY)], False, id="its bus has a gateway"),
+        pytest.param([kafka_of("main", None, gateway=GATEWAY)], False, id="its bus has never answered"),
+        pytest.param([LEFT], False, id="its bus takes it away by itself"),
+    ],
+)
+def test_users_of_gateways_are_removed_whose_bus_is_gone(buses: list[EventBus], goes: bool) -> None:  # noqa: FBT001
+    here = kafka_of("here", "k")
+    second = other_user(GATEWAYS_USER)
+    of_others = ["admin", GATEWAYS_USER.replace(user_prefix(CLUSTER), user_prefix("another-cluster"))]
+    of_others.append(GATEWAYS_USER.replace(".eventbus", ".publication"))
+    removed = stray_gateway_users([GATEWAYS_USER, second, *of_others], [here, *buses], here, CLUSTER)
+    assert [each.user for each in removed] == ([GATEWAYS_USER, second] if goes else [])
 
 
 # --- what is said on the bus
