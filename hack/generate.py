@@ -1,7 +1,8 @@
 """Writes every generated file, or with --check says which of them differ from what would be written.
 
-Run as `python -m hack.generate [--check]`. Sources: the models (CRDs, reference pages) and the chart (its README's
-table, the static manifest). The output depends on these alone: no time, no randomness, no cluster.
+Run as `python -m hack.generate [--check]`. Sources: the models (CRDs, reference pages), the SDK (its reference pages)
+and the chart (its README's table, the static manifest). The output depends on these alone: no time, no randomness, no
+cluster.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from hack.chart_files import chart_readme, helm_program, install_manifest
 from hack.crd_files import crd_files
 from hack.reference_pages import reference_pages
+from hack.sdk_pages import sdk_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +44,7 @@ def generated(helm: Path) -> Mapping[str, str]:
     """Return the text of every generated file by its path below the repository's root."""
     crds = crd_files()
     manifest = install_manifest(ROOT, helm, (text for path, text in crds.items() if path.startswith("crds/")))
-    return crds | reference_pages() | chart_readme(ROOT) | manifest
+    return crds | reference_pages() | sdk_pages() | chart_readme(ROOT) | manifest
 
 
 def differences(wanted: Mapping[str, str]) -> list[str]:

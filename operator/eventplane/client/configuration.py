@@ -38,9 +38,11 @@ class BrokerConfig:
     schema_registry: Conf | None = field(default=None, repr=False)
     """Settings of Confluent's SchemaRegistryClient, such as `url`; None: no schemas."""
     client_id: str = "eventplane"
+    """What Kafka's logs and quotas know the client by."""
     transactional_id_prefix: str | None = None
     """What transactional ids must begin with."""
     group_id: str | None = None
+    """The consumer group that the binding lets the application join; None: it names none."""
     topics: tuple[str, ...] = ()
     """What the binding lets the application have, names in Kafka."""
 

@@ -40,12 +40,17 @@ class Received:
     """Where an event was read."""
 
     topic: str
+    """Name in Kafka."""
     partition: int
+    """Of the topic, from 0."""
     offset: int
+    """Of the record in its partition."""
     key: bytes | None = None
+    """Of the record; None: it has none."""
     timestamp_ms: int | None = None
     """Of the record, milliseconds since 1970."""
     headers: tuple[Header, ...] = field(default=(), repr=False)
+    """Of the record, in order; names may repeat."""
 
 
 @dataclass(frozen=True)

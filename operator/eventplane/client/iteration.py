@@ -15,6 +15,7 @@ class Delivery:
     def __init__(self, event: Event[Any]) -> None:
         self.event = event
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the event is through: with its error, where it failed."""
 
     def acknowledge(self) -> None:
         """Be through with the event. Harmless twice."""

@@ -15,8 +15,11 @@ class Receipt:
     """Where an event is: all replicas in sync have it."""
 
     topic: str
+    """Name in Kafka."""
     partition: int
+    """Of the topic, from 0."""
     offset: int
+    """Of the record in its partition."""
     timestamp: datetime
     """Of the record."""
 

@@ -28,7 +28,9 @@ class Transaction:
 
     def __init__(self, encode: Encode) -> None:
         self.writes: list[Write] = []
+        """What is published with the commit, in order."""
         self.acknowledged: Consumed | None = None
+        """What is acknowledged with the commit; None: nothing."""
         self._encode = encode
 
     async def publish_event(self, topic: str, event: Event[Any], partition_key: PartitionKey = None) -> None:

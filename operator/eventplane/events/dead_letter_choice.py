@@ -24,7 +24,9 @@ class Span:
     """Some offsets of a partition, both ends included."""
 
     partition: int
+    """Of the dead-letter topic, from 0."""
     first: int
+    """Offset of the first."""
     last: int | None
     """None: to the end."""
 
@@ -55,9 +57,11 @@ class Choice:
     """What is asked for."""
 
     reasons: Collection[str] = ()
+    """Those that `DeadLetter.reason` may be; empty: any."""
     subscription: str | None = None
     """namespace/name."""
     spans: Collection[Span] = ()
+    """Places in the dead-letter topic; empty: anywhere."""
 
     def takes(self, letter: DeadLetter) -> bool:
         """Decide by the table above."""

@@ -18,24 +18,33 @@ class DeadLetter:
     original_message: bytes | None = field(repr=False)
     """The value as it was written; None: it had none."""
     reason: FailureReason
+    """Why it was given up, in one word."""
     exception: str
     """What was wrong, for people."""
     failed_at: datetime
+    """When the last attempt failed."""
     topic: str
     """Where it was read at first, as are partition and offset."""
     partition: int
+    """Where it was read at first, from 0."""
     offset: int
+    """Where it was read at first."""
     key: bytes | None = field(repr=False)
+    """Of the record; None: it had none."""
     headers: tuple[Header, ...] = field(repr=False)
     """Those that it had; names may repeat."""
     subscription: str
     """namespace/name of who gave it up."""
     attempts: int
+    """How often it was tried."""
     first_failed_at: datetime
+    """When the first attempt failed."""
     dead_letter_topic: str
     """Where the dead letter lies, as are partition and offset."""
     dead_letter_partition: int
+    """Where the dead letter lies, from 0."""
     dead_letter_offset: int
+    """Where the dead letter lies."""
 
     @property
     def error_reason(self) -> str:

@@ -24,6 +24,7 @@ class AggregateRoot(ABC):
         self.aggregate_id = aggregate_id
         self.version = 0
         self.uncommitted_events: list[Event[Any]] = []
+        """What has happened and is not stored yet, in order."""
 
     @abstractmethod
     def apply_event(self, event: Event[Any]) -> None:

@@ -14,6 +14,7 @@ class Position(NamedTuple):
     transaction: int
     """Of PostgreSQL; 0 with SQLite, whose transactions come one after the other."""
     number: int
+    """Orders the events of one transaction, and with SQLite all."""
 
     def __str__(self) -> str:
         return f"{self.transaction}-{self.number}"
@@ -79,13 +80,17 @@ class StoredEvent:
     """An event and its places."""
 
     event: Event[Any]
+    """What has happened."""
     aggregate_id: str
+    """To what."""
     version: int
     """Within its aggregate, from 1."""
     position: Position
+    """Among all events of the store."""
     recorded_at: datetime
     """When it was appended, by the database's clock."""
     tenant: str = ""
+    """To whom it belongs; empty: to nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +98,8 @@ class Snapshot:
     """The state of an aggregate after an event of it."""
 
     aggregate_id: str
+    """Of what."""
     version: int
+    """Of the last event that is in the state."""
     state: Mapping[str, Any] = field(repr=False)
+    """JSON as dicts and lists."""
