@@ -125,6 +125,7 @@ class Consumer:
             "SERVICE_BINDING_ROOT": str(folder),
             "EVENTPLANE_PROBE_PORT": str(self._port),
             "EVENTPLANE_LOG_LEVEL": "WARNING",
+            "KUBERNETES_SERVICE_HOST": "",  # wherever the bench runs, it is no pod: a service is on the loopback
         }
         self._process = subprocess.Popen([sys.executable, "-m", "eventplane.runtime"], env=environment)
 

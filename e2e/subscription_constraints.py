@@ -118,17 +118,53 @@ def _sink() -> Iterator[Constrained]:
         _SINK,
     )
     yield _duration("sink.http.timeout", _SINK)
-    modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured")
+    modes = enumerated(_KIND, "sink.http.contentMode", "Binary", "Structured", "Batched")
     yield Constrained(_KIND, modes.path, modes.taken, modes.refused, _SINK)
-    yield Constrained(
-        _KIND, "sink.http.bearerTokenSecretRef.name", _NAMES, tuple(NAME_REFUSED.items()),
-        {"sink": {"http": {"url": "http://a", "bearerTokenSecretRef": {}}}},
-    )  # fmt: skip
+    yield from _service_batches()
+    yield from _service_secrets()
     yield Constrained(
         _KIND, "sink.http.retryStatuses", ([], [409] * 50), (([409] * 51, "must have at most 50 items"),), _SINK
     )
     statuses = ranged(_KIND, "sink.http.retryStatuses[]", 400, 599)
     yield Constrained(_KIND, statuses.path, statuses.taken, statuses.refused, _SINK)
+
+
+def _service_batches() -> Iterator[Constrained]:
+    only = "batch is for contentMode Batched"
+    url, batch = {"url": "http://a"}, {"batch": {"maxEvents": 10}}
+    batched: Spec = {"http": {**url, **batch, "contentMode": "Batched"}}
+    singly = ({"http": {**url, **batch}}, {"http": {**url, **batch, "contentMode": "Structured"}})
+    yield Constrained(_KIND, "sink", (batched,), tuple((each, only) for each in singly))
+    yield from _batching("sink.http.batch", {"sink": {"http": {**url, "contentMode": "Batched"}}})
+
+
+def _service_secrets() -> Iterator[Constrained]:
+    """Constrain what a service is spoken to with."""
+    for reference, asked in (
+        ("bearerTokenSecretRef", {"bearerTokenSecretRef": {}}),
+        ("signature.secretRef", {"signature": {"secretRef": {}}}),
+        ("tls.caSecretRef", {"tls": {"caSecretRef": {}}}),
+        ("tls.certificateSecretRef", {"tls": {"certificateSecretRef": {}}}),
+    ):
+        given = {"sink": {"http": {"url": "https://a", **asked}}}
+        yield Constrained(_KIND, f"sink.http.{reference}.name", _NAMES, tuple(NAME_REFUSED.items()), given)
+    given = {"sink": {"http": {"url": "https://a", "signature": {"secretRef": {"name": "s"}}}}}
+    yield Constrained(_KIND, "sink.http.signature.secretRef", ({"name": "s"},), (_REQUIRED,), given)
+    yield from _service_certificates()
+
+
+def _service_certificates() -> Iterator[Constrained]:
+    authority: Spec = {"caSecretRef": {"name": "ca"}}
+    certificate: Spec = {"certificateSecretRef": {"name": "client"}}
+    given = {"sink": {"http": {"url": "https://a"}}}
+    none = "name caSecretRef, certificateSecretRef or both"
+    yield Constrained(_KIND, "sink.http.tls", (authority, certificate, authority | certificate), (({}, none),), given)
+    keys = (("", _EMPTY), ("k" * 254, "may not be more than 253 bytes"))
+    named = {"sink": {"http": {"url": "https://a", "tls": authority}}}
+    yield Constrained(_KIND, "sink.http.tls.caSecretRef.key", (ABSENT, "k", "k" * 253), keys, named)
+    plain = {"http": {"url": "http://a", "tls": authority}}
+    secure = {"http": {"url": "https://a", "tls": authority}}
+    yield Constrained(_KIND, "sink", (secure,), ((plain, "tls is for a url that begins with https://"),))
 
 
 def _function() -> Iterator[Constrained]:

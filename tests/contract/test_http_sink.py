@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from contract.transport_arenas import until
-from integration.http_service import Answer, HttpService
+from contract.http_arenas import answer_of, event
+from integration.http_service import Answer, HttpService, mount
+from standardwebhooks import Webhook, WebhookVerificationError
 
+from eventplane.api.metadata import SecretRef
+from eventplane.api.sink import HttpSignature
+from eventplane.api.sink import HttpSink as HttpSpec
 from eventplane.events.delivery import Failure
-from eventplane.events.envelope import decode_record
-from eventplane.events.event import Event
-from eventplane.events.record import PlainRecord
-from eventplane.transports.http_sink import HttpSink, HttpTarget, retry_after_ms
+from eventplane.transports.http_client import HttpClient, HttpTarget, retry_after_ms
+from eventplane.transports.http_credentials import read_credentials
+from eventplane.transports.http_sink import HttpSink
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eventplane.transports.mounted import Mounted
+
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of the specification
+NEXT_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="  # noqa: S105 - of nobody
 
 
-def event(value: bytes = b'{"a": 1}') -> Event:
-    told = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
-    notes = [(f"ce_{name}", text.encode()) for name, text in told.items()]
-    made = decode_record(PlainRecord(body=value, notes=(*notes, ("content-type", b"application/json"))))
-    assert isinstance(made, Event)
-    return made
-
-
-async def delivered(url: str, value: bytes = b'{"a": 1}', **others: Any) -> Failure | None:
+async def delivered(
+    url: str, value: bytes = b'{"a": 1}', mode: Literal["Binary", "Structured"] = "Binary", **others: Any
+) -> Failure | None:
     """Deliver one event and return the answer."""
-    answers: list[Failure | None] = []
-    sink = HttpSink(HttpTarget(url, **{"timeout_seconds": 0.5, "mode": "Binary", **others}), clock=lambda: NOW)
-    sink.deliver(event(value), None, answers.append)
-    await until(lambda: len(answers) == 1)
+    sink = HttpSink(HttpClient(HttpTarget(url, **{"timeout_seconds": 0.5, **others}), clock=lambda: NOW), mode)
+    answer = await answer_of(sink, value)
     await sink.close()
-    return answers[0]
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -94,6 +93,7 @@ async def test_nobody_is_there() -> None:
         pytest.param("http://[::ffff:169.254.169.254]/", id="the same, mapped"),
         pytest.param("http://[fe80::1]/", id="link-local of IPv6"),
         pytest.param("http://0.0.0.0/", id="no address"),
+        pytest.param("http://0/", id="the same, as a number"),
     ],
 )
 async def test_where_events_never_go(url: str) -> None:
@@ -102,18 +102,65 @@ async def test_where_events_never_go(url: str) -> None:
     assert answer.reason == "Rejected"
 
 
-async def test_a_token_is_sent_and_read_again(tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("first\n")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
+async def test_from_a_pod_no_event_goes_to_the_loopback_whatever_it_is_called(host: str) -> None:
     with HttpService() as service:
-        assert await delivered(service.url, token_file=token) is None
-        token.write_text("second")
-        assert await delivered(service.url, token_file=token) is None
-        assert [request.headers["authorization"] for request in service.taken] == ["Bearer first", "Bearer second"]
-        token.unlink()
-        answer = await delivered(service.url, token_file=token)
+        answer = await delivered(f"http://{host}:{service.port}/events", api_server="10.96.0.1")
     assert answer is not None
-    assert answer.reason == "Unavailable"
+    assert answer.reason == "Rejected"
+    assert answer.message.endswith("is no address of a service: it is the pod itself")
+    assert service.received == []
+
+
+async def test_from_a_pod_no_event_goes_to_the_api_server() -> None:
+    answer = await delivered("https://10.96.0.1/api", api_server="10.96.0.1")
+    assert answer == Failure("Rejected", "10.96.0.1 is no address of a service: it is the API server of the cluster")
+
+
+def look(*mounted: Mounted[Any] | None) -> None:
+    """Let files be looked at, long before their time."""
+    for each in mounted:
+        assert each is not None
+        each.current(asyncio.get_running_loop().time() + 60)
+
+
+async def test_a_token_is_sent_and_read_again(tmp_path: Path) -> None:
+    mount(tmp_path / "sink", {"token": "first\n"})
+    with HttpService() as service:
+        asked = HttpSpec(url=service.url, bearer_token_secret_ref=SecretRef(name="token"))
+        credentials = read_credentials(asked, tmp_path)
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 0.5, credentials=credentials)), "Binary")
+        assert await answer_of(sink) is None
+        mount(tmp_path / "sink", {"token": "second"})
+        assert await answer_of(sink) is None
+        look(credentials.token)
+        assert await answer_of(sink) is None
+        await sink.close()
+    sent = [request.headers["authorization"] for request in service.taken]
+    assert sent == ["Bearer first", "Bearer first", "Bearer second"]
+
+
+async def test_a_service_verifies_who_has_sent_and_whoever_knows_no_secret_does_not(tmp_path: Path) -> None:
+    mount(tmp_path / "sink-signature", {"secret": SECRET})
+    with HttpService(lambda _request, attempt: Answer(503 if attempt == 1 else 204)) as service:
+        asked = HttpSpec(url=service.url, signature=HttpSignature(secret_ref=SecretRef(name="signing")))
+        credentials = read_credentials(asked, tmp_path)
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 0.5, credentials=credentials)), "Structured")
+        assert await answer_of(sink) == Failure("Unavailable", "HTTP 503")
+        assert await answer_of(sink) is None
+        mount(tmp_path / "sink-signature", {"secret": NEXT_SECRET, "previousSecret": SECRET})
+        look(credentials.signing_keys)
+        assert await answer_of(sink) is None
+        (tmp_path / "sink-signature" / "previousSecret").unlink()
+        look(credentials.signing_keys)
+        assert await answer_of(sink) is None
+        await sink.close()
+    for request, known in zip(service.received, (SECRET, SECRET, SECRET, NEXT_SECRET), strict=True):
+        assert Webhook(known).verify(request.body, request.headers)["data"] == {"a": 1}
+    assert Webhook(NEXT_SECRET).verify(service.received[2].body, service.received[2].headers)["id"] == "1"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(service.received[3].body, service.received[3].headers)
+    assert len({request.headers["webhook-id"] for request in service.received}) == 1, "it is one event each time"
 
 
 async def test_structured_mode_and_data_that_do_not_fit_it() -> None:
@@ -129,7 +176,7 @@ async def test_structured_mode_and_data_that_do_not_fit_it() -> None:
 async def test_what_is_under_way_is_cut_off_by_closing() -> None:
     answers: list[Failure | None] = []
     with HttpService(lambda _request, _attempt: Answer(hang_seconds=5)) as service:
-        sink = HttpSink(HttpTarget(service.url, 30, "Binary"))
+        sink = HttpSink(HttpClient(HttpTarget(service.url, 30)), "Binary")
         sink.deliver(event(), None, answers.append)
         await asyncio.sleep(0.1)
         await sink.close()

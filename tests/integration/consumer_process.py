@@ -55,6 +55,7 @@ class Consumers:
             "EVENTPLANE_RUNTIME_CONFIG": str(self._folder / "runtime.json"),
             "SERVICE_BINDING_ROOT": str(self._folder),
             "EVENTPLANE_LEAVE_SECONDS": "5",
+            "KUBERNETES_SERVICE_HOST": "",  # wherever the tests run, it is no pod
             **environment,
         }
         process = ConsumerProcess("eventplane.runtime", self._folder, ports.reserve("127.0.0.1"), told)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import ssl
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -22,10 +25,19 @@ class Request:
 
     headers: dict[str, str]
     body: bytes
+    peer: str = ""
+    """Common name of the certificate that the client has shown."""
 
     @property
     def id(self) -> str:
         return self.headers.get("ce-id", "")
+
+    @property
+    def batch(self) -> list[dict[str, Any]]:
+        """The events of a batch."""
+        assert self.headers["content-type"] == "application/cloudevents-batch+json"
+        events: list[dict[str, Any]] = json.loads(self.body)
+        return events
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,15 @@ class Answer:
 class HttpService:
     """Listens on the loopback, on a thread of its own."""
 
-    def __init__(self, answer: Callable[[Request, int], Answer] = lambda _request, _attempt: Answer()) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request, int], Answer] = lambda _request, _attempt: Answer(),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
+        self._tls = tls
+        self.received: list[Request] = []
+        """All requests, in order."""
         self.taken: list[Request] = []
         """Requests that were answered by 2xx, in order."""
         self.attempts: Counter[str] = Counter()
@@ -56,7 +75,7 @@ class HttpService:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/events"
+        return f"http{'s' if self._tls is not None else ''}://127.0.0.1:{self.port}/events"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,7 +95,7 @@ class HttpService:
         app.add_routes([web.post("/{path:.*}", self._take)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -88,7 +107,9 @@ class HttpService:
         await asyncio.gather(*left, return_exceptions=True)
 
     async def _take(self, got: web.Request) -> web.StreamResponse:
-        request = Request({name.lower(): value for name, value in got.headers.items()}, await got.read())
+        headers = {name.lower(): value for name, value in got.headers.items()}
+        request = Request(headers, await got.read(), _common_name(got.get_extra_info("peercert")))
+        self.received.append(request)
         self.attempts[request.id] += 1
         answer = self.answer(request, self.attempts[request.id])
         if answer.hang_seconds:
@@ -99,3 +120,28 @@ class HttpService:
         if 200 <= answer.status < 300 and not answer.cut:
             self.taken.append(request)
         return web.Response(status=answer.status, headers=answer.headers)
+
+
+def _common_name(certificate: dict[str, Any] | None) -> str:
+    subject = (certificate or {}).get("subject", ())
+    return "".join(value for part in subject for name, value in part if name == "commonName")
+
+
+def server_context(certificate: Path, trusted: Path) -> ssl.SSLContext:
+    """Make what a server needs that shows a certificate, and wants to see one of those whom it trusts.
+
+    Args:
+        certificate: a folder with tls.crt and tls.key.
+        trusted: certificates of authorities, PEM.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(trusted))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate / "tls.crt", certificate / "tls.key")
+    return context
+
+
+def mount(folder: Path, files: Mapping[str, str]) -> None:
+    """Mount a Secret in a folder, or what it has become."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, text in files.items():
+        (folder / key).write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import time
 from itertools import count
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from integration.consumer_process import consumers
 from integration.event_topics import Topics, cloud_event, header
-from integration.http_service import Answer, HttpService, Request
+from integration.http_service import Answer, HttpService, Request, mount, server_context
 from integration.service_process import wait_until
+from standardwebhooks import Webhook
 
+from e2e.servers.certificates import Authority
 from eventplane.events.dead_letter_view import dead_letter_of
 from eventplane.events.dead_letters import history_of
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kafka
 
 _NUMBERS = count(1)
+SECRETS = [f"whsec_{base64.b64encode(each * 24).decode()}" for each in (b"a", b"b")]
 QUICK: dict[str, Any] = {
     "attempts": 3,
     "delaysMs": [20, 40],
@@ -101,6 +105,38 @@ def test_half_of_all_requests_fail_and_the_counts_add_up(
     assert "Rejected" in reasons
     assert reasons <= {"Rejected", "Unavailable", "TimedOut"}
     assert {header(each, "eventplane-attempts") for each in dead} >= {"1", "3"}
+
+
+def test_of_batches_that_are_refused_only_the_guilty_become_dead_letters(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """A service that refuses one event of ten with its whole batch, and is busy now and then."""
+    topics.create(name, f"{name}.dlq", partitions=2)
+    chance = random.Random(1)  # noqa: S311 - no secret
+
+    def answer(request: Request, _attempt: int) -> Answer:
+        if any(int(each["id"]) % 10 == 7 for each in request.batch):
+            return Answer(400)
+        return Answer(503, {"Retry-After": "0"}) if chance.random() < 0.1 else Answer()
+
+    http = {"contentMode": "Batched", "batch": {"maxEvents": 20, "linger": "50ms"}}
+    with HttpService(answer) as service:
+        told = config(name, http={"url": service.url, **http}, delivery={"concurrency": 4})
+        told["retry"] = {**told["retry"], "attempts": 10, "delaysMs": [20] * 9}
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write_events(name, range(400), keys=100)
+            process = started.start()
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 400, "all is finished")
+            dead = topics.read(f"{name}.dlq")
+            assert process.terminate() == 0
+    delivered = [int(each["id"]) for request in service.taken for each in request.batch]
+    assert ids(dead) == [str(number) for number in range(7, 400, 10)]
+    assert {header(each, "eventplane-reason") for each in dead} == {"Rejected"}
+    assert sorted(delivered) == [number for number in range(400) if number % 10 != 7], "each once"
+    for key in range(100):
+        numbers = [number for number in delivered if number % 100 == key]
+        assert numbers == sorted(numbers), "order of a key is kept"
+    assert max(len(request.batch) for request in service.taken) > 1
 
 
 def test_poison_becomes_dead_letters_as_it_came(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
@@ -320,3 +356,77 @@ def test_what_cannot_be_done_is_refused_at_the_start(
         process = started.start()
         assert process.ended() == 2
         assert named in process.log()
+
+
+def test_a_service_that_knows_its_senders_and_secrets_that_are_exchanged_without_a_restart(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """Mutual TLS with a private authority, signatures and a token, all from mounted files that change while it runs."""
+    topics.create(name, f"{name}.dlq")
+    authority = Authority(tmp_path)
+    authority.create()
+    bindings = tmp_path / "c"
+    for folder, peer in ((tmp_path / "server", "emails"), (bindings / "sink-certificate", "first")):
+        mount(folder, certificate(authority, peer))
+    mount(bindings / "sink-ca", {"ca.crt": authority.certificate.read_text()})
+    mount(bindings / "sink-signature", {"secret": SECRETS[0]})
+    mount(bindings / "sink", {"token": "one"})
+    with HttpService(tls=server_context(tmp_path / "server", authority.certificate)) as service:
+        http = {
+            "url": service.url,
+            "contentMode": "Structured",
+            "bearerTokenSecretRef": {"name": "token"},
+            "signature": {"secretRef": {"name": "signing"}},
+            "tls": {"caSecretRef": {"name": "ca"}, "certificateSecretRef": {"name": "client"}},
+        }
+        with consumers(bindings, event_kafka, config(name, http=http)) as started:
+            process = started.start()
+            topics.write(name, [cloud_event(1, "a")])
+            wait_until(lambda: len(service.taken) == 1, "it is delivered")
+            mount(bindings / "sink-certificate", certificate(authority, "second"))
+            mount(bindings / "sink-signature", {"secret": SECRETS[1], "previousSecret": SECRETS[0]})
+            mount(bindings / "sink", {"token": "two"})
+            time.sleep(10)  # for so long files are trusted
+            topics.write(name, [cloud_event(2, "a")])
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 2, "all is finished")
+            assert process.terminate() == 0
+            log = process.log()
+    first, second = service.taken
+    assert (first.peer, second.peer) == ("first", "second")
+    assert (first.headers["authorization"], second.headers["authorization"]) == ("Bearer one", "Bearer two")
+    for request, secret, id_ in ((first, SECRETS[0], "1"), (second, SECRETS[0], "2"), (second, SECRETS[1], "2")):
+        assert Webhook(secret).verify(request.body, request.headers)["id"] == id_
+    assert not any(secret in log for secret in SECRETS), "no secret is in the log"
+    assert log.count("mounted files were read again") == 3
+
+
+def test_what_a_secret_lacks_is_left_for_the_status(event_kafka: Kafka, name: str, tmp_path: Path) -> None:
+    """The kubelet shows the file as the container's last words."""
+    last_words = tmp_path / "termination-log"
+    last_words.touch()
+    told = config(name, http={"url": "http://emails/", "signature": {"secretRef": {"name": "signing"}}})
+    with consumers(tmp_path / "c", event_kafka, told) as started:
+        process = started.start(EVENTPLANE_TERMINATION_LOG=str(last_words))
+        assert process.ended() == 2
+    words = "is absent or empty: the Secret of http.signature.secretRef needs the key secret"
+    assert last_words.read_text() == f"{tmp_path}/c/sink-signature/secret {words}"
+
+
+def test_in_a_pod_no_event_goes_to_the_loopback(event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path) -> None:
+    topics.create(name, f"{name}.dlq")
+    with HttpService() as service:
+        told = config(name, http={"url": service.url})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            topics.write(name, [cloud_event(1, "a")])
+            process = started.start(KUBERNETES_SERVICE_HOST="10.96.0.1")
+            wait_until(lambda: topics.committed(f"group-{name}", name) == 1, "it is a dead letter")
+            (dead,) = topics.read(f"{name}.dlq")
+            assert process.terminate() == 0
+    assert header(dead, "eventplane-exception") == "127.0.0.1 is no address of a service: it is the pod itself"
+    assert service.received == []
+
+
+def certificate(authority: Authority, name: str) -> dict[str, str]:
+    """Issue what is in a Secret of type kubernetes.io/tls."""
+    pem, key = authority.issue(name, frozenset({"127.0.0.1"}))
+    return {"tls.crt": pem, "tls.key": key}

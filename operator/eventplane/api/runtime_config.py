@@ -93,6 +93,8 @@ class RuntimeConfig(ApiModel):
     @property
     def batching(self) -> Batching | None:
         """How events go together; None: each by itself."""
+        if self.http is not None and self.http.content_mode == "Batched":
+            return self.http.batch or Batching()
         return self.python.batch if self.python is not None else None
 
     @property

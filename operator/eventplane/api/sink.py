@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eventplane.api.access import TopicRef
-from eventplane.api.metadata import SecretRef
+from eventplane.api.metadata import SecretKeyRef, SecretRef
 from eventplane.api.model import ApiModel, rules
 from eventplane.api.quantities import Duration, Size
 from eventplane.api.workload import EnvVar, Resources
 
-ContentMode = Literal["Binary", "Structured"]
+OneByOne = Literal["Binary", "Structured"]
+ContentMode = Literal[OneByOne, "Batched"]
 Linger = Annotated[str, Field(pattern=r"^([0-9]{1,5}ms|[0-9]{1,2}s)$")]
 """A duration that is short beside the patience of probes."""
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -28,17 +29,50 @@ class Batching(ApiModel):
     """For how long an event waits for others."""
 
 
+class HttpSignature(ApiModel):
+    """A signature for each request, as Standard Webhooks has it: it proves who sends, when, and which body."""
+
+    secret_ref: SecretRef
+    """A Secret with the key secret, `whsec_` and 24 to 64 random bytes as base64; while it is exchanged, with
+    previousSecret as well: requests have a signature by each."""
+
+
+class HttpTls(ApiModel):
+    """What is trusted, and what is shown, where a service is spoken to by HTTPS."""
+
+    model_config = rules(
+        ("has(self.caSecretRef) || has(self.certificateSecretRef)", "name caSecretRef, certificateSecretRef or both"),
+    )
+
+    ca_secret_ref: SecretKeyRef | None = None
+    """The certificates to trust, PEM, and no others; default: the trust store of the operator's image."""
+    certificate_secret_ref: SecretRef | None = None
+    """A Secret of type kubernetes.io/tls with the client's certificate and key (tls.crt, tls.key)."""
+
+
 class HttpSink(ApiModel):
     """A service that takes events by HTTP POST, as CloudEvents' HTTP binding has it."""
+
+    model_config = rules(
+        ("!has(self.batch) || self.contentMode == 'Batched'", "batch is for contentMode Batched"),
+        ("!has(self.tls) || self.url.startsWith('https://')", "tls is for a url that begins with https://"),
+    )
 
     url: str = Field(pattern=r"^https?://[^\s#]+$", max_length=2048)
     """Where to. A response of 2xx acknowledges the event."""
     timeout: Duration = "10s"
     """For how long an answer is waited for."""
     content_mode: ContentMode = "Binary"
-    """Binary sends the data as the body and the attributes as headers; Structured sends one JSON document."""
+    """Binary sends the data as the body and the attributes as headers; Structured sends one JSON document, Batched an
+    array of them."""
+    batch: Batching | None = None
+    """How events go together with Batched; default: as its fields have it."""
     bearer_token_secret_ref: SecretRef | None = None
     """A Secret with the key token, sent as `Authorization: Bearer`."""
+    signature: HttpSignature | None = None
+    """Present where requests are signed."""
+    tls: HttpTls | None = None
+    """Present where the service has a certificate of a private authority, or wants to see one."""
     retry_statuses: tuple[Annotated[int, Field(ge=400, le=599)], ...] = Field(default=(), max_length=50)
     """Statuses of 4xx that are tried again, beside 408, 425, 429 and every 5xx."""
 

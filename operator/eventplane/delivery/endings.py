@@ -64,7 +64,9 @@ class Endings:
         if work.partition.is_gone:
             return
         chance = self._ambience.chance() if failure is not None else 0.0
-        verdict = decide(failure, work.attempt, self._rules, self._ordering, chance)
+        # how often it was put off through no fault of its own is not counted, so it is always the shorter wait
+        attempt = work.attempt if failure is None or failure.blames_event else 1
+        verdict = decide(failure, attempt, self._rules, self._ordering, chance)
         if failure is not None:
             self._counts.failures[failure.reason] += 1
             work.first_failure_ms = work.first_failure_ms or self._ambience.now_ms()

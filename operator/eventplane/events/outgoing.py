@@ -5,24 +5,27 @@ Sources: CloudEvents' HTTP and Kafka protocol bindings and JSON format 1.0.2.
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 
-from eventplane.api.sink import ContentMode
+from eventplane.api.sink import OneByOne
 from eventplane.events.dead_letters import PREFIX
 from eventplane.events.event import JSON, Event, is_json
 from eventplane.events.record import Header
 
 STRUCTURED: Final = "application/cloudevents+json"
+BATCHED: Final = "application/cloudevents-batch+json"
 _NOT_PLAIN: Final = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*")
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _TRACE: Final = ("traceparent", "tracestate")
 _SET_ASIDE: Final = f"{PREFIX}reason"
 _ENVELOPE_DATA: Final = "data"
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class HttpRequest:
     body: bytes
 
 
-def http_request(event: Event, new_data: bytes | None, mode: ContentMode) -> HttpRequest:
+def http_request(event: Event, new_data: bytes | None, mode: OneByOne) -> HttpRequest:
     """Make the request that delivers an event.
 
     Args:
@@ -44,7 +47,7 @@ def http_request(event: Event, new_data: bytes | None, mode: ContentMode) -> Htt
     Raises:
         UndecodableError: structured mode, and the data are not the JSON that they are said to be.
     """
-    headers = {name: value for name, value in event.headers().items() if name in _TRACE and _PLAIN.fullmatch(value)}
+    headers = _trace(event)
     if mode == "Structured":
         headers["content-type"] = STRUCTURED
         return HttpRequest(headers, _document(event, new_data))
@@ -55,6 +58,20 @@ def http_request(event: Event, new_data: bytes | None, mode: ContentMode) -> Htt
     if content_type is not None and _PLAIN.fullmatch(content_type):
         headers["content-type"] = content_type
     return HttpRequest(headers, body)
+
+
+def batch_item(event: Event, new_data: bytes | None) -> bytes:
+    """Make what delivers an event in a batch: its document, with its trace in CloudEvents' extension for that.
+
+    Raises:
+        UndecodableError: the data are not the JSON that they are said to be.
+    """
+    return _document(event, new_data, _trace(event))
+
+
+def batch_request(items: Sequence[bytes]) -> HttpRequest:
+    """Make the request that delivers events together (CloudEvents' JSON format, 4)."""
+    return HttpRequest({"content-type": BATCHED}, b"[" + b",".join(items) + b"]")
 
 
 def topic_record(event: Event, new_data: bytes | None) -> tuple[bytes | None, list[Header]]:
@@ -83,8 +100,12 @@ def _body(event: Event, new_data: bytes | None) -> tuple[bytes, str | None]:
     return event.body or b"", event.content_type
 
 
-def _document(event: Event, new_data: bytes | None) -> bytes:
-    document: dict[str, Any] = dict(event.attributes)
+def _trace(event: Event) -> dict[str, str]:
+    return {name: value for name, value in event.headers().items() if name in _TRACE and _PLAIN.fullmatch(value)}
+
+
+def _document(event: Event, new_data: bytes | None, extensions: Mapping[str, str] = _NONE) -> bytes:
+    document: dict[str, Any] = {**extensions, **event.attributes}
     body, content_type = _body(event, new_data)
     if not is_json(content_type):
         document["data_base64"] = base64.b64encode(body).decode()

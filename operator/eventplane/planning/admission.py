@@ -57,6 +57,8 @@ def review_subscription(subscription: Subscription, before: Subscription | None)
     |--------------------------------------------------|-------------------------------------------------------|
     | the spec does not change, or it is being deleted | admitted: annotations and finalizers must always pass |
     | an expression is faulty                          | refused                                               |
+    | its delivery cannot be had by its sink           | refused                                               |
+    | a URL leads to no service, by its address        | refused                                               |
     | what it refers to is not there                   | admitted: GitOps may apply in any order               |
     """
     if subscription.metadata.deleting or (before is not None and before.spec == subscription.spec):

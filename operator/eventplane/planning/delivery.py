@@ -1,7 +1,10 @@
 """Whether what a Subscription says of its delivery makes sense, found out before an event comes."""
 
+from urllib.parse import urlsplit
+
 from eventplane.api.conditions import Reason
 from eventplane.api.subscription import SubscriptionSpec
+from eventplane.events.addresses import why_no_service
 from eventplane.events.expressions import ExpressionError
 from eventplane.events.subscribed import compile_filter, compile_transform
 from eventplane.planning.plan import Refusal
@@ -9,7 +12,7 @@ from eventplane.planning.plan import Refusal
 
 def refuse_delivery(spec: SubscriptionSpec) -> Refusal | None:
     """Say what of a Subscription's delivery cannot be done; what is wrong with an expression, with line and column."""
-    refusal = _no_transactions(spec) or _no_deduplication(spec)
+    refusal = _no_transactions(spec) or _no_deduplication(spec) or _no_service(spec)
     if refusal is not None:
         return refusal
     for field, source, compile_it in (
@@ -45,3 +48,18 @@ def _no_deduplication(spec: SubscriptionSpec) -> Refusal | None:
         "delivery.deduplicate is for a sink; a container of your own reads every record: take it out, and let the "
         "container know events by their id",
     )
+
+
+def _no_service(spec: SubscriptionSpec) -> Refusal | None:
+    """Refuse a URL that leads to no service; where a name leads is looked at when it is resolved."""
+    if spec.sink is None or spec.sink.http is None:
+        return None
+    try:
+        parts = urlsplit(spec.sink.http.url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host:
+        return Refusal(Reason.INVALID_SPEC, "sink.http.url is no URL: correct its host, or its port")
+    refusal = why_no_service(host, in_pod=True)
+    return None if refusal is None else Refusal(Reason.INVALID_SPEC, f"correct sink.http.url: {refusal}")

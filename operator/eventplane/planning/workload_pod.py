@@ -1,11 +1,11 @@
 """The pod of a Subscription: its container, what is mounted into it, and that it may do nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from eventplane.api.access import Access
 from eventplane.api.metadata import SecretRef
-from eventplane.api.sink import PythonSink
+from eventplane.api.sink import HttpSink, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import EnvVar, Probe, Resources, Workload
 from eventplane.planning.access_desired import DesiredAccess
@@ -60,10 +60,9 @@ def pod_of(
             {"name": "config", "configMap": {"name": object_name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ]
-        token = _token_of(subscription)
-        if token is not None:
-            volumes.append({"name": "sink", "secret": {"secretName": token}})
-            container["volumeMounts"].append(mount("sink", f"{BINDINGS}/sink"))
+        for volume in _sink_volumes(subscription):
+            volumes.append(volume)
+            container["volumeMounts"].append(mount(volume["name"], f"{BINDINGS}/{volume['name']}"))
     certificate = certificate_of(subscription, access)
     if certificate is not None:
         volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
@@ -99,10 +98,31 @@ def certificate_of(resource: Access, access: DesiredAccess) -> str | None:
     return reference.name if reference is not None and access.mark is not None else None
 
 
-def _token_of(subscription: Subscription) -> str | None:
+def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
+    """Give each Secret that a service is spoken to with a volume, of the keys that it is needed for.
+
+    What is absent keeps no container from starting: it ends and says what it misses, which is in the status then; what
+    the kubelet says of volumes is not.
+    """
     http = subscription.spec.sink.http if subscription.spec.sink is not None else None
-    token = http.bearer_token_secret_ref if http is not None else None
-    return token.name if token is not None else None
+    if http is None:
+        return
+    for name, reference, files in _sink_secrets(http):
+        if reference is not None:
+            items = [{"key": key, "path": path} for key, path in files.items()]
+            yield {"name": name, "secret": {"secretName": reference.name, "items": items, "optional": True}}
+
+
+def _sink_secrets(http: HttpSink) -> Iterator[tuple[str, SecretRef | None, Mapping[str, str]]]:
+    """Give the folder for each Secret that may be asked for, and the files there by the keys that they are from."""
+    yield "sink", http.bearer_token_secret_ref, {"token": "token"}
+    if http.signature is not None:
+        keys = {"secret": "secret", "previousSecret": "previousSecret"}
+        yield "sink-signature", http.signature.secret_ref, keys
+    if http.tls is not None:
+        authority = http.tls.ca_secret_ref
+        yield "sink-ca", authority, {authority.key: "ca.crt"} if authority is not None else {}
+        yield "sink-certificate", http.tls.certificate_secret_ref, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
 
 
 def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:

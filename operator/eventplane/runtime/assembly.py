@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from eventplane.api.runtime_config import RuntimeConfig
-from eventplane.api.sink import PythonFunction
+from eventplane.api.sink import Batching, PythonFunction
+from eventplane.api.sink import HttpSink as HttpService
 from eventplane.delivery.attempt_spans import TracedSink
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
@@ -18,7 +19,9 @@ from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
 from eventplane.tracing import is_tracing
-from eventplane.transports.http_sink import HttpSink, HttpTarget
+from eventplane.transports.http_batch_sink import HttpBatchSink
+from eventplane.transports.http_client import HttpClient, HttpTarget
+from eventplane.transports.http_sink import HttpSink
 from eventplane.transports.kafka_exchange import KafkaExchange
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.kafka_settings import consumer_settings, producer_settings, transactional_settings
@@ -128,16 +131,25 @@ def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
         return _function_sink(config, config.python)
     if config.http is None:
         raise SettingsError("http, python, topic: name exactly one of them")  # refused before; for type checkers
-    return HttpSink(
+    return _service_sink(settings, config.http)
+
+
+def _service_sink(settings: RuntimeSettings, service: HttpService) -> Sink:
+    config = settings.config
+    client = HttpClient(
         HttpTarget(
-            url=config.http.url,
+            url=service.url,
             timeout_seconds=config.timeout_seconds,
-            mode=config.http.content_mode,
-            retry_statuses=frozenset(config.http.retry_statuses),
-            token_file=settings.token_file,
+            retry_statuses=frozenset(service.retry_statuses),
+            credentials=settings.credentials,
             connections=config.delivery.concurrency,
+            api_server=settings.api_server,
         )
     )
+    if service.content_mode == "Batched":
+        limits = batch_limits(config.batching or Batching())
+        return HttpBatchSink(client, limits, config.delivery.concurrency)
+    return HttpSink(client, service.content_mode)
 
 
 def _function_sink(config: RuntimeConfig, function: PythonFunction) -> Sink:

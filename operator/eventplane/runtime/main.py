@@ -1,12 +1,14 @@
 """The process: wires the parts, serves probes, ends in an orderly way on SIGTERM, and with 1 on what it cannot mend."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
@@ -21,6 +23,8 @@ from eventplane.transports.process_settings import SettingsError
 logger = logging.getLogger("eventplane.runtime")
 
 _MISCONFIGURED: Final = 2
+_LAST_WORDS: Final = "/dev/termination-log"
+"""Kubernetes' default for terminationMessagePath."""
 _SOME_ATTEMPTS: Final = 2
 """After so many times the longest attempt, something must have ended."""
 
@@ -35,6 +39,7 @@ def main() -> int:
     except SettingsError as error:
         configure_logging("INFO")
         logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
+        _tell_kubernetes(str(error))
         return _MISCONFIGURED
 
 
@@ -70,6 +75,14 @@ async def run(settings: RuntimeSettings) -> int:
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
+
+
+def _tell_kubernetes(problem: str) -> None:
+    """Leave words where the kubelet takes them from: they are in the pod's status, and in the Subscription's."""
+    last_words = Path(os.environ.get("EVENTPLANE_TERMINATION_LOG", _LAST_WORDS))
+    if last_words.is_file():
+        with contextlib.suppress(OSError):
+            last_words.write_text(problem)
 
 
 def _patience(config: RuntimeConfig) -> Patience:

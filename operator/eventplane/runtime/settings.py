@@ -8,6 +8,8 @@ from typing import Any, Final
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.refusals import refusals
 from eventplane.transports.binding import Binding, BindingError, binding_root, read_binding
+from eventplane.transports.http_credentials import HttpCredentials, read_credentials
+from eventplane.transports.mounted import MountedError
 from eventplane.transports.process_settings import SettingsError, read_config, whole_number
 
 _CONFIG: Final = "/etc/eventplane/runtime.json"
@@ -22,7 +24,10 @@ class RuntimeSettings:
     """Settings of librdkafka, from the Secret, and where the certificate is of who comes with one."""
     registry: Mapping[str, str]
     """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
-    token_file: Path | None
+    credentials: HttpCredentials
+    """What a service is shown."""
+    api_server: str | None
+    """Of the cluster in whose pod this runs, where the kubelet has put it; None: it runs in none."""
     instance_id: str | None
     """Of a static member of the group; only for pods whose names stay."""
     client_id: str
@@ -40,12 +45,12 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
     bindings = binding_root(environment)
     binding = _binding(bindings / "kafka")
-    bears = config.http is not None and config.http.bearer_token_secret_ref is not None
     return RuntimeSettings(
         config=config,
         client={**binding.client, **_certificate(bindings / "certificate")},
         registry=binding.schema_registry or {},
-        token_file=_token_file(bindings / "sink" / "token") if bears else None,
+        credentials=_credentials(config, bindings),
+        api_server=environment.get("KUBERNETES_SERVICE_HOST") or None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
         port=whole_number(environment, "EVENTPLANE_PROBE_PORT", 8080),
@@ -80,7 +85,8 @@ def _certificate(folder: Path) -> Mapping[str, str]:
     return {setting: str(path) for setting, path in files.items()}
 
 
-def _token_file(path: Path) -> Path:
-    if not path.is_file():
-        raise SettingsError(f"{path} is absent: the Secret of http.bearerTokenSecretRef needs the key token")
-    return path
+def _credentials(config: RuntimeConfig, bindings: Path) -> HttpCredentials:
+    try:
+        return read_credentials(config.http, bindings) if config.http is not None else HttpCredentials()
+    except MountedError as error:
+        raise SettingsError(str(error)) from error

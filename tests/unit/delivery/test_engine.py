@@ -132,6 +132,16 @@ async def test_failures_keep_the_order_of_a_key(keeps_order: bool) -> None:  # n
     assert place.engine.counts.retried_in_place == 10
 
 
+async def test_what_was_put_off_through_no_fault_of_its_own_is_tried_again_soon_and_loses_no_attempt() -> None:
+    put_off = Failure("Unavailable", "its turn has not come", blames_event=False)
+    async with world(retry={**RETRY, "attempts": 2, "delaysMs": [1]}) as place:
+        place.sink.failures.extend([put_off, DOWN, put_off])
+        place.write(1, "a")
+        await until(lambda: place.committed() == 1)
+    assert place.delivered == [1]
+    assert place.engine.counts.dead_lettered == {}
+
+
 async def test_order_of_a_partition_and_no_order() -> None:
     async with world(delivery={"ordering": "Partition"}) as place:
         place.sink.failures.extend([DOWN, DOWN])

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event, UndecodableError
-from eventplane.events.outgoing import http_request, topic_record
+from eventplane.events.outgoing import batch_item, batch_request, http_request, topic_record
 from eventplane.events.record import Header, PlainRecord
 
 if TYPE_CHECKING:
-    from eventplane.api.sink import ContentMode
+    from eventplane.api.sink import OneByOne
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 JSON_TYPE = ("content-type", b"application/json")
@@ -37,9 +37,7 @@ def known(record: PlainRecord, *, has_registry: bool = False) -> Event:
 
 @pytest.mark.parametrize("mode", ["Binary", "Structured"])
 @given(TEXT, TEXT, st.dictionaries(TEXT, st.integers(-9, 9) | TEXT, max_size=3))
-def test_as_the_library_of_cloud_events_reads_it(
-    mode: ContentMode, id_: str, subject: str, data: dict[str, Any]
-) -> None:
+def test_as_the_library_of_cloud_events_reads_it(mode: OneByOne, id_: str, subject: str, data: dict[str, Any]) -> None:
     event = binary(json.dumps(data).encode(), JSON_TYPE, id=id_, subject=subject)
     request = http_request(event, None, mode)
     theirs = oracle.from_http(oracle.HTTPMessage(dict(request.headers), request.body), JSONFormat())
@@ -74,9 +72,7 @@ def test_as_the_library_of_cloud_events_reads_it(
         ),
     ],
 )
-def test_request(
-    event: Event, new_data: bytes | None, mode: ContentMode, body: bytes, content_type: str | None
-) -> None:
+def test_request(event: Event, new_data: bytes | None, mode: OneByOne, body: bytes, content_type: str | None) -> None:
     request = http_request(event, new_data, mode)
     assert (request.body, request.headers.get("content-type")) == (body, content_type)
 
@@ -105,6 +101,27 @@ def test_document(event: Event, new_data: bytes | None, expected: dict[str, Any]
 def test_document_of_data_that_are_none() -> None:
     with pytest.raises(UndecodableError):
         http_request(binary(b"{"), None, "Structured")
+    with pytest.raises(UndecodableError):
+        batch_item(binary(b"{"), None)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, st.integers()), min_size=1, max_size=5))
+def test_a_batch_as_the_library_of_cloud_events_reads_it(told: list[tuple[str, str, int]]) -> None:
+    events = [binary(str(number).encode(), JSON_TYPE, id=id_, subject=subject) for id_, subject, number in told]
+    request = batch_request([batch_item(event, None) for event in events])
+    documents = [json.dumps(each).encode() for each in json.loads(request.body)]
+    headers = {"content-type": "application/cloudevents+json"}
+    theirs = [oracle.from_http(oracle.HTTPMessage(headers, each), JSONFormat()) for each in documents]
+    assert [(each.get_id(), each.get_subject(), each.get_data()) for each in theirs] == told
+
+
+def test_traces_of_a_batch_are_in_its_events() -> None:
+    trace = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    own, others = binary(b"1", trace), binary(b"2", trace, traceparent="its own")
+    request = batch_request([batch_item(own, b"7"), batch_item(others, None)])
+    assert [each["traceparent"] for each in json.loads(request.body)] == [trace[1].decode(), "its own"]
+    assert json.loads(request.body)[0]["data"] == 7
+    assert request.headers == {"content-type": "application/cloudevents-batch+json"}
 
 
 def test_only_what_headers_can_hold_travels() -> None:
@@ -117,7 +134,7 @@ def test_only_what_headers_can_hold_travels() -> None:
 
 
 @pytest.mark.parametrize("mode", ["Binary", "Structured"])
-def test_what_was_read_with_a_registry_s_help_is_sent_as_json(mode: ContentMode) -> None:
+def test_what_was_read_with_a_registry_s_help_is_sent_as_json(mode: OneByOne) -> None:
     event = known(PlainRecord(body=b"\x00\x00\x00\x00\x01avro"), has_registry=True)
     event.set_data({"a": b"\xff", "b": {1: "x"}})
     body = http_request(event, None, mode).body

@@ -119,6 +119,49 @@ SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id
         pytest.param(
             subscription(sink=HTTP, delivery={"deduplicate": {"window": "10m"}}), None, None, id="deduplication"
         ),
+        pytest.param(
+            subscription(sink={"http": {"url": "http://127.0.0.1:8080/events"}}),
+            None,
+            "correct sink.http.url: 127.0.0.1 is no address of a service: it is the pod itself",
+            id="the loopback",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "https://LocalHost/"}}),
+            None,
+            "correct sink.http.url: localhost is no address of a service: it is the pod itself",
+            id="its name",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "http://me@[::ffff:169.254.169.254]:80/"}}),
+            None,
+            "correct sink.http.url: ::ffff:169.254.169.254 is no address of a service: it is",
+            id="metadata",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "http://[::1"}}),
+            None,
+            "sink.http.url is no URL: correct its host, or its port",
+            id="half an address",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "http://:80/"}}),
+            None,
+            "sink.http.url is no URL: correct its host, or its port",
+            id="no host",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "http://billing:65536/"}}),
+            None,
+            "sink.http.url is no URL: correct its host, or its port",
+            id="no port",
+        ),
+        pytest.param(
+            subscription(sink={"http": {"url": "https://10.0.0.7:8443/events"}}),
+            None,
+            None,
+            id="an address of a cluster",
+        ),
+        pytest.param(subscription(sink={"topic_ref": {"name": "returns"}}), None, None, id="no service at all"),
     ],
 )
 def test_subscriptions_are_turned_away(asked: Subscription, before: Subscription | None, message: str | None) -> None:

@@ -238,6 +238,62 @@ def test_the_runtimes_pod() -> None:
     }
 
 
+def test_secrets_of_a_service_are_mounted_by_their_keys_and_never_in_the_configuration() -> None:
+    http = {
+        "url": "https://x",
+        "bearer_token_secret_ref": {"name": "token"},
+        "signature": {"secret_ref": {"name": "signing"}},
+        "tls": {"ca_secret_ref": {"name": "ca", "key": "root.pem"}, "certificate_secret_ref": {"name": "client"}},
+    }
+    desired = wanted_objects(sinking(sink={"http": http}))
+    pod = manifest_of(desired, "Deployment")["spec"]["template"]["spec"]
+    mounted = {each["name"]: each["secret"] for each in pod["volumes"] if each["name"].startswith("sink")}
+    assert mounted == {
+        "sink": {"secretName": "token", "items": [{"key": "token", "path": "token"}], "optional": True},
+        "sink-signature": {
+            "secretName": "signing",
+            "items": [{"key": "secret", "path": "secret"}, {"key": "previousSecret", "path": "previousSecret"}],
+            "optional": True,
+        },
+        "sink-ca": {"secretName": "ca", "items": [{"key": "root.pem", "path": "ca.crt"}], "optional": True},
+        "sink-certificate": {
+            "secretName": "client",
+            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+            "optional": True,
+        },
+    }
+    paths = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert {name: paths[name] for name in mounted} == {name: f"/bindings/{name}" for name in mounted}
+    assert all(each["readOnly"] for each in pod["containers"][0]["volumeMounts"] if each["name"] in mounted)
+
+
+@pytest.mark.parametrize(
+    ("tls", "names"),
+    [
+        pytest.param({"ca_secret_ref": {"name": "ca"}}, {"sink-ca": "ca"}, id="an authority"),
+        pytest.param({"certificate_secret_ref": {"name": "c"}}, {"sink-certificate": "c"}, id="a certificate"),
+    ],
+)
+def test_only_what_is_asked_for_is_mounted(tls: dict[str, Any], names: dict[str, str]) -> None:
+    volumes = pod_of(sinking(sink={"http": {"url": "https://x", "tls": tls}}))["volumes"]
+    mounted = {each["name"]: each["secret"]["secretName"] for each in volumes if each["name"].startswith("sink")}
+    assert mounted == names
+
+
+@pytest.mark.parametrize(
+    ("http", "most"),
+    [
+        pytest.param({"content_mode": "Structured"}, 4, id="one by one"),
+        pytest.param({"content_mode": "Batched"}, 400, id="as many as a batch has by default"),
+        pytest.param({"content_mode": "Batched", "batch": {"max_events": 20}}, 80, id="as many as are asked for"),
+    ],
+)
+def test_a_service_of_batches_has_so_many_events_under_way(http: dict[str, Any], most: int) -> None:
+    resource = sinking(sink={"http": {"url": "http://x", **http}}, delivery={"concurrency": 4})
+    text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
+    assert RuntimeConfig.model_validate_json(text).most_under_way == most
+
+
 FUNCTION = {
     "image": "shop/billing:3",
     "callable": "billing.events:handle",

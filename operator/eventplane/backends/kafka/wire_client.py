@@ -20,8 +20,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import BrokerResponseError, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.inet import KafkaNetSocket
 
-from eventplane.backends.tls import client_context
 from eventplane.planning.connection import KafkaConnection
+from eventplane.tls import client_context
 
 # it logs its settings, passwords included, at DEBUG; what matters comes back as errors
 logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -15,9 +15,9 @@ from yarl import URL
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.schema_registry.errors import NoAnswer, not_a_registry, translate
-from eventplane.backends.tls import client_context
 from eventplane.planning.connection import RegistryConnection
 from eventplane.planning.outcome import BackendError, Rejected
+from eventplane.tls import client_context
 
 R = TypeVar("R")
 OnCall = Callable[[str, float, bool], None]
