@@ -1,5 +1,7 @@
 """Who vouches for callers of the gateway: a real HTTPS server that reviews tokens as an API server does, and an issuer.
 
+The issuer vouches for clients of Kafka too: it gives tokens by the client credentials grant (RFC 6749, section 4.4).
+
 It stands for the API server of a cluster: what it is asked and what it answers is TokenReview v1, over TLS, with the
 gateway's own token checked.
 """
@@ -12,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
@@ -41,6 +43,12 @@ class TokenIssuers:
         """What was asked, in order."""
         self.fetched_keys = 0
         self.is_down = False
+        self.clients: dict[str, str] = {}
+        """Who gets tokens at the token endpoint: secrets by client id."""
+        self.token_seconds = 600.0
+        """How long those hold."""
+        self.given: list[str] = []
+        """The client ids that they were given to, in order."""
         self._cluster = ECKey.generate_key("P-256")
         self._keys = [ECKey.generate_key("P-256", {"kid": "first"})]
         self.port = 0
@@ -68,6 +76,15 @@ class TokenIssuers:
         told = {"iss": self.issuer, "sub": subject, "aud": audience, "exp": int(time.time() + seconds), **claims}
         key = self._keys[-1]
         return jwt.encode({"alg": "ES256", "kid": str(key.kid)}, told, key)
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.issuer}/token"
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """By which the tokens of persons and clients are verified."""
+        return dict(KeySet(list(self._keys)).as_dict(private=False))
 
     def rotate(self) -> None:
         """Sign with another key from now on."""
@@ -100,6 +117,7 @@ class TokenIssuers:
                 web.post("/apis/authentication.k8s.io/v1/tokenreviews", self._review),
                 web.get("/realm/.well-known/openid-configuration", self._discover),
                 web.get("/realm/keys", self._show_keys),
+                web.post("/realm/token", self._give),
             ]
         )
         self.certificate(self._folder / "server")
@@ -134,4 +152,17 @@ class TokenIssuers:
 
     async def _show_keys(self, _request: web.Request) -> web.Response:
         self.fetched_keys += 1
-        return web.json_response(KeySet(list(self._keys)).as_dict(private=False))
+        return web.json_response(self.keys)
+
+    async def _give(self, request: web.Request) -> web.Response:
+        if self.is_down:
+            return web.json_response({"error": "temporarily_unavailable"}, status=503)
+        login, asked = BasicAuth.decode(request.headers["authorization"]), await request.post()
+        if asked["grant_type"] != "client_credentials":
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+        if self.clients.get(login.login) != login.password:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        self.given.append(login.login)
+        now, scope = int(time.time()), asked.get("scope", "")
+        token = self.person(login.login, seconds=self.token_seconds, iat=now, scope=scope)
+        return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})

@@ -27,6 +27,11 @@ _LEAST_ITERATIONS: Final = 4096
 """What Kafka demands; it takes four times as many, which would make many users at once slow."""
 _ITERATIONS_RANGE: Final = 2048
 _SCRAM: Final = frozenset({"SCRAM-SHA-512", "SCRAM-SHA-256"})
+_WAYS_OUT: Final[Mapping[str | None, str]] = {
+    "TLS": "set credentials.certificateSecretRef",
+    "OAUTHBEARER": "set credentials.oauthSecretRef",
+}
+"""How Eventplane's own consumer gets credentials, by the authentication of the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     |---------------------------|-----------------------|---------------------------------------------|
     | nothing                   | any                   | nobody: anybody may do everything           |
     | SCRAM, and no certificate | any                   | a user that is made for it                  |
-    | TLS or PLAIN              | a template            | the principal that is mapped to it          |
+    | TLS, PLAIN or OAUTHBEARER | a template            | the principal that is mapped to it          |
     | else                      | any                   | refuse IdentityNotSupported                 |
     """
     if kafka.certificate_pem is None and (kafka.mechanism is None or kafka.mechanism in _SCRAM):
@@ -235,9 +240,9 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     if not maps_principals(bus):
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
-            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka"
-            " can be given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka, or a"
-            " template in spec.kafka.principals for those that it has",
+            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates, by PLAIN or by"
+            " OAUTHBEARER, and Kafka can be given new users only with SCRAM: its owner can name a listener with SCRAM"
+            " in spec.kafka, or a template in spec.kafka.principals for those that it has",
         )
     name = principal_name(resource, bus)
     if isinstance(name, Refusal):
@@ -255,12 +260,13 @@ def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
             " credentials.rotateEvery out, and renew them where they are issued",
         )
     has_sink = isinstance(resource, Subscription) and resource.spec.sink is not None
-    by_certificate = bus.spec.kafka.authentication is not None and bus.spec.kafka.authentication.type == "TLS"
-    if has_sink and not (by_certificate and credentials.certificate_secret_ref is not None):
+    kind = bus.spec.kafka.authentication.type if bus.spec.kafka.authentication is not None else None
+    given = {"TLS": credentials.certificate_secret_ref, "OAUTHBEARER": credentials.oauth_secret_ref}
+    if has_sink and given.get(kind) is None:
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
             f"EventBus {where} has users that come with their own credentials, and Eventplane's own consumer has none: "
-            + ("set credentials.certificateSecretRef" if by_certificate else "take workload instead of sink"),
+            + _WAYS_OUT.get(kind, "take workload instead of sink"),
         )
     return None
 
@@ -287,12 +293,14 @@ def _writes_in_transactions(resource: Access) -> bool:
 
 
 def _client_settings(connection: KafkaConnection, user: str | None, group: str | None) -> Mapping[str, str]:
+    has_username = connection.mechanism is not None and connection.tokens is None
     settings = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),
         "security.protocol": connection.protocol,
         "ssl.ca.pem": connection.ca_pem,
         "sasl.mechanism": connection.mechanism,
-        "sasl.username": user if connection.mechanism else None,
+        "sasl.username": user if has_username else None,
         "group.id": group,
+        **(connection.tokens.public_settings() if connection.tokens is not None else {}),
     }
     return {key: value for key, value in settings.items() if value is not None}

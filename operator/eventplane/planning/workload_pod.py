@@ -59,10 +59,9 @@ def pod_of(
         if token is not None:
             volumes.append({"name": "sink", "secret": {"secretName": token}})
             container["volumeMounts"].append(_mount("sink", f"{BINDINGS}/sink"))
-    certificate = certificate_of(subscription, access)
-    if certificate is not None:
-        volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
-        container["volumeMounts"].append(_mount("certificate", f"{BINDINGS}/certificate"))
+    for folder, secret in own_credentials(subscription, access).items():
+        volumes.append({"name": folder, "secret": {"secretName": secret}})
+        container["volumeMounts"].append(_mount(folder, f"{BINDINGS}/{folder}"))
     return {
         "serviceAccountName": object_name,
         "automountServiceAccountToken": False,
@@ -78,10 +77,15 @@ def pod_of(
     }
 
 
-def certificate_of(subscription: Subscription, access: DesiredAccess) -> str | None:
-    """Name the Secret with the certificate of its principal, where that is how Kafka knows it."""
-    reference = subscription.spec.credentials.certificate_secret_ref
-    return reference.name if reference is not None and access.mark is not None else None
+def own_credentials(subscription: Subscription, access: DesiredAccess) -> Mapping[str, str]:
+    """Name the Secrets with which its principal comes, where Kafka keeps none, by the folder that pods have them in."""
+    credentials, by_token = subscription.spec.credentials, access.settings.get("sasl.mechanism") == "OAUTHBEARER"
+    references = {
+        "certificate": credentials.certificate_secret_ref,
+        "oauth": credentials.oauth_secret_ref if by_token else None,
+    }
+    given = {folder: reference.name for folder, reference in references.items() if reference is not None}
+    return given if access.mark is not None else {}
 
 
 def _token_of(subscription: Subscription) -> str | None:

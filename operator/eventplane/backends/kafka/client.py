@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, translate
-from eventplane.planning.connection import KafkaConnection
+from eventplane.planning.connection import KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 
 K = TypeVar("K")
@@ -47,7 +47,17 @@ def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, An
         "sasl.username": connection.username,
         "sasl.password": connection.password,
     }
-    return settings | {key: value for key, value in secrets.items() if value is not None}
+    settings |= {key: value for key, value in secrets.items() if value is not None}
+    return settings | (_token_settings(connection.tokens) if connection.tokens is not None else {})
+
+
+def _token_settings(tokens: TokenSource) -> dict[str, str]:
+    """Let librdkafka ask for tokens by itself, and again before they end."""
+    return {
+        **tokens.public_settings(),
+        "sasl.oauthbearer.client.id": tokens.client_id,
+        "sasl.oauthbearer.client.secret": tokens.client_secret,
+    }
 
 
 class KafkaClient:

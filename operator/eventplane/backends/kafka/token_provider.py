@@ -1,0 +1,88 @@
+"""Tokens for kafka-python, by the client credentials grant; librdkafka gets its own by itself.
+
+Source: RFC 6749, sections 2.3.1 (who asks) and 4.4 (the grant).
+"""
+
+import base64
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.client import HTTPException
+from typing import Any, Final
+
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from eventplane.backends.tls import client_context
+from eventplane.planning.connection import TokenSource
+
+_USED: Final = 0.8
+"""How much of a token's life it is used for."""
+_DEFAULT_SECONDS: Final = 300.0
+"""The life of a token of which nothing is said."""
+_REFUSALS: Final = frozenset({400, 401, 403})
+
+
+class TokenRefusedError(Exception):
+    """The identity provider gives no token to who asks, and says so; the message has its words and no secret."""
+
+
+class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
+    """Asks for a token when there is none, or the last one has come of age."""
+
+    def __init__(self, source: TokenSource, timeout_seconds: float) -> None:
+        """Prepare to ask.
+
+        Args:
+            source: whom to ask, and who asks.
+            timeout_seconds: how long the answer is waited for.
+        """
+        super().__init__()
+        self._source = source
+        self._timeout_seconds = timeout_seconds
+        self._token = ""
+        self._until = 0.0
+
+    def token(self) -> str:
+        """Return a token that holds for a while.
+
+        Raises:
+            TokenRefusedError: who asks is not known, or asks for too much.
+            OSError: nobody answered, or not as a token endpoint does.
+        """
+        now = time.monotonic()
+        if now >= self._until:
+            answer = self._ask()
+            self._token = str(answer["access_token"])
+            self._until = now + _USED * float(answer.get("expires_in", _DEFAULT_SECONDS))
+        return self._token
+
+    def _ask(self) -> dict[str, Any]:
+        source = self._source
+        asked = {"grant_type": "client_credentials", **({"scope": source.scope} if source.scope is not None else {})}
+        login = base64.b64encode(f"{source.client_id}:{source.client_secret}".encode()).decode()
+        request = urllib.request.Request(  # noqa: S310 - the CRD lets nothing through but http and https
+            source.token_endpoint_url,
+            urllib.parse.urlencode(asked).encode(),
+            {"Authorization": f"Basic {login}", "Accept": "application/json"},
+        )
+        context = client_context(source.ca_pem, None, None)
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout_seconds, context=context) as response:  # noqa: S310
+                answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _translated(error) from None
+        except (HTTPException, ValueError) as error:
+            raise OSError(f"the token endpoint answered what is no token: {type(error).__name__}") from error
+        if not isinstance(answer, dict) or "access_token" not in answer:
+            raise OSError("the token endpoint answered without a token")
+        return answer
+
+
+def _translated(error: urllib.error.HTTPError) -> Exception:
+    """Tell a refusal (RFC 6749, section 5.2) from an endpoint that is ill."""
+    if error.code in _REFUSALS:
+        return TokenRefusedError(f"the token endpoint refused with status {error.code}")
+    return OSError(f"the token endpoint answered with status {error.code}")
