@@ -32,6 +32,8 @@ class TokenSource:
             "sasl.oauthbearer.token.endpoint.url": self.token_endpoint_url,
             "sasl.oauthbearer.scope": self.scope,
             "https.ca.pem": self.ca_pem,
+            # else it looks where Red Hat has its certificates, and nowhere else
+            "https.ca.location": "probe" if self.ca_pem is None else None,
         }
         return {key: value for key, value in settings.items() if value is not None}
 

@@ -71,7 +71,10 @@ def test_what_the_owner_of_the_bus_leaves_out_nobody_is_told() -> None:
     data = access(publication("web"), bare=True).secret_data("")
     assert {"oauthScope", "oauth.ca.crt"}.isdisjoint(data)
     assert "OAuthBearerLoginModule required;" in data["client.properties"]
-    assert {"https.ca.pem", "sasl.oauthbearer.scope"}.isdisjoint(json.loads(data["librdkafka.json"]))
+    told = json.loads(data["librdkafka.json"])
+    assert {"https.ca.pem", "sasl.oauthbearer.scope"}.isdisjoint(told)
+    assert told["https.ca.location"] == "probe", "whom the system trusts, wherever that says so"
+    assert "https" not in data["client.properties"].replace("https://", "")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventplane.api.conditions import Reason
 from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, translate
+from eventplane.backends.kafka.token_failures import token_failure
 from eventplane.planning.connection import KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 
@@ -103,7 +104,7 @@ class KafkaClient:
             send: puts the request on its way.
 
         Raises:
-            Unavailable: nobody answered.
+            Unavailable: nobody answered, Kafka or who gives tokens for it.
             Rejected: the brokers do not accept who we say we are.
         """
         if self._admin is None:
@@ -177,7 +178,9 @@ class KafkaClient:
         if self._admin is not None:
             self._admin.poll(0)
         if self._refusal is not None:
-            raise Rejected(Reason.AUTHENTICATION_FAILED, f"Kafka refused the connection: {_cause(self._refusal)}")
+            raise token_failure(self._refusal) or Rejected(
+                Reason.AUTHENTICATION_FAILED, f"Kafka refused the connection: {_cause(self._refusal)}"
+            )
 
     def _check_answered(self, answers: Mapping[K, R | KafkaError], api: str, right: str) -> None:
         failures = [answer for answer in answers.values() if isinstance(answer, KafkaError) and is_no_answer(answer)]

@@ -6,6 +6,7 @@ from typing import Final
 from confluent_kafka import KafkaError
 
 from eventplane.api.conditions import Reason
+from eventplane.backends.kafka.token_failures import token_failure
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 
 _NO_ANSWER: Final = frozenset(
@@ -99,6 +100,9 @@ def translate(error: KafkaError, subject: str, right: str) -> BackendError:
         subject: what it was about, for the message: `topic orders`.
         right: what the user must be allowed to do for it: `Create on topic orders`.
     """
+    no_token = token_failure(error)
+    if no_token is not None:
+        return no_token
     if error.code() in _RIGHTS:
         return Rejected(Reason.AUTHORIZATION_FAILED, f"Kafka refused {subject}: the bus's user lacks the right {right}")
     reason = _REJECTIONS.get(error.code())

@@ -21,11 +21,12 @@ _USED: Final = 0.8
 """How much of a token's life it is used for."""
 _DEFAULT_SECONDS: Final = 300.0
 """The life of a token of which nothing is said."""
-_REFUSALS: Final = frozenset({400, 401, 403})
+_LONGEST: Final = 4096
+"""Bytes that are read of a refusal."""
 
 
-class TokenRefusedError(Exception):
-    """The identity provider gives no token to who asks, and says so; the message has its words and no secret."""
+class NoTokenError(Exception):
+    """There is no token to be had; the message says why as librdkafka would, and has no secret."""
 
 
 class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
@@ -48,8 +49,7 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
         """Return a token that holds for a while.
 
         Raises:
-            TokenRefusedError: who asks is not known, or asks for too much.
-            OSError: nobody answered, or not as a token endpoint does.
+            NoTokenError: who asks gets none, or nobody answered as a token endpoint does.
         """
         now = time.monotonic()
         if now >= self._until:
@@ -73,16 +73,15 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                raise _translated(error) from None
-        except (HTTPException, ValueError) as error:
-            raise OSError(f"the token endpoint answered what is no token: {type(error).__name__}") from error
+                raise NoTokenError(_words(error)) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise NoTokenError(str(getattr(error, "reason", error))) from error
         if not isinstance(answer, dict) or "access_token" not in answer:
-            raise OSError("the token endpoint answered without a token")
+            raise NoTokenError("the answer has no access_token")
         return answer
 
 
-def _translated(error: urllib.error.HTTPError) -> Exception:
-    """Tell a refusal (RFC 6749, section 5.2) from an endpoint that is ill."""
-    if error.code in _REFUSALS:
-        return TokenRefusedError(f"the token endpoint refused with status {error.code}")
-    return OSError(f"the token endpoint answered with status {error.code}")
+def _words(error: urllib.error.HTTPError) -> str:
+    """Quote the answer where it is an error as RFC 6749, section 5.2 has them, else its status."""
+    body = error.read(_LONGEST).decode(errors="replace")
+    return body if '"error"' in body else f"{error.code}: {error.reason}"

@@ -20,7 +20,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import BrokerResponseError, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.inet import KafkaNetSocket
 
-from eventplane.backends.kafka.token_provider import TokenProvider, TokenRefusedError
+from eventplane.backends.kafka.token_failures import in_librdkafkas_words
+from eventplane.backends.kafka.token_provider import NoTokenError, TokenProvider
 from eventplane.backends.tls import client_context
 from eventplane.planning.connection import KafkaConnection
 
@@ -198,10 +199,10 @@ def _milliseconds_until(deadline: float) -> int:
 
 def failure(error: Exception) -> KafkaError:
     """Say in librdkafka's words, which the rest of the backend understands, what the library raised."""
+    if isinstance(error, NoTokenError):
+        return in_librdkafkas_words(str(error))
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError | TimeoutError):
         code = KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's name
-    elif isinstance(error, TokenRefusedError):
-        code = KafkaError._AUTHENTICATION  # noqa: SLF001
     elif isinstance(error, ssl.SSLError):
         code = KafkaError._SSL  # noqa: SLF001
     elif isinstance(error, BrokerResponseError) and (error.errno or 0) > 0:  # errors of connections have no number
