@@ -90,6 +90,10 @@ class TokenIssuers:
         """Sign with another key from now on."""
         self._keys.append(ECKey.generate_key("P-256", {"kid": f"key-{len(self._keys)}"}))
 
+    def forget(self) -> None:
+        """Sign with the key before again."""
+        self._keys.pop()
+
     def __enter__(self) -> Self:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)

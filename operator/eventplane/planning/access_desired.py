@@ -9,7 +9,7 @@ from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
-from eventplane.api.metadata import Metadata
+from eventplane.api.metadata import Metadata, SecretRef
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
@@ -261,7 +261,10 @@ def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
         )
     has_sink = isinstance(resource, Subscription) and resource.spec.sink is not None
     kind = bus.spec.kafka.authentication.type if bus.spec.kafka.authentication is not None else None
-    given = {"TLS": credentials.certificate_secret_ref, "OAUTHBEARER": credentials.oauth_secret_ref}
+    given: dict[str | None, SecretRef | None] = {
+        "TLS": credentials.certificate_secret_ref,
+        "OAUTHBEARER": credentials.oauth_secret_ref,
+    }
     if has_sink and given.get(kind) is None:
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
