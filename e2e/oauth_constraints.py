@@ -24,7 +24,7 @@ TOKENS: Final[dict[str, Any]] = {
 def oauth_constraints() -> Iterator[Constrained]:
     """Give them all."""
     bus, place = "EventBus", "kafka.authentication"
-    url = {"tokenEndpointUrl": "https://sso/token"}
+    url = {"tokenEndpointUrl": "http://sso/token"}
     login = {"secretRef": {"name": "login"}}
     only = "oauth goes with type OAUTHBEARER, and only with it"
     yield Constrained(
@@ -60,12 +60,13 @@ def oauth_constraints() -> Iterator[Constrained]:
     yield Constrained(
         bus,
         f"{place}.oauth",
-        (url | {"caSecretRef": {"name": "ca"}}, {"tokenEndpointUrl": "http://sso/token"}),
+        (url, {"tokenEndpointUrl": "https://sso/token", "caSecretRef": {"name": "ca"}}),
         (
             (
-                {"tokenEndpointUrl": "http://sso/token", "caSecretRef": {"name": "ca"}},
-                "caSecretRef is for a tokenEndpointUrl that begins with https://",
+                url | {"caSecretRef": {"name": "ca"}},
+                "caSecretRef goes with a tokenEndpointUrl that begins with https://",
             ),
+            ({"tokenEndpointUrl": "https://sso/token"}, "caSecretRef goes with a tokenEndpointUrl that begins with"),
         ),
         TOKENS,
     )

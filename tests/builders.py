@@ -522,7 +522,7 @@ def mapping_bus(
 ) -> EventBus:
     """Make a bus whose applications come with credentials of their own; kind None logs in as nobody."""
     login: dict[str, Any] = {"secret_ref": {"name": "login"}} if kind != "TLS" else {}
-    login |= {"oauth": {"token_endpoint_url": "https://sso/token"}} if kind == "OAUTHBEARER" else {}
+    login |= {"oauth": {"token_endpoint_url": "http://sso/token"}} if kind == "OAUTHBEARER" else {}
     kafka = {
         "bootstrap_servers": ["kafka:9092"],
         "tls": {"certificate_secret_ref": {"name": "pair"}},

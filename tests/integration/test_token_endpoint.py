@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from e2e.servers.certificates import Authority
 from eventplane.backends.kafka.client import client_settings
 from eventplane.backends.kafka.errors import translate
 from eventplane.backends.kafka.token_failures import token_failure
@@ -19,6 +20,7 @@ from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from confluent_kafka import KafkaError
     from integration.token_issuers import TokenIssuers
@@ -65,7 +67,7 @@ def told_by_kafka_python(source: TokenSource) -> BackendError:
     ("changes", "expected", "words"),
     [
         pytest.param({"client_secret": "not-the-secret"}, Rejected, WRONG, id="a wrong secret"),
-        pytest.param({"ca_pem": None}, Rejected, NOT_TRUSTED, id="an issuer that the system does not trust"),
+        pytest.param({"ca_pem": "of others"}, Rejected, NOT_TRUSTED, id="an issuer that nobody vouches for"),
         pytest.param({"token_endpoint_url": "/nothing"}, Rejected, NO_ENDPOINT, id="nothing is there"),
         pytest.param({"token_endpoint_url": "/realm/keys"}, Rejected, NO_ENDPOINT, id="something else is there"),
         pytest.param({"token_endpoint_url": "https://127.0.0.1:9/"}, Unavailable, NO_ANSWER, id="nobody answers"),
@@ -74,6 +76,7 @@ def told_by_kafka_python(source: TokenSource) -> BackendError:
 def test_why_there_is_no_token(
     source: TokenSource,
     issuers: TokenIssuers,
+    tmp_path: Path,
     told: Callable[[TokenSource], BackendError],
     changes: dict[str, Any],
     expected: type[BackendError],
@@ -81,6 +84,10 @@ def test_why_there_is_no_token(
 ) -> None:
     url = changes.get("token_endpoint_url", issuers.token_endpoint)
     asked = replace(source, **changes | {"token_endpoint_url": f"{issuers.url}{url}" if url[0] == "/" else url})
+    if "ca_pem" in changes:
+        others = Authority(tmp_path)
+        others.create()
+        asked = replace(asked, ca_pem=others.certificate.read_text())
     error = told(asked)
     assert isinstance(error, expected)
     assert words in error.message
@@ -106,9 +113,3 @@ def test_a_token_is_used_until_it_comes_of_age(source: TokenSource, issuers: Tok
     time.sleep(0.45)
     assert short.token() != before, "before its end"
     assert len(issuers.given) == asked + 3
-
-
-def test_whom_the_system_trusts_is_looked_for_wherever_systems_keep_it() -> None:
-    settings = TokenSource("https://sso/token").public_settings()
-    assert settings["https.ca.location"] == "probe"
-    assert "https.ca.pem" not in settings

@@ -16,8 +16,8 @@ class OAuth(ApiModel):
 
     model_config = rules(
         (
-            "!has(self.caSecretRef) || self.tokenEndpointUrl.startsWith('https://')",
-            "caSecretRef is for a tokenEndpointUrl that begins with https://",
+            "self.tokenEndpointUrl.startsWith('https://') == has(self.caSecretRef)",
+            "caSecretRef goes with a tokenEndpointUrl that begins with https://, and only with it",
         ),
     )
 
@@ -27,7 +27,8 @@ class OAuth(ApiModel):
     scope: Scope | None = None
     """Scopes to ask for, with a space in between; default: those that the identity provider gives unasked."""
     ca_secret_ref: SecretKeyRef | None = None
-    """The certificates to trust there, PEM, by the operator and by applications; default: the trust store of each."""
+    """The certificates to trust there, PEM, by the operator and by applications. It goes with https and has no default:
+    where images keep whom they trust, librdkafka does not find out."""
 
 
 class Authentication(ApiModel):

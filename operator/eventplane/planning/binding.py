@@ -102,7 +102,6 @@ def _java_properties(settings: Mapping[str, str], registry: RegistryConnection |
     if user is not None and password is not None:
         rest["sasl.jaas.config"] = f"{_SCRAM_LOGIN} required username={_quoted(user)} password={_quoted(password)};"
     if rest.pop("sasl.oauthbearer.method", None) is not None:
-        rest.pop("https.ca.location", None)
         rest |= _token_properties(rest.pop("https.ca.pem", None))
     rest |= _registry_properties(registry) if registry is not None else {}
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(rest.items()))

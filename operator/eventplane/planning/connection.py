@@ -21,7 +21,7 @@ class TokenSource:
     token_endpoint_url: str
     scope: str | None = None
     ca_pem: str | None = field(default=None, repr=False)
-    """Certificates to trust there, PEM; None trusts the system's."""
+    """Certificates to trust there, PEM; None where it speaks no TLS."""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
 
@@ -32,8 +32,6 @@ class TokenSource:
             "sasl.oauthbearer.token.endpoint.url": self.token_endpoint_url,
             "sasl.oauthbearer.scope": self.scope,
             "https.ca.pem": self.ca_pem,
-            # else it looks where Red Hat has its certificates, and nowhere else
-            "https.ca.location": "probe" if self.ca_pem is None else None,
         }
         return {key: value for key, value in settings.items() if value is not None}
 

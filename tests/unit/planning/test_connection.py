@@ -47,13 +47,17 @@ MUTUAL = bus(
 ONE_SECRET = bus(
     tls={"ca_secret_ref": {"name": "all"}}, authentication={"type": "SCRAM-SHA-256", "secret_ref": {"name": "all"}}
 )
-OAUTH = {"token_endpoint_url": "https://sso/token"}
+OAUTH = {"token_endpoint_url": "http://sso/token"}
 TOKENS = bus(tls={}, authentication={"type": "OAUTHBEARER", "secret_ref": {"name": "sso"}, "oauth": OAUTH})
 SCOPED = bus(
     authentication={
         "type": "OAUTHBEARER",
         "secret_ref": {"name": "sso"},
-        "oauth": OAUTH | {"scope": "kafka", "ca_secret_ref": {"name": "sso-ca"}},
+        "oauth": {
+            "token_endpoint_url": "https://sso/token",
+            "scope": "kafka",
+            "ca_secret_ref": {"name": "sso-ca"},
+        },
     },
 )
 CLIENT = {"clientId": "operator", "clientSecret": PASSWORD}
@@ -102,7 +106,7 @@ AT = ("kafka:9092",)
                 AT,
                 tls=True,
                 mechanism="OAUTHBEARER",
-                tokens=TokenSource("https://sso/token", client_id="operator", client_secret=PASSWORD),
+                tokens=TokenSource("http://sso/token", client_id="operator", client_secret=PASSWORD),
             ),
             id="tokens",
         ),
