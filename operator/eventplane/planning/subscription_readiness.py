@@ -1,6 +1,6 @@
 """Outcomes to status: what is said about a Subscription, its container included."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -131,11 +131,27 @@ def _condition(kind: ConditionType, verdict: Verdict, generation: int) -> Condit
 
 def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
     """Say whether the number of pods follows the lag, where that is asked for. Readiness does not hang on it."""
-    if case.desired.autoscaled:
+    failing = next((each for each in map(_why_not_scaled, case.observed.values()) if each is not None), None)
+    if case.desired.autoscaled and failing is not None:
+        yield Verdict("False", Reason.AUTOSCALER_FAILING, f"KEDA cannot scale the Deployment: {failing}")
+    elif case.desired.autoscaled:
         yield Verdict("True", Reason.READY, "KEDA scales the Deployment by the lag: see its ScaledObject")
     elif case.desired.autoscaled is not None:
         text = "KEDA is not installed, so there are as many pods as scaling.min: install it, or set scaling.max to that"
         yield Verdict("False", Reason.AUTOSCALER_NOT_INSTALLED, text)
+
+
+def _why_not_scaled(seen: ObservedObject) -> str | None:
+    """Read in a ScaledObject why KEDA does not scale by it; None where it does, or has not looked yet."""
+    manifest = seen.manifest or {}
+    if manifest.get("kind") != "ScaledObject":
+        return None
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    return next((each.get("message") or "see its ScaledObject" for each in conditions if _is_unready(each)), None)
+
+
+def _is_unready(condition: Mapping[str, str]) -> bool:
+    return condition["type"] == "Ready" and condition["status"] == "False"
 
 
 def _readable(case: SubscriptionCase) -> Iterator[Verdict]:
