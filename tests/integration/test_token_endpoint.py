@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from integration.service_process import wait_until
 
 from e2e.servers.certificates import Authority
 from eventplane.backends.kafka.client import client_settings
@@ -113,3 +114,13 @@ def test_a_token_is_used_until_it_comes_of_age(source: TokenSource, issuers: Tok
     time.sleep(0.45)
     assert short.token() != before, "before its end"
     assert len(issuers.given) == asked + 3
+
+
+def test_librdkafka_asks_by_itself_and_again_before_a_token_ends(source: TokenSource, issuers: TokenIssuers) -> None:
+    issuers.token_seconds, asked = 3.0, len(issuers.given)
+    connection = KafkaConnection(("127.0.0.1:1",), mechanism="OAUTHBEARER", tokens=source)
+    admin = AdminClient(client_settings(connection, "integration"))  # nobody polls it
+    begun = time.monotonic()
+    wait_until(lambda: len(issuers.given) == asked + 2, "twice", SECONDS)
+    assert time.monotonic() - begun < issuers.token_seconds
+    del admin
