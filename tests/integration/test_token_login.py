@@ -8,19 +8,14 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from builders import CLUSTER, event_topic, mapping_bus, publication, settled, subscription
 from contract.test_kafka_principals import NO_GROUP, NO_TOPIC, consume, produce
-from integration.consumer_process import consumers
 from integration.event_topics import Topics
-from integration.http_service import HttpService
-from integration.service_process import wait_until
 from integration.token_issuers import AUDIENCE
 
-from e2e.clients.programs import java_login
 from e2e.servers import Kafka
 from e2e.servers.configuration import TokenIssuer
 from eventplane.api.conditions import Reason
@@ -33,11 +28,10 @@ from eventplane.planning.access_state import ObservedAccess
 from eventplane.planning.connection import AccessConnection, KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.topic_changes import CreateTopic
-from eventplane.planning.topic_state import Owner, TopicQuery
+from eventplane.planning.topic_state import Owner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from integration.token_issuers import TokenIssuers
 
@@ -100,29 +94,6 @@ async def connect() -> AsyncIterator[Callable[[KafkaConnection], KafkaTopicBacke
 
 
 # --- the operator ----------------------------------------------------------------------------------------------------
-
-
-async def test_the_operator_gets_tokens_and_others_before_they_end(
-    token_kafka: Kafka, issuers: TokenIssuers, way_in: KafkaConnection, connect: Connect
-) -> None:
-    issuers.token_seconds = SHORT_SECONDS
-    try:
-        backend = connect(way_in)
-        assert (await backend.probe()).cluster_id == token_kafka.identity.cluster_id
-        until, made = time.monotonic() + 2 * SHORT_SECONDS, 0
-        given = len(issuers.given)
-        while time.monotonic() < until:
-            topic = f"by-token-{made}"
-            outcomes = await backend.apply([CreateTopic(topic, OWNER, 1, 1)])
-            assert [outcome.error for outcome in outcomes] == [None], f"topic {made}"
-            found = (await backend.observe([TopicQuery(topic)]))[TopicQuery(topic)]
-            assert found.existing is not None
-            made += 1
-            await asyncio.sleep(0.2)
-        assert made > 3
-        assert len(issuers.given) - given >= 3, "of both clients, again and again"
-    finally:
-        issuers.token_seconds = 600.0
 
 
 async def test_a_wrong_secret_is_refused_soon_with_what_to_do_and_is_not_repeated(
@@ -208,52 +179,3 @@ async def test_an_application_may_do_what_is_asked_for_as_the_principal_in_its_t
     assert produce(reader, TOPIC) == NO_TOPIC
     assert consume(writer, TOPIC, group) == NO_GROUP
     assert produce(client(web, "shop.other"), TOPIC) == NO_TOPIC, "the Secret alone opens nothing"
-
-
-async def test_javas_client_logs_in_by_the_same_secret(
-    token_kafka: Kafka, way_in: KafkaConnection, issuers: TokenIssuers, tmp_path: Path
-) -> None:
-    web, own = await granted(publication("web"), way_in), "sasl.oauthbearer.client.credentials.client"
-    file = tmp_path / "client.properties"
-    file.write_text(f"{web.secret_data('')['client.properties']}{own}.id=shop.web\n{own}.secret={OWN}\n")
-    assert java_login(file, issuers.token_endpoint) == token_kafka.identity.cluster_id
-
-
-async def test_a_sink_reads_on_when_its_token_has_ended(
-    token_kafka: Kafka, issuers: TokenIssuers, way_in: KafkaConnection, tmp_path: Path
-) -> None:
-    desired = await granted(BILLING, way_in)
-    topics, group = Topics(token_kafka), desired.group or ""
-    issuers.token_seconds = SHORT_SECONDS
-    with HttpService() as service:
-        told: dict[str, Any] = {
-            "namespace": "shop",
-            "name": "billing",
-            "group": group,
-            "topics": [TOPIC],
-            "startFrom": "Earliest",
-            "http": {"url": service.url},
-            "retry": {"attempts": 1},
-        }
-        with consumers(tmp_path / "c", token_kafka, told) as started:
-            (tmp_path / "c" / "kafka" / "librdkafka.json").write_text(desired.secret_data("")["librdkafka.json"])
-            mounted = tmp_path / "c" / "oauth"
-            mounted.mkdir()
-            (mounted / "clientId").write_text("shop.billing")
-            (mounted / "clientSecret").write_text(f"{OWN}\n")
-            process, given = started.start(), issuers.given.count("shop.billing")
-
-            def reads_to(end: int) -> bool:
-                return topics.committed(group, TOPIC) == end
-
-            sent = len(topics.read(TOPIC))
-            until = time.monotonic() + 2 * SHORT_SECONDS
-            while time.monotonic() < until:
-                topics.write(TOPIC, [(None, json.dumps({"id": str(sent)}).encode(), {})])
-                sent += 1
-                wait_until(partial(reads_to, sent), "it is read")
-                await asyncio.sleep(0.3)
-            assert process.terminate() == 0
-            assert OWN not in process.log()
-            assert issuers.given.count("shop.billing") - given >= 2
-    issuers.token_seconds = 600.0
