@@ -30,6 +30,7 @@ def access_constraints() -> Iterator[Constrained]:
         )
         yield Constrained(kind, "topics[].name", ("n", "n" * 253), tuple(NAME_REFUSED.items()))
         yield from _lives(kind)
+        yield from _callers(kind)
         yield Constrained(
             kind,
             "secretName",
@@ -39,6 +40,26 @@ def access_constraints() -> Iterator[Constrained]:
                 ("s" * 254, "may not be more than 253 bytes"),
             ),
         )
+
+
+def _callers(kind: str) -> Iterator[Constrained]:
+    """Take up to a hundred ServiceAccounts, each once."""
+    many = [{"name": f"account-{number}"} for number in range(100)]
+    given = {"gateway": {"serviceAccounts": [{"name": "web"}]}}
+    yield Constrained(kind, "gateway", (ABSENT, given["gateway"]), ())
+    yield Constrained(
+        kind,
+        "gateway.serviceAccounts",
+        ([{"name": "web"}], many),
+        (
+            (ABSENT, "Required value"),
+            ([], "should have at least 1 items"),
+            ([*many, {"name": "more"}], "must have at most 100 items"),
+            ([{"name": "web"}, {"name": "web"}], "Duplicate value"),
+        ),
+        given,
+    )
+    yield Constrained(kind, "gateway.serviceAccounts[].name", ("n", "n" * 253), tuple(NAME_REFUSED.items()), given)
 
 
 def _lives(kind: str) -> Iterator[Constrained]:

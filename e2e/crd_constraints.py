@@ -103,6 +103,23 @@ def configured(kind: str, path: str) -> Iterator[Constrained]:
     yield Constrained(kind, f"{path}.*", ("", "v" * 1024), (("v" * 1025, "may not be more than 1024 bytes"),))
 
 
+def resources(kind: str, path: str, given: Spec) -> Iterator[Constrained]:
+    """Take up to ten quantities by name."""
+    many = {f"resource-{number}": "1" for number in range(11)}
+    few = dict(list(many.items())[:10])
+    yield Constrained(kind, path, ({}, few), ((many, "must have at most 10 items"),), given)
+    yield Constrained(
+        kind,
+        f"{path}.*",
+        ("1", "0.5", "250m", "1Gi", "100M"),
+        (
+            *((value, "should match") for value in ("", "-1", "1 Gi", "1g")),
+            ("1" * 33, "may not be more than 32 bytes"),
+        ),
+        given,
+    )
+
+
 def label_selector(kind: str, path: str, given: Spec) -> Iterator[Constrained]:
     """Take what metav1.LabelSelector takes; `given` holds `SOME_LABELS` in its place."""
     expression, too_many = {"key": "team", "operator": "Exists"}, "must have at most 100 items"

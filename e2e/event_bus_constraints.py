@@ -14,6 +14,7 @@ from e2e.crd_constraints import (
     configured,
     label_selector,
     ranged,
+    resources,
 )
 from e2e.oauth_constraints import TOKENS, oauth_constraints
 
@@ -48,6 +49,7 @@ def event_bus_constraints() -> Iterator[Constrained]:
     yield from _registry()
     yield from _namespaces()
     yield from _bus_rules()
+    yield from _gateway()
 
 
 def _secret_name(path: str, given: Spec) -> Constrained:
@@ -236,6 +238,29 @@ def _applications(place: str) -> Iterator[Constrained]:
             ),
         ),
     )
+
+
+def _gateway() -> Iterator[Constrained]:
+    bus, given = "EventBus", {"gateway": {"tls": {"secretRef": {"name": "certificate"}}}}
+    yield _secret_name("gateway.tls.secretRef.name", given)
+    yield Constrained(bus, "gateway.tls.secretRef", ({"name": "c"},), ((ABSENT, "Required value"),), given)
+    yield Constrained(bus, "gateway.tls", (given["gateway"]["tls"],), ((ABSENT, "Required value"),), given)
+    yield Constrained(bus, "gateway", (ABSENT, given["gateway"]), ())
+    yield ranged(bus, "gateway.replicas", 1, 100, given)
+    yield ranged(bus, "gateway.eventsPerSecond", 1, 1_000_000, given)
+    yield Constrained(
+        bus,
+        "gateway.audience",
+        (ABSENT, "a", "a" * 253),
+        (
+            ("", "should be at least 1 chars long"),
+            ("a" * 254, "may not be more than 253 bytes"),
+            ("https://kubernetes.default.svc", "the audience must not be the API server's"),
+        ),
+        given,
+    )
+    for part in ("requests", "limits"):
+        yield from resources(bus, f"gateway.resources.{part}", given)
 
 
 def _namespaces() -> Iterator[Constrained]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import copy
+from typing import TYPE_CHECKING, Any, Final
 
 from e2e.crd_constraints import (
     ABSENT,
@@ -14,6 +15,7 @@ from e2e.crd_constraints import (
     enumerated,
     label_selector,
     ranged,
+    resources,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _KIND: Final = "Subscription"
 _NAMES: Final = ("n", "n" * 253)
 _WORKLOAD: Final[Spec] = {"workload": {"image": "shop/billing:1"}}
 _SINK: Final[Spec] = {"sink": {"http": {"url": "http://billing/events"}}}
+_FUNCTION: Final[Spec] = {"sink": {"python": {"image": "shop/billing:1", "callable": "billing:handle"}}}
 _EMPTY: Final = "should be at least 1 chars long"
 _REQUIRED: Final = (ABSENT, "Required value")
 
@@ -33,6 +36,7 @@ def subscription_constraints() -> Iterator[Constrained]:
     yield from _consumer()
     yield from _delivery()
     yield from _sink()
+    yield from _function()
     yield from _container()
     yield from _lists_of_the_container()
     yield from _probes()
@@ -90,9 +94,14 @@ def _duration(path: str, given: Spec) -> Constrained:
 
 
 def _sink() -> Iterator[Constrained]:
-    one = "name exactly one of http and topicRef"
-    both = {"http": _SINK["sink"]["http"], "topicRef": {"name": "returns"}}
-    yield Constrained(_KIND, "sink", (_SINK["sink"], {"topicRef": {"name": "returns"}}), (({}, one), (both, one)))
+    one = "name exactly one of http, python and topicRef"
+    http, function, topic = _SINK["sink"], _FUNCTION["sink"], {"topicRef": {"name": "returns"}}
+    yield Constrained(
+        _KIND,
+        "sink",
+        (http, function, topic),
+        (({}, one), *((both, one) for both in (http | topic, http | function, function | topic))),
+    )
     yield Constrained(
         _KIND, "sink.topicRef.name", _NAMES, tuple(NAME_REFUSED.items()), {"sink": {"topicRef": {"name": "n"}}}
     )
@@ -121,27 +130,90 @@ def _sink() -> Iterator[Constrained]:
     yield Constrained(_KIND, statuses.path, statuses.taken, statuses.refused, _SINK)
 
 
+def _function() -> Iterator[Constrained]:
+    callables = (
+        _REQUIRED,
+        *((value, "should match") for value in ("", "handle", "shop:", "shop.events", "shop:events:handle", "1a:b")),
+        (f"a:{'b' * 511}", "may not be more than 512 bytes"),
+    )
+    taken = ("a:b", "shop.events:Service.handle", "_a1:_b2", f"a:{'b' * 510}")
+    yield Constrained(_KIND, "sink.python.callable", taken, callables, _FUNCTION)
+    yield _duration("sink.python.timeout", _FUNCTION)
+    yield from _batching("sink.python.batch", _FUNCTION)
+    yield from _image("sink.python", _FUNCTION)
+
+
+def _batching(path: str, given: Spec) -> Iterator[Constrained]:
+    yield ranged(_KIND, f"{path}.maxEvents", 1, 1000, given)
+    sizes = tuple((value, "should match") for value in ("", "1 M", "unlimited", "1m"))
+    yield Constrained(_KIND, f"{path}.maxSize", ("1", "64k", "1Mi"), sizes, given)
+    lingers = tuple((value, "should match") for value in ("", "1", "1m", "100s", "100000ms"))
+    yield Constrained(_KIND, f"{path}.linger", ("0ms", "99999ms", "99s"), lingers, given)
+
+
 def _container() -> Iterator[Constrained]:
-    image = (_REQUIRED, ("", _EMPTY), ("i" * 1025, "may not be more than 1024 bytes"))
-    yield Constrained(_KIND, "workload.image", ("i", "i" * 1024), image, _WORKLOAD)
+    yield from _image("workload", _WORKLOAD)
     seconds = ranged(_KIND, "workload.terminationGraceSeconds", 0, 3600)
     yield Constrained(_KIND, seconds.path, seconds.taken, seconds.refused, _WORKLOAD)
+
+
+def _image(path: str, given: Spec) -> Iterator[Constrained]:
+    """Constrain what a container of the user's has, of its own or with our runtime in it."""
+    image = (_REQUIRED, ("", _EMPTY), ("i" * 1025, "may not be more than 1024 bytes"))
+    yield Constrained(_KIND, f"{path}.image", ("i", "i" * 1024), image, given)
+    yield from _resources(path, given)
+    yield from _environment(path, given)
+
+
+def _resources(path: str, given: Spec) -> Iterator[Constrained]:
     for part in ("requests", "limits"):
-        many = {f"resource-{number}": "1" for number in range(11)}
-        few = dict(list(many.items())[:10])
+        yield from resources(_KIND, f"{path}.resources.{part}", given)
+
+
+def _environment(path: str, given: Spec) -> Iterator[Constrained]:
+    many = [{"name": f"V{number}"} for number in range(201)]
+    yield Constrained(
+        _KIND,
+        f"{path}.env",
+        ([], many[:200]),
+        ((many, "must have at most 200 items"), (many[:1] * 2, "Duplicate value")),
+        given,
+    )
+    yield Constrained(
+        _KIND,
+        f"{path}.env[].name",
+        ("V", "v.1-_", "V" * 253),
+        (
+            _REQUIRED,
+            *((value, "should match") for value in ("", "1V", "a b", "A=B")),
+            ("V" * 254, "may not be more than 253 bytes"),
+        ),
+        _with(given, path, env=[{"name": "V"}]),
+    )
+    yield Constrained(
+        _KIND,
+        f"{path}.env[].value",
+        (ABSENT, "", "v" * 32_768),
+        (("v" * 32_769, "may not be more than 32768 bytes"),),
+        _with(given, path, env=[{"name": "V"}]),
+    )
+    for names in ("envFromSecrets", "imagePullSecrets"):
+        secrets = [{"name": f"s{number}"} for number in range(21)]
         yield Constrained(
-            _KIND, f"workload.resources.{part}", ({}, few), ((many, "must have at most 10 items"),), _WORKLOAD
+            _KIND, f"{path}.{names}", ([], secrets[:20]), ((secrets, "must have at most 20 items"),), given
         )
-        yield Constrained(
-            _KIND,
-            f"workload.resources.{part}.*",
-            ("1", "0.5", "250m", "1Gi", "100M"),
-            (
-                *((value, "should match") for value in ("", "-1", "1 Gi", "1g")),
-                ("1" * 33, "may not be more than 32 bytes"),
-            ),
-            _WORKLOAD,
-        )
+        named = _with(given, path, **{names: [{"name": "s"}]})
+        yield Constrained(_KIND, f"{path}.{names}[].name", _NAMES, tuple(NAME_REFUSED.items()), named)
+
+
+def _with(given: Spec, path: str, **fields: Any) -> Spec:
+    """Return a spec with further fields in a place."""
+    spec = copy.deepcopy(given)
+    node = spec
+    for name in path.split("."):
+        node = node[name]
+    node.update(fields)
+    return spec
 
 
 def _lists_of_the_container() -> Iterator[Constrained]:
@@ -149,40 +221,6 @@ def _lists_of_the_container() -> Iterator[Constrained]:
         yield Constrained(
             _KIND, f"workload.{words}", ([], ["w"] * 100), ((["w"] * 101, "must have at most 100 items"),), _WORKLOAD
         )
-    many = [{"name": f"V{number}"} for number in range(201)]
-    yield Constrained(
-        _KIND,
-        "workload.env",
-        ([], many[:200]),
-        ((many, "must have at most 200 items"), (many[:1] * 2, "Duplicate value")),
-        _WORKLOAD,
-    )
-    variable = {"workload": {"image": "i", "env": [{"name": "V"}]}}
-    yield Constrained(
-        _KIND,
-        "workload.env[].name",
-        ("V", "v.1-_", "V" * 253),
-        (
-            _REQUIRED,
-            *((value, "should match") for value in ("", "1V", "a b", "A=B")),
-            ("V" * 254, "may not be more than 253 bytes"),
-        ),
-        variable,
-    )
-    yield Constrained(
-        _KIND,
-        "workload.env[].value",
-        (ABSENT, "", "v" * 32_768),
-        (("v" * 32_769, "may not be more than 32768 bytes"),),
-        variable,
-    )
-    for names in ("envFromSecrets", "imagePullSecrets"):
-        secrets = [{"name": f"s{number}"} for number in range(21)]
-        yield Constrained(
-            _KIND, f"workload.{names}", ([], secrets[:20]), ((secrets, "must have at most 20 items"),), _WORKLOAD
-        )
-        given = {"workload": {"image": "i", names: [{"name": "s"}]}}
-        yield Constrained(_KIND, f"workload.{names}[].name", _NAMES, tuple(NAME_REFUSED.items()), given)
 
 
 def _probes() -> Iterator[Constrained]:

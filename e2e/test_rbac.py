@@ -74,14 +74,20 @@ KEEP_WORKLOADS: Rights = {
 }
 
 
+KEEP_GATEWAYS: Rights = {
+    *(("services", "", verb) for verb in ("create", "delete", "get", "list", "patch")),
+    ("secrets", "", "delete"),
+}
+
+
 class Install:
-    """The rights of a release, without its pods, beside namespaces with a bus, with applications, and bare."""
+    """The rights of a release, without its pods, beside namespaces with a bus, gateway, applications, and bare."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster = cluster
         self.name = name
-        self.home, self.consenting, self.applications, self.other = (
-            f"{name}-{what}" for what in ("home", "bus", "applications", "other")
+        self.home, self.consenting, self.applications, self.gateways, self.other = (
+            f"{name}-{what}" for what in ("home", "bus", "applications", "gateways", "other")
         )
         self.user = f"system:serviceaccount:{self.home}:{name}"
 
@@ -125,7 +131,7 @@ def may(install: Install, who: str, namespace: str, *words: str) -> bool:
 def install(cluster: Cluster) -> Iterator[Install]:
     """Rights as the chart gives them, under a name of our own, so that they are not those of another release."""
     made = Install(cluster, f"rbac-{uuid.uuid4().hex[:8]}")
-    namespaces = (made.home, made.consenting, made.applications, made.other)
+    namespaces = (made.home, made.consenting, made.applications, made.gateways, made.other)
     rights = rendered_rights(made)
     try:
         for namespace in namespaces:
@@ -142,6 +148,8 @@ def rendered_rights(install: Install) -> bytes:
         f"fullnameOverride={install.name}",
         f"secretNamespaces={{{install.consenting}}}",
         f"applicationNamespaces={{{install.applications}}}",
+        f"gateways[0].namespace={install.gateways}",
+        "gateways[0].bus=main",
         "replicas=0",
     )
     words = [word for setting in settings for word in ("--set", setting)]
@@ -168,6 +176,8 @@ def test_its_rights_are_exactly_these(install: Install) -> None:
     assert install.rights_in("kube-system") == CLUSTER_WIDE
     assert install.rights_in(install.consenting) == CLUSTER_WIDE | READ_SECRETS
     assert install.rights_in(install.applications) == CLUSTER_WIDE | KEEP_SECRETS | KEEP_WORKLOADS
+    kept = KEEP_SECRETS | KEEP_WORKLOADS | KEEP_GATEWAYS
+    assert install.rights_in(install.gateways) == CLUSTER_WIDE | kept
     assert install.rights_in(install.home) == CLUSTER_WIDE | READ_SECRETS | AT_HOME
 
 
@@ -186,7 +196,19 @@ def test_nothing_else_is_bound_to_it(install: Install) -> None:
         (install.home, f"{install.name}-secret-reader"),
         (install.consenting, f"{install.name}-secret-reader"),
         (install.applications, f"{install.name}-application"),
+        (install.gateways, f"{install.name}-application"),
+        (install.gateways, f"{install.name}-gateway"),
     }
+
+
+def test_a_gateway_may_ask_whose_a_token_is_and_nothing_else(install: Install) -> None:
+    gateway, neighbour = (f"system:serviceaccount:{install.gateways}:{name}" for name in ("main-gateway", "default"))
+    words = ("create", "tokenreviews.authentication.k8s.io")
+    assert may(install, gateway, install.gateways, *words)
+    assert not may(install, neighbour, install.gateways, *words)
+    assert not may(install, install.user, install.gateways, *words)
+    for beyond in (("get", "secrets"), ("list", "pods"), ("create", "subjectaccessreviews.authorization.k8s.io")):
+        assert not may(install, gateway, install.gateways, *beyond)
 
 
 def is_subject(install: Install, binding: dict[str, Any]) -> bool:
@@ -237,6 +259,9 @@ def test_a_consent_by_hand_is_enough(install: Install) -> None:
         (("create", "deployments.apps"), False),
         (("create", "serviceaccounts", "--subresource=token"), False),
         (("get", "customresourcedefinitions.apiextensions.k8s.io"), False),
+        (("create", "clusterrolebindings.rbac.authorization.k8s.io"), False),
+        (("create", "services"), False),
+        (("delete", "secrets"), False),
         (("impersonate", "users"), False),
         (("escalate", "clusterroles.rbac.authorization.k8s.io"), False),
     ],

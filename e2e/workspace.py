@@ -95,6 +95,11 @@ class Workspace:
         """Let the operator keep the Secrets of applications in this namespace, as the chart's README tells."""
         self._consent("eventplane-application", "application")
 
+    def allow_gateway(self) -> None:
+        """Let the operator keep the gateway of a bus in this namespace, as the chart's README tells."""
+        self.allow_applications()
+        self._consent("eventplane-gateway", "gateway")
+
     def _consent(self, name: str, to: str) -> None:
         subject = {"kind": "ServiceAccount", "name": RELEASE, "namespace": OPERATOR_NAMESPACE}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{RELEASE}-{to}"}

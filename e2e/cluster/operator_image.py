@@ -68,7 +68,18 @@ def build(engine: Engine, step: Step) -> str:
 
 def _dependencies(python: str, step: Step) -> Path:
     """Return a directory of the locked dependencies' wheels, unpacked for the image's Python."""
-    words = ["--frozen", "--no-dev", "--extra", "operator", "--extra", "runtime", "--no-emit-project", "--quiet"]
+    words = [
+        "--frozen",
+        "--no-dev",
+        "--extra",
+        "operator",
+        "--extra",
+        "runtime",
+        "--extra",
+        "gateway",
+        "--no-emit-project",
+        "--quiet",
+    ]
     locked = output(["uv", "export", "--project", _ROOT, *words])
     ready = cache_dir() / "operator" / f"dependencies-{content_key(locked, python, platform.machine())}"
     if not ready.is_dir():

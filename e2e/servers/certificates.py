@@ -50,8 +50,10 @@ class Authority:
         write_private(self._key, _key_pem(key))
         write_private(self.certificate, _pem(certificate))
 
-    def issue(self, common_name: str, addresses: frozenset[str] = frozenset()) -> tuple[str, str]:
-        """Return a new certificate and its PKCS #8 key, both PEM, for a name and the IP addresses it listens on."""
+    def issue(
+        self, common_name: str, addresses: frozenset[str] = frozenset(), names: frozenset[str] = frozenset()
+    ) -> tuple[str, str]:
+        """Return a new certificate and its PKCS #8 key, both PEM, for what listens on IP addresses and DNS names."""
         authority = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         authority_key = serialization.load_pem_private_key(self._key.read_bytes(), password=None)
         assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
@@ -59,11 +61,10 @@ class Authority:
         builder = _builder(_name(common_name), authority.subject, key.public_key()).add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
-        if addresses:
+        if addresses or names:
             alternatives = [x509.IPAddress(ip_address(address)) for address in sorted(addresses)]
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.DNSName("localhost"), *alternatives]), critical=False
-            )
+            named = [x509.DNSName(name) for name in ("localhost", *sorted(names))]
+            builder = builder.add_extension(x509.SubjectAlternativeName([*named, *alternatives]), critical=False)
         return _pem(builder.sign(authority_key, hashes.SHA256())), _key_pem(key)
 
 

@@ -16,7 +16,7 @@ from eventplane.transports.memory_exchange import MemoryExchange
 from eventplane.transports.seams import Made, Write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from e2e.servers.kafka import Kafka
     from eventplane.events.delivery import Failure
@@ -46,7 +46,8 @@ class Copyist:
         self._pending = 0
         self._suspects: set[tuple[Place, int]] = set()
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
+        assert finished == {}, "nobody has asked to look back"
         self.places.update(places)
         self.assignments += 1
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from contract.transport_arenas import KafkaTransports, MemoryTransports, Notebook, TransportArena, until
 
+from eventplane.events.beginning import LookBack
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from e2e.servers.kafka import Kafka
     from eventplane.events.delivery import Failure
     from eventplane.transports.seams import Source
 
@@ -21,6 +25,14 @@ async def transports(request: pytest.FixtureRequest) -> AsyncIterator[TransportA
     arena: TransportArena = (
         MemoryTransports() if request.param == "memory" else KafkaTransports(request.getfixturevalue("kafka"))
     )
+    yield arena
+    await arena.close()
+
+
+@pytest.fixture
+async def kafka_transports(kafka: Kafka) -> AsyncIterator[KafkaTransports]:
+    """A real broker, for what only that can do."""
+    arena = KafkaTransports(kafka)
     yield arena
     await arena.close()
 
@@ -116,6 +128,44 @@ async def test_from_a_time_on(transports: TransportArena, topic: str) -> None:
     assert late.taken == []
     async with reading(transports.source(f"g2-{topic}", topic, start_from="1970-01-01T00:00:00Z")) as early:
         await until(lambda: len(early.taken) == 1)
+
+
+@pytest.mark.parametrize(("age_ms", "most"), [(0, 1_000), (5_000_000, 1_000), (0, 5)])
+async def test_a_look_back_begins_before_what_is_committed(
+    transports: TransportArena, topic: str, age_ms: int, most: int
+) -> None:
+    """Whether the last record is new or the group is far behind; topics for retries are not looked back in."""
+    transports.create(topic)
+    transports.create(f"{topic}.retry")
+    end_ms = time.time_ns() // 1_000_000 - age_ms
+    for number in range(100):
+        transports.append(topic, b"k", b"%d" % number, written_ms=end_ms - (99 - number) * 1_000)
+    transports.append(f"{topic}.retry", b"k", b"waits", written_ms=end_ms)
+    async with reading(transports.source(f"g-{topic}", topic, (f"{topic}.retry",))) as first:
+        await until(lambda: len(first.taken) == 101)
+    transports.append(topic, b"k", b"100", written_ms=end_ms)
+    look_back = LookBack(10_000, most)
+    source = transports.source(f"g-{topic}", topic, (f"{topic}.retry",), look_back=look_back)
+    async with reading(source) as second:
+        await until(lambda: b"100" in second.values)
+    assert (first.finished, second.finished) == ({}, {(topic, 0): 100})
+    offsets = [each.offset() or 0 for each in second.taken]
+    assert offsets == list(range(offsets[0], 101)), "without a hole, and nothing of the retry topic"
+    assert min(11, most) <= len(offsets) - 1 <= min(100, most), "all of the window"
+
+
+@pytest.mark.kafka
+async def test_no_look_back_in_a_topic_that_is_shorter_than_what_is_committed(
+    kafka_transports: KafkaTransports, topic: str
+) -> None:
+    """What is committed is of a topic that was there before, so all that is in this one is new."""
+    kafka_transports.create(topic)
+    kafka_transports.commit(f"g-{topic}", topic, 500)
+    for number in range(5):
+        kafka_transports.append(topic, b"k", b"%d" % number)
+    async with reading(kafka_transports.source(f"g-{topic}", topic, look_back=LookBack(10_000, 1_000))) as notebook:
+        await until(lambda: len(notebook.taken) == 5)
+    assert (notebook.finished, notebook.values) == ({}, [b"%d" % number for number in range(5)])
 
 
 async def test_partitions_are_shared_and_handed_over(transports: TransportArena, topic: str) -> None:

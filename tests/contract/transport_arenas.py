@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, not exported
 
 from eventplane.transports.kafka_member import Reading
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from e2e.servers.kafka import Kafka
+    from eventplane.events.beginning import LookBack
     from eventplane.events.record import Header, Place, Record
     from eventplane.transports.seams import Source, Writer
 
@@ -38,6 +39,7 @@ class Notebook:
         self.taken: list[Record] = []
         self.places: set[Place] = set()
         self.assignments = 0
+        self.finished: dict[Place, int] = {}
         self.left: list[Place] = []
         self.is_over = False
         self.problem: str | None = None
@@ -47,8 +49,9 @@ class Notebook:
     def values(self) -> list[bytes | None]:
         return [record.value() for record in self.taken]
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
         self.assignments += 1
+        self.finished |= finished
         self.places.update(places)
 
     def take(self, records: Sequence[Record]) -> None:
@@ -76,9 +79,21 @@ class TransportArena(Protocol):
     """A log that sources and writers are opened on."""
 
     def create(self, topic: str, partitions: int = 1) -> None: ...
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None: ...
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header] = (),
+        written_ms: int | None = None,
+    ) -> None: ...
     def source(
-        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+        self,
+        group: str,
+        topic: str,
+        retry_topics: tuple[str, ...] = (),
+        start_from: str = "Earliest",
+        look_back: LookBack | None = None,
     ) -> Source: ...
     def writer(self) -> Writer: ...
     async def close(self) -> None: ...
@@ -94,13 +109,26 @@ class MemoryTransports:
     def create(self, topic: str, partitions: int = 1) -> None:
         self.log.create(topic, partitions)
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header] = (),
+        written_ms: int | None = None,
+    ) -> None:
+        self.now_ms = written_ms or 0
         self.log.append(topic, key, value, headers)
 
     def source(
-        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+        self,
+        group: str,
+        topic: str,
+        retry_topics: tuple[str, ...] = (),
+        start_from: str = "Earliest",
+        look_back: LookBack | None = None,
     ) -> Source:
-        return MemorySource(self.log, group, (topic,), retry_topics, start_from)
+        return MemorySource(self.log, group, (topic,), retry_topics, start_from, look_back)
 
     def writer(self) -> Writer:
         return MemoryWriter(self.log)
@@ -121,16 +149,35 @@ class KafkaTransports:
         admin = AdminClient(self._config)
         admin.create_topics([NewTopic(topic, partitions)])[topic].result(SECONDS)
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header] = ()) -> None:
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header] = (),
+        written_ms: int | None = None,
+    ) -> None:
         producer = Producer(self._config | {"acks": "all"})
-        producer.produce(topic, key=key, value=value, headers=list(headers))
+        producer.produce(topic, key=key, value=value, headers=list(headers), timestamp=written_ms or 0)
         assert producer.flush(SECONDS) == 0
 
+    def commit(self, group: str, topic: str, offset: int) -> None:
+        """Commit an offset of partition 0 for a group, whether there is such a record or not."""
+        consumer = Consumer(self._config | {"group.id": group})
+        consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
+        consumer.close()
+
     def source(
-        self, group: str, topic: str, retry_topics: tuple[str, ...] = (), start_from: str = "Earliest"
+        self,
+        group: str,
+        topic: str,
+        retry_topics: tuple[str, ...] = (),
+        start_from: str = "Earliest",
+        look_back: LookBack | None = None,
     ) -> Source:
         settings = consumer_settings(self._config, group, "contract", None)
-        return KafkaSource(settings, Reading((topic,), retry_topics, start_from, 5.0), asyncio.get_running_loop())
+        reading = Reading((topic,), retry_topics, start_from, 5.0, look_back)
+        return KafkaSource(settings, reading, asyncio.get_running_loop())
 
     def writer(self) -> Writer:
         settings = producer_settings(self._config, "contract") | {"topic.metadata.propagation.max.ms": 1000}

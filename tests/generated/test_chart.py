@@ -194,6 +194,7 @@ def test_secrets_are_readable_only_where_the_values_say(
         ((), set()),
         (('applicationNamespaces=["shop", "web"]',), {"shop", "web"}),
         (('applicationAccess="cluster"', 'applicationNamespaces=["shop"]'), {"*"}),
+        (('applicationNamespaces=["shop"]', 'gateways=[{"namespace": "kafka", "bus": "main"}]'), {"shop", "kafka"}),
     ],
 )
 def test_secrets_are_written_only_where_the_values_say(
@@ -210,7 +211,7 @@ def test_secrets_are_written_only_where_the_values_say(
     writers = {
         name for (kind, name), each in manifests.items() if kind == "ClusterRole" and "secrets" in str(each["rules"])
     }
-    assert writers == {"eventplane-application", "eventplane-secret-reader"}
+    assert writers == {"eventplane-application", "eventplane-gateway", "eventplane-secret-reader"}
 
 
 def test_the_consumers_of_sinks_run_the_operators_own_image(rendered: Render) -> None:
@@ -223,6 +224,21 @@ def test_workloads_are_kept_only_by_the_role_for_applications(rendered: Render) 
     roles = {name: each["rules"] for (kind, name), each in rendered().items() if kind == "ClusterRole"}
     assert {name for name, rules in roles.items() if "deployments" in str(rules)} == {"eventplane-application"}
     assert "*" not in str(roles["eventplane-application"])
+
+
+def test_gateways_are_kept_and_may_review_tokens_where_the_values_say(rendered: Render) -> None:
+    buses = '{"namespace": "kafka", "bus": "main"}, {"namespace": "kafka", "bus": "second"}'
+    manifests = rendered(f"gateways=[{buses}]")
+    bound = {name: each for (kind, name), each in manifests.items() if kind.endswith("RoleBinding")}
+    assert bound["kafka/eventplane-gateway"]["subjects"] == SERVICE_ACCOUNT
+    assert bound["eventplane-token-reviewer"]["subjects"] == [
+        {"kind": "ServiceAccount", "name": name, "namespace": "kafka"} for name in ("main-gateway", "second-gateway")
+    ]
+    assert manifests["ClusterRole", "eventplane-token-reviewer"]["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]
+    nobody = {name for kind, name in rendered() if kind.endswith("RoleBinding")}
+    assert not [name for name in nobody if name.endswith(("-gateway", "-token-reviewer"))]
 
 
 def test_the_webhooks_own_certificate_is_one_that_the_api_server_trusts(rendered: Render) -> None:
@@ -311,6 +327,7 @@ def test_people_get_topics_by_the_built_in_roles_and_buses_by_none(rendered: Ren
         ('secretNamespaces=["Shop"]', "secretNamespaces"),
         ('applicationAccess="all"', "'namespaced', 'cluster'"),
         ('applicationNamespaces=["Shop"]', "applicationNamespaces"),
+        ('gateways=[{"namespace": "kafka"}]', "bus"),
         ("settings.resyncSeconds=0", "resyncSeconds"),
         ('settings.resyncSeconds="2m"', "got string, want integer"),
         ('webhook.certificate="existingSecret"', "existingSecret"),

@@ -47,6 +47,12 @@ class Subject:
         record._ask("PUT", f"/config/{record.name}", {"compatibility": "NONE"})
         record.register(majors.to_text())
 
+    def remove(self) -> None:
+        """Take it away for good, and its record."""
+        for name in (self.name, record_subject(self.name)):
+            self._ask("DELETE", f"/subjects/{name}", None)
+            self._ask("DELETE", f"/subjects/{name}?permanent=true", None)
+
     def _ask(self, method: str, path: str, body: object) -> Any:
         return self.registry.request(method, path, body, seconds=_SECONDS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,20 @@ def test_it_answers_as_its_document_says(
     try_it()
     assert statuses & ({200} if topic else {404})
     assert running.probe("/healthz")[0] == 200
+
+
+def test_what_it_sends_is_what_its_document_says(
+    running: GatewayProcess, issuers: TokenIssuers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(issuers.authority.certificate))
+    event = json.dumps({"event_type": "order.created", "source": "shop", "data": {"amount": 5}}).encode()
+    assert running.publish("fuzz", issuers.person("ada"), event).status == 200
+    schema = schemathesis.openapi.from_dict(running.ask("/openapi.json", method="GET").document)
+    case = schema[PATH]["GET"].Case(path_parameters={"topic": "fuzz"}, query={"offset": "earliest"})
+    headers = {"Authorization": f"Bearer {issuers.person('ada')}"}
+    response = case.call(base_url=running.url, headers=headers)
+    assert b"order.created" in response.content
+    case.validate_response(response)
 
 
 def test_anybody_may_see_the_page(running: GatewayProcess) -> None:

@@ -145,6 +145,27 @@ def test_killed_again_and_again_nothing_is_lost(event_kafka: Kafka, topics: Topi
     assert topics.read(f"{name}.dlq") == []
 
 
+def test_what_is_sent_twice_is_delivered_once_over_restarts(
+    event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
+) -> None:
+    """By a producer that sends it once more, to consumers that are killed: who comes after knows what came before."""
+    topics.create(name, f"{name}.dlq", partitions=3)
+    with HttpService() as service:
+        told = config(name, http={"url": service.url}, delivery={"deduplicate": {"window": "1h"}})
+        with consumers(tmp_path / "c", event_kafka, told) as started:
+            for before, numbers in ((0, range(500)), (500, range(700)), (1200, range(100, 800))):
+                process = started.start(EVENTPLANE_INSTANCE_ID="only")
+                topics.write_events(name, numbers, keys=20)
+                total = before + len(numbers)
+                wait_until(lambda: topics.committed(f"group-{name}", name) == total, "all is finished")  # noqa: B023
+                if total == 1900:
+                    assert process.metric("eventplane_runtime_deduplicated_total") == 600
+                    assert process.metric("eventplane_runtime_received_total") == 700
+                    assert process.metric("eventplane_runtime_deduplication_remembered") == 800
+                process.kill()
+    assert sorted((request.id for request in service.taken), key=int) == everything(800)
+
+
 def test_sigterm_leaves_without_loss_and_without_doubles(
     event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
 ) -> None:

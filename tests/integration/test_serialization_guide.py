@@ -52,13 +52,15 @@ def two_majors(subject: Subject) -> None:
 
 
 def test_its_blocks_do_what_they_say(event_kafka: Kafka, event_registry: Registry) -> None:
-    two_majors(Subject(event_registry, "orders-value", "AVRO"))
+    subject = Subject(event_registry, "orders-value", "AVRO")
+    two_majors(subject)
     names: dict[str, Any] = {"REGISTRY": event_registry.url, "BROKERS": event_kafka.bootstrap("PLAINTEXT")}
     blocks = _BLOCK.findall(GUIDE.read_text())
     assert len(blocks) == 4
     with topics_of_a_page(event_kafka, "orders"):
         for block in blocks:
             exec(compile(block, str(GUIDE), "exec"), names)  # noqa: S102 - the page is ours
+    subject.remove()  # other pages have a topic of this name, too
     for name in ("serialize", "deserialize"):
         names[name].close()
 

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from eventplane.api.gateway import GatewayCallers
 from eventplane.api.metadata import SecretRef
 from eventplane.api.model import ApiModel
 from eventplane.api.printing import AGE, BUS, MESSAGE, READY, REASON, Column
@@ -60,6 +61,8 @@ class AccessSpec(ManagedSpec):
     credentials: Credentials = Credentials()
     """How long the credentials last; rotating them disturbs no client. On buses whose users come with credentials
     of their own: where those of this one are."""
+    gateway: GatewayCallers | None = None
+    """Who may do the same by HTTP, without these credentials; not in the modes Plan and Observe. Default: nobody."""
 
 
 class CredentialsStatus(ApiModel):

@@ -180,6 +180,8 @@ class ConditionType(StrEnum):
     """Somebody should look at dead letters. Readiness does not hang on it."""
     SCHEMA_REGISTRY_READY = "SchemaRegistryReady"
     """The schema registry of a bus answers. Topics do not hang on it."""
+    GATEWAY_READY = "GatewayReady"
+    """All pods of the gateway of a bus are at work. Nothing else hangs on it."""
 
 
 class Condition(ApiModel):

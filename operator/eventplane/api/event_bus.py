@@ -7,6 +7,7 @@ from pydantic import Field
 
 from eventplane.api.authentication import Authentication
 from eventplane.api.conditions import Condition
+from eventplane.api.gateway import Gateway, GatewayStatus
 from eventplane.api.metadata import Metadata, SecretKeyRef, SecretRef
 from eventplane.api.model import ApiModel, rules
 from eventplane.api.printing import AGE, READY, REASON, Column, condition_column
@@ -254,6 +255,8 @@ class EventBusSpec(ApiModel):
     """What one namespace may take."""
     orphan_after: Duration = "15m"
     """How long a deleted resource waits for an unreachable bus before it is let go and recorded in status.orphans."""
+    gateway: Gateway | None = None
+    """The gateway to run in this namespace, for events over HTTP; absent means none."""
 
 
 class Orphan(ApiModel):
@@ -286,8 +289,11 @@ class EventBusStatus(ApiModel):
     """Brokers that are alive."""
     orphans: tuple[Orphan, ...] = ()
     """What waits to be dealt with when the bus is back."""
+    gateway: GatewayStatus | None = None
+    """What has become of the gateway; none where there is none, and nothing is left of one."""
     conditions: tuple[Condition, ...] = Field(default=(), json_schema_extra={"x-list-map-keys": ["type"]})
-    """Ready, Reconciling and Stalled, as kstatus reads them, and SchemaRegistryReady where the bus has a registry."""
+    """Ready, Reconciling and Stalled, as kstatus reads them, SchemaRegistryReady where the bus has a registry, and
+    GatewayReady where it has a gateway."""
 
 
 class EventBus(ApiModel):
@@ -301,6 +307,7 @@ class EventBus(ApiModel):
         REASON,
         {"name": "Brokers", "type": "integer", "jsonPath": ".status.brokers"},
         condition_column("Registry", "SchemaRegistryReady", "status"),
+        {"name": "Gateway", "type": "string", "jsonPath": ".status.gateway.url", "priority": 1},
         {"name": "Cluster", "type": "string", "jsonPath": ".status.clusterId", "priority": 1},
         AGE,
     )

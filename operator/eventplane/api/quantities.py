@@ -24,6 +24,7 @@ _BYTES: Final[dict[str, int]] = {"": 1} | {
 }
 
 Duration = Annotated[str, Field(pattern=f"^{_DURATION}$")]
+Size = Annotated[str, Field(pattern=f"^{_SIZE}$")]
 RetentionTime = Annotated[str, Field(pattern=f"^({UNLIMITED}|{_DURATION})$")]
 RetentionSize = Annotated[str, Field(pattern=f"^({UNLIMITED}|{_SIZE})$")]
 

@@ -8,8 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from eventplane.api.dead_letter_policy import FailureReason
-from eventplane.api.delivery import Delivery, Expression, HttpSink
+from eventplane.api.delivery import Delivery, Expression
 from eventplane.api.model import ApiModel
+from eventplane.api.quantities import milliseconds
+from eventplane.api.sink import Batching, HttpSink, PythonFunction
 
 
 class RetryTier(ApiModel):
@@ -83,5 +85,23 @@ class RuntimeConfig(ApiModel):
     """What becomes of failures."""
     http: HttpSink | None = None
     """A service to deliver to."""
+    python: PythonFunction | None = None
+    """A function of this image to deliver to."""
     topic: TopicSink | None = None
     """A topic to deliver to."""
+
+    @property
+    def batching(self) -> Batching | None:
+        """How events go together; None: each by itself."""
+        return self.python.batch if self.python is not None else None
+
+    @property
+    def most_under_way(self) -> int:
+        """How many events may be on their way to a sink that is waited for."""
+        return self.delivery.concurrency * (self.batching.max_events if self.batching is not None else 1)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long an attempt may take; 0: the sink has no such limit."""
+        sink = self.http or self.python
+        return 0.0 if sink is None else milliseconds(sink.timeout) / 1000

@@ -5,10 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from eventplane.api.access import COLUMNS, Access, AccessSpec, AccessStatus, TopicRef
-from eventplane.api.delivery import Delivery, Expression, Sink
+from eventplane.api.delivery import Delivery, Expression
 from eventplane.api.event_bus import LabelSelector
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import Column
+from eventplane.api.sink import Sink
 from eventplane.api.workload import OwnedObject, Scaling, Workload, WorkloadStatus
 
 START_PATTERN = (

@@ -205,6 +205,11 @@ def _rejected(error: Rejected, key: ObjectKey) -> BackendError:
         return Rejected(
             Reason.NOT_PERMITTED,
             f"the operator may not keep {key.kind}s in namespace {key.namespace}: bind the ClusterRole"
-            " eventplane-application to the operator's ServiceAccount there",
+            f" {_role_for(key.kind)} to the operator's ServiceAccount there",
         )
     return Rejected(Reason.REJECTED, f"{key.describe()}: {error.message}")
+
+
+def _role_for(kind: str) -> str:
+    """Name the role that lets the operator keep objects of a kind; Secrets are kept here only to be deleted."""
+    return "eventplane-gateway" if kind in {"Service", "Secret"} else "eventplane-application"

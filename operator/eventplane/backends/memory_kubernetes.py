@@ -286,7 +286,7 @@ class MemoryKubernetes(KubernetesApi):
         if verb == "POST":
             return dict(body)
         if "/secrets/" in path:
-            return self._apply_secret(path, body)
+            return self._delete_secret(path) if verb == "DELETE" else self._apply_secret(path, body)
         if self.objects.knows(path):
             return self.objects.answer(verb, path, body)
         if "fieldManager=" in path:
@@ -325,6 +325,11 @@ class MemoryKubernetes(KubernetesApi):
         self._secret_owners[key] = body["metadata"]["ownerReferences"]
         self._secret_annotations[key] = dict(body["metadata"]["annotations"])
         return dict(body)
+
+    def _delete_secret(self, path: str) -> dict[str, Any]:
+        _held(self._secrets, path)
+        self.put_secret(*_key_of(path), None)
+        return {}
 
     def _store(self, event: str, place: tuple[str, Key], changed: Mapping[str, Any]) -> dict[str, Any]:
         self._version += 1

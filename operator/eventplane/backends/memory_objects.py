@@ -19,6 +19,7 @@ Change: TypeAlias = tuple[str, Mapping[str, Any]]
 _KINDS = {
     "serviceaccounts": "ServiceAccount",
     "configmaps": "ConfigMap",
+    "services": "Service",
     "deployments": "Deployment",
     "poddisruptionbudgets": "PodDisruptionBudget",
     "pods": "Pod",

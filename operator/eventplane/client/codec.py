@@ -149,8 +149,24 @@ def attributes_of(event: Event[Any]) -> dict[str, str]:
     return {"specversion": "1.0", **found, "time": _time(event), **event.extensions}
 
 
-def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
-    """Make an application's event of one that was read.
+def event_to_handle(read: ReadEvent, new_data: bytes | None, of: type[Event[Any]]) -> Event[Any] | Failure:
+    """Make the event that a function is called with, or say why there is none, whatever the bytes do.
+
+    Args:
+        read: as it was read.
+        new_data: JSON in place of its data; None: they stay.
+        of: the class of events that the function wants.
+    """
+    try:
+        return event_of(read, of, new_data)
+    except (InvalidEventError, UndecodableError) as error:
+        return Failure("Undecodable", str(error))
+    except Exception as error:  # noqa: BLE001 - the partition moves on
+        return Failure("Undecodable", f"{type(error).__name__}: {error}")
+
+
+def event_of(read: ReadEvent, of: type[Event[Any]] = Event, new_data: bytes | None = None) -> Event[Any]:
+    """Make an application's event of one that was read; its data are replaced where new ones are given, JSON.
 
     Raises:
         InvalidEventError: its data do not fit, or its time is none.
@@ -163,10 +179,11 @@ def event_of(read: ReadEvent, of: type[Event[Any]] = Event) -> Event[Any]:
             fields[field] = text
         elif name not in _NO_FIELD:
             extensions[name] = text
-    if read.is_framed:
+    if read.is_framed or new_data is not None:
         fields["content_type"] = ""  # what the data are now, not what the bytes were
     fields["timestamp"] = _moment(read.attributes.get("time"), read.record)
-    return of.of_fields({**fields, "data": read.data(), "extensions": extensions, "received": _received(read.record)})
+    data = read.data() if new_data is None else orjson.loads(new_data)
+    return of.of_fields({**fields, "data": data, "extensions": extensions, "received": _received(read.record)})
 
 
 def read_document(record: Record, of: type[Event[Any]] = Event) -> Event[Any]:

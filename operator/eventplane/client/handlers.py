@@ -1,17 +1,18 @@
 """What an application does with events: functions by the type of event, and what they want to be given."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, Final, Self, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from eventplane.client.errors import ConfigurationError
 from eventplane.client.event import Event
 
-HandlerFunction: TypeAlias = Callable[[Any], Awaitable[None] | None]
+HandlerFunction: TypeAlias = Callable[[Any], Awaitable[Any] | Any]
+_LISTS: Final = (list, Sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class Handlers:
         self._registered: list[tuple[str, Handler]] = []
         self._found: dict[str, tuple[Handler, ...]] = {}
 
+    @classmethod
+    def of_one(cls, handler: Handler) -> Self:
+        """Return those of one function, for events of every type."""
+        handlers = cls()
+        handlers._registered.append(("*", handler))
+        return handlers
+
     def add(self, event_type: str, function: HandlerFunction, data_type: type[BaseModel] | None) -> None:
         """Call a function for a type of event, or for all whose type fits a pattern with `*`.
 
@@ -44,8 +52,7 @@ class Handlers:
         """
         if not callable(function):
             raise ConfigurationError(f"handler of {event_type}: it cannot be called")
-        wants = Event[data_type] if data_type is not None else _wanted(function)  # type: ignore[valid-type]
-        self._registered.append((event_type, Handler(function, wants, _is_async(function))))
+        self._registered.append((event_type, handler_of(function, data_type)))
         self._found.clear()
 
     def of(self, event_type: str) -> tuple[Handler, ...]:
@@ -62,12 +69,22 @@ class Handlers:
         return bool(self._registered)
 
 
+def handler_of(function: HandlerFunction, data_type: type[BaseModel] | None = None) -> Handler:
+    """Look at a function of an event, or of a list of them.
+
+    Raises:
+        ConfigurationError: nobody can tell what its event is.
+    """
+    wants = Event[data_type] if data_type is not None else _wanted(function)  # type: ignore[valid-type]
+    return Handler(function, wants, _is_async(function))
+
+
 def _is_async(function: HandlerFunction) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004 - what a callable object runs
 
 
 def _wanted(function: HandlerFunction) -> type[Event[Any]]:
-    """Read the annotation of the first argument."""
+    """Read the annotation of the first argument: an event, or a list of them."""
     told = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - as above
     name = next(iter(_parameters(function)), None)
     try:
@@ -79,6 +96,8 @@ def _wanted(function: HandlerFunction) -> type[Event[Any]]:
                 " give data_type="
             ) from error
         return Event
+    if get_origin(hint) in _LISTS:
+        hint = next(iter(get_args(hint)), None)
     return hint if isinstance(hint, type) and issubclass(hint, Event) else Event
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any
 
+from eventplane.client.calls import AbandonedError
 from eventplane.client.event import Event
-from eventplane.client.handler_sink import AbandonedError
 
 
 class Delivery:

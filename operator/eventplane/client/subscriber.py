@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel
 
 from eventplane.api.dead_letter_policy import Retry
-from eventplane.api.delivery import Ordering
+from eventplane.api.delivery import Deduplication, Ordering
 from eventplane.client.broker import Broker, broker_of
 from eventplane.client.configuration import BrokerConfig, Conf, config_from_environment
 from eventplane.client.consumer_config import RetryPolicy, checked, consumer_config, retry_rules
@@ -63,7 +63,10 @@ class EventSubscriber:
         start_from: where a new group begins: Earliest, Latest or a time, RFC 3339.
         filter: CEL over `event`; what it keeps back is acknowledged.
         majors: the major version to read as, by topic; default: as it was written.
-        handler_timeout_seconds: how long an asynchronous handler may take.
+        deduplicate: as in a Subscription: events with the source and id of another, within a window, are acknowledged
+            and not handled; `{"window": "1h"}`. None: every event is handled.
+        handler_timeout_seconds: how long a handler may take; one that is not asynchronous goes on, and nobody waits
+            for it.
         leave_seconds: how long handlers are waited for in `stop` and when partitions move.
 
     Raises:
@@ -82,6 +85,7 @@ class EventSubscriber:
         start_from: str = "Earliest",
         filter: str | None = None,  # noqa: A002 - as a Subscription has it
         majors: Mapping[str, int] | None = None,
+        deduplicate: Deduplication | Mapping[str, Any] | None = None,
         handler_timeout_seconds: float = 300.0,
         leave_seconds: float = 20.0,
     ) -> None:
@@ -98,7 +102,7 @@ class EventSubscriber:
             schema_registry_url=None if registry is None else str(registry.get("url")),
             start_from=start_from,
             filter=filter,
-            delivery={"ordering": ordering, "concurrency": concurrency},
+            delivery={"ordering": ordering, "concurrency": concurrency, "deduplicate": deduplicate},
         )
         self._handler_timeout_seconds = handler_timeout_seconds
         self._leave_seconds = leave_seconds
@@ -277,7 +281,7 @@ class EventSubscriber:
         sender = self._broker.sender(0.0, self._failed)  # never given up by the clock
         source = self._broker.source(
             config.group,
-            Reading(config.topics, config.retry.topics, config.start_from, self._leave_seconds + _FLUSH_SECONDS),
+            Reading.of(config, self._leave_seconds + _FLUSH_SECONDS),
         )
         sink = HandlerSink(self._handlers, config.delivery.concurrency, self._handler_timeout_seconds)
         registry = self._registry()

@@ -171,6 +171,11 @@ class Lane(ABC, Generic[R, B, S]):
         for resource in self.leftovers.leaving():  # those too whose bus is gone or does not let them in any more
             self.queue.add(resource.metadata.key, urgency)
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether it has been found out if the bus can be used."""
+        return self._looked.is_set()
+
     def has_work_left(self) -> bool:
         """Tell whether resources being deleted still need this bus, though it is gone."""
         return any(True for _ in self.leftovers.leaving())

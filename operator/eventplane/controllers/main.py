@@ -30,6 +30,7 @@ from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
 from eventplane.controllers.garbage import look_for_garbage, spare_what_is_loaded
+from eventplane.controllers.gateways import GatewayLoop
 from eventplane.controllers.gauges import ConnectGauges, GaugeLoops
 from eventplane.controllers.handlers import register
 from eventplane.controllers.handlers import settings as kopf_settings
@@ -159,9 +160,17 @@ async def _act(
     policies = PolicyLane(surroundings, settings.resync_seconds)
     connect_gauges = _gauge_connector(settings, metrics)
     gauges = GaugeLoops(dispatcher, surroundings.gauges, connect_gauges, settings.gauge_seconds, now)
+    gateways = GatewayLoop(
+        dispatcher,
+        surroundings,
+        KubernetesObjectBackend(api.request),
+        api.read_secret,
+        settings.runtime_image,
+        settings.secret_refresh_seconds,
+    )
     scraped = GaugesAtScrape(surroundings.gauges.samples)
     metrics.registry.register(scraped)
-    beside = [asyncio.create_task(each.run()) for each in (*unbound, *applications, policies, gauges)]
+    beside = [asyncio.create_task(each.run()) for each in (*unbound, *applications, policies, gauges, gateways)]
     beside.append(asyncio.create_task(_watch_workloads(dispatcher, metrics)))
     dispatcher.policies.lead(policies)
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})

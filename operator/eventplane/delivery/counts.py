@@ -16,6 +16,7 @@ class Counts:
     def __init__(self) -> None:
         self.received = 0
         self.filtered = 0
+        self.deduplicated = 0
         self.delivered = 0
         self.retried_in_place = 0
         self.retried_in_topic = 0
@@ -41,6 +42,7 @@ class Counts:
         """Count what another has counted."""
         self.received += other.received
         self.filtered += other.filtered
+        self.deduplicated += other.deduplicated
         self.delivered += other.delivered
         self.retried_in_place += other.retried_in_place
         self.retried_in_topic += other.retried_in_topic

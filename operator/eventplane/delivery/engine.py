@@ -15,6 +15,7 @@ from eventplane.delivery.endings import Ambience, Endings
 from eventplane.delivery.flow import Flow
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, Inbox
+from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import SettingAside
 from eventplane.delivery.work import PartitionWork, Work, new_partition
 from eventplane.events.dead_letters import history_of
@@ -58,10 +59,12 @@ class Engine:
         self._sink = ports.sink
         self._ambience = ambience or Ambience()
         self._interpreter = Interpreter(config, has_registry=ports.registry is not None)
+        self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, self._ambience.now_ms)
+        self._deduplicates = config.delivery.deduplicate is not None
         self._retry_topics = frozenset(config.retry.topics)
         self._partitions: dict[Place, PartitionWork] = {}
         self._loop = asyncio.get_running_loop()
-        limit = _PIPELINED if ports.sink.keeps_order else config.delivery.concurrency
+        limit = _PIPELINED if ports.sink.keeps_order else config.most_under_way
         self._flow = Flow(ports.sink, limit, self._answered)
         self._inbox = Inbox(
             config, ports.registry, self._interpreter, self._ambience.now_ms, self._enter, self._flow.pump
@@ -72,9 +75,10 @@ class Engine:
 
     # --- what a Source tells
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
         """Begin with partitions."""
         self.is_assigned = True
+        self.repeats.assigned([place for place in places if place[0] not in self._retry_topics], finished)
         now = self._loop.time()
         for place in places:
             self._partitions[place] = new_partition(
@@ -89,8 +93,9 @@ class Engine:
         """Look at records as they come."""
         if self.problem is not None:
             return
-        self.counts.received += len(records)
         try:
+            records = self.repeats.unfinished(records)
+            self.counts.received += len(records)
             self._look_at_all(records)
         except Exception as error:
             # what comes behind must not be committed over this; somebody else begins with it again
@@ -122,6 +127,7 @@ class Engine:
 
     def lost(self, places: Sequence[Place]) -> None:
         """Forget partitions; what ends of their events from now on changes nothing."""
+        self.repeats.lost(places)
         for place in places:
             partition = self._partitions.pop(place, None)
             if partition is not None:
@@ -170,17 +176,21 @@ class Engine:
             except OutOfOrderError:  # the broker began anew, since what was to come next is not there any more
                 logger.warning("a partition begins anew", extra={"fields": {"place": partition.place}})
                 self.lost([partition.place])
-                self.assigned([partition.place])
+                self.assigned([partition.place], {})
                 partition = self._partitions[partition.place]
                 self._look_at(partition, record)
 
     def _look_at(self, partition: PartitionWork, record: Record) -> None:
-        """Finish at once what the filter keeps back; keep the rest as work, in the inbox if it cannot be read yet."""
+        """Finish at once what is repeated or filtered out; keep the rest, in the inbox if it cannot be read yet."""
         offset = record.offset() or 0
         if partition.is_retry:
             partition.inbox.append(self._retry_work(partition, record, offset))
             return
         decoded = self._interpreter.decode(record)
+        if self._deduplicates and self.repeats.is_repeated(record, decoded):
+            partition.tracker.skipped(offset)
+            self.counts.deduplicated += 1
+            return
         if partition.inbox or (isinstance(decoded, Event) and self._interpreter.asks_registry(decoded)):
             partition.inbox.append(self._received(partition, record, offset, decoded))
             return

@@ -5,7 +5,7 @@
 | 1 | lies behind one that waits | nothing | waits with it: offsets that are committed have no holes |
 | 2 | is not due, in a retry topic or after a wait in place | nothing | waits from here on |
 | 3 | cannot be read, and no event is to blame | nothing | waits from here on |
-| 4 | is kept back by the filter | nothing | goes on |
+| 4 | has come before, or is kept back by the filter | nothing | goes on |
 | 5 | is to be delivered | the event, to the sink's topic | goes on |
 | 6 | failed, and is to be set aside | the record with its history, to that topic | goes on |
 | 7 | failed, and is to be tried again in place | nothing | waits from here on |
@@ -20,6 +20,7 @@ from eventplane.delivery.endings import Ambience
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, read_data
 from eventplane.delivery.relayed import RelayedPartition, Task
+from eventplane.delivery.repeats import Repeats
 from eventplane.events.dead_letters import first_topic, history_of, set_aside
 from eventplane.events.delivery import (
     Acknowledge,
@@ -58,6 +59,8 @@ class Maker:
         self._sink_topic = sink_topic
         self._subscription = f"{config.namespace}/{config.name}"
         self._interpreter = Interpreter(config, has_registry=registry is not None)
+        self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, ambience.now_ms)
+        """What has come before."""
         self._registry = registry
         self._ambience = ambience
         self._failed_readings = 0
@@ -65,7 +68,8 @@ class Maker:
     def make(self, records: Sequence[Record], partitions: Mapping[Place, RelayedPartition], counts: Counts) -> Made:
         """Make it by the table above; what is counted is certain once it is committed."""
         batch = _Batch(self._ambience.now_ms(), counts)
-        tasks = [self._task(record, found) for record in records if (found := partitions.get(_place(record)))]
+        unfinished = self.repeats.unfinished(records)
+        tasks = [self._task(record, found) for record in unfinished if (found := partitions.get(_place(record)))]
         if self._registry is not None:
             self._read_data(self._registry, tasks, batch.now_ms)
         for task in tasks:
@@ -111,6 +115,9 @@ class Maker:
 
     def _done(self, task: Task, batch: _Batch) -> int:
         """Finish with a record, or return for how many milliseconds it has to wait."""
+        if self.repeats.is_repeated(task.record, task.decoded):
+            batch.counts.deduplicated += 1
+            return 0
         match self._outcome(task):
             case Filtered():
                 batch.counts.filtered += 1

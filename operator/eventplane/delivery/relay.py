@@ -6,7 +6,7 @@ one that may be another's fault is written apart from others then. That memory e
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from eventplane.api.runtime_config import RuntimeConfig
@@ -15,6 +15,7 @@ from eventplane.delivery.endings import Ambience
 from eventplane.delivery.making import Maker
 from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relayed import RelayedPartition, Tried
+from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import AGAIN_SECONDS, log_going_on, log_standing_still
 from eventplane.events.delivery import Failure
 from eventplane.events.health import PartitionSight
@@ -54,8 +55,9 @@ class Relay:
 
     # --- what an Exchange tells
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
         """Begin with partitions."""
+        self.repeats.assigned([place for place in places if place[0] not in self._retry_topics], finished)
         for place in places:
             self._partitions[place] = RelayedPartition(place, place[0] in self._retry_topics, self._clock())
         self.is_assigned = True
@@ -102,6 +104,7 @@ class Relay:
 
     def lost(self, places: Sequence[Place]) -> None:
         """Forget partitions."""
+        self.repeats.lost(places)
         for place in places:
             self._partitions.pop(place, None)
 
@@ -111,6 +114,11 @@ class Relay:
         self.ended_event.set()
 
     # --- what probes and metrics look at, on another thread
+
+    @property
+    def repeats(self) -> Repeats:
+        """What has come before."""
+        return self._maker.repeats
 
     @property
     def under_way(self) -> int:

@@ -9,12 +9,15 @@
 | 5 | no | no | a time | the first record at or after it, which is committed at once |
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from eventplane.events.record import Place
+
+_FIRST_PART: Final = 8
+"""Of the window, which is how old the last record is supposed to be at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,27 @@ class FirstAfter:
     """Row 5."""
 
     timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """How far behind the committed offset a partition is read from, by who has to know what came before."""
+
+    window_ms: int
+    """Up to so much before the last record that is finished."""
+    most: int
+    """Offsets, and no more."""
+
+    def ages_ms(self, now_ms: int) -> Iterator[int]:
+        """Yield how old the last record may be that is finished, each time twice as old, up to 1970.
+
+        Kafka finds an offset by a time, and not the other way round. The first age at which it names an offset that is
+        finished is taken for that of the last record: it is at most twice that.
+        """
+        age_ms = max(1, self.window_ms // _FIRST_PART)
+        while age_ms < now_ms:
+            yield age_ms
+            age_ms *= 2
 
 
 Start: TypeAlias = Committed | Beginning | End | FirstAfter

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from eventplane.api.delivery import ContentMode
+from eventplane.api.sink import ContentMode
 from eventplane.events.dead_letters import PREFIX
 from eventplane.events.event import JSON, Event, is_json
 from eventplane.events.record import Header

@@ -22,24 +22,18 @@ def refusals(config: RuntimeConfig, *, has_handlers: bool = False) -> tuple[str,
 
 
 def _one_sink(config: RuntimeConfig) -> str | None:
-    if (config.http is None) == (config.topic is None):
-        return "http, topic: name exactly one of them"
+    if sum(each is not None for each in (config.http, config.python, config.topic)) != 1:
+        return "http, python, topic: name exactly one of them"
     return None
 
 
 def _transactions_are_possible(config: RuntimeConfig) -> str | None:
     if config.delivery.guarantee != "ExactlyOnce":
         return None
-    if config.http is not None:
+    if config.topic is None:
         return "delivery.guarantee: ExactlyOnce is for a sink that is a topic: use AtLeastOnce"
     if config.transactional_id_prefix is None:
         return "transactionalIdPrefix: ExactlyOnce writes in transactions, whose ids begin with it"
-    return None
-
-
-def _no_deduplication(config: RuntimeConfig) -> str | None:
-    if config.delivery.deduplicate is not None:
-        return "delivery.deduplicate: it is not available yet: leave it out"
     return None
 
 
@@ -86,7 +80,6 @@ def _expressions_compile(config: RuntimeConfig) -> str | None:
 _CHECKS: Final[tuple[Check, ...]] = (
     _one_sink,
     _transactions_are_possible,
-    _no_deduplication,
     _waits_fit,
     _tiers_end,
     _no_circle,

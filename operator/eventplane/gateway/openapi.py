@@ -29,6 +29,16 @@ _ANY_TEXT: Final = {"type": "string"}
 _NO_TEXT: Final = {"type": ["string", "null"]}
 _MOMENT: Final = {"type": "string", "format": "date-time"}
 _INTEGER: Final = {"type": "integer"}
+_SENT: Final = {
+    "description": "One event of the stream; the data of a message are a CloudEvent.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": _ANY_TEXT,
+        "event": {"enum": ["message", "problem"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 def openapi_document(limits: Limits) -> dict[str, Any]:
@@ -95,7 +105,7 @@ def _subscribe() -> dict[str, Any]:
             _parameter("Last-Event-ID", "header", "Where it goes on.", _ANY_TEXT),
         ],
         "responses": {
-            "200": _answer("Events, until one of us ends it.", "text/event-stream", _ANY_TEXT),
+            "200": _answer("Events, until one of us ends it.", "text/event-stream", _SENT),
             **_problems(_PROBLEMS),
         },
     }

@@ -135,7 +135,7 @@ def desire_access(
         topics=granted,
         missing=tuple(missing_topic(resource, topics, ref, bus) for ref, name in names.items() if name is None)
         or _none_selected(resource, topics),
-        settings=_client_settings(kafka, principal.user if principal is not None else None, group),
+        settings=client_settings(kafka, principal.user if principal is not None else None, group),
         registry=connection.registry,
         transactional_id_prefix=prefix,
         mark=mark,
@@ -234,9 +234,8 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     | TLS, PLAIN or OAUTHBEARER | a template            | the principal that is mapped to it          |
     | else                      | any                   | refuse IdentityNotSupported                 |
     """
-    if kafka.certificate_pem is None and (kafka.mechanism is None or kafka.mechanism in _SCRAM):
-        mechanism = cast("ScramMechanism | None", kafka.mechanism)
-        return PrincipalQuery(user, mechanism) if mechanism is not None else None
+    if takes_users(kafka):
+        return made_user(kafka, user)
     if not maps_principals(bus):
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
@@ -248,6 +247,17 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     if isinstance(name, Refusal):
         return name
     return _not_ours_to_issue(resource, bus) or PrincipalQuery(name, None)
+
+
+def takes_users(kafka: KafkaConnection) -> bool:
+    """Tell whether a Kafka can be given users, or needs none."""
+    return kafka.certificate_pem is None and (kafka.mechanism is None or kafka.mechanism in _SCRAM)
+
+
+def made_user(kafka: KafkaConnection, user: str) -> PrincipalQuery | None:
+    """Name a user that is made in a Kafka that takes users; None where nobody is asked who he is."""
+    mechanism = cast("ScramMechanism | None", kafka.mechanism)
+    return PrincipalQuery(user, mechanism) if mechanism is not None else None
 
 
 def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
@@ -295,7 +305,8 @@ def _writes_in_transactions(resource: Access) -> bool:
     return isinstance(resource, Subscription) and resource.spec.delivery.guarantee == "ExactlyOnce"
 
 
-def _client_settings(connection: KafkaConnection, user: str | None, group: str | None) -> Mapping[str, str]:
+def client_settings(connection: KafkaConnection, user: str | None, group: str | None = None) -> Mapping[str, str]:
+    """Tell what a client has to know beside its password, by librdkafka's names."""
     has_username = connection.mechanism is not None and connection.tokens is None
     settings = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),

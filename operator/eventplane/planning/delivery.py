@@ -29,13 +29,19 @@ def _no_transactions(spec: SubscriptionSpec) -> Refusal | None:
     if spec.delivery.guarantee != "ExactlyOnce" or (spec.sink is not None and spec.sink.topic_ref is not None):
         return None
     if spec.sink is not None:
-        advice = "a service cannot take part in a transaction: set AtLeastOnce, and let it know events by their ce-id"
+        who = "a service" if spec.sink.http is not None else "a function"
+        advice = f"{who} cannot take part in a transaction: set AtLeastOnce, and let it know events by their id"
     else:
         advice = "a container of your own begins its transactions itself: set AtLeastOnce, or use sink.topicRef"
     return Refusal(Reason.INVALID_SPEC, f"delivery.guarantee ExactlyOnce is for sink.topicRef; {advice}")
 
 
 def _no_deduplication(spec: SubscriptionSpec) -> Refusal | None:
-    if spec.delivery.deduplicate is None:
+    """Refuse to keep back events from a container that reads them from Kafka itself."""
+    if spec.delivery.deduplicate is None or spec.sink is not None:
         return None
-    return Refusal(Reason.INVALID_SPEC, "delivery.deduplicate is not available yet: take it out")
+    return Refusal(
+        Reason.INVALID_SPEC,
+        "delivery.deduplicate is for a sink; a container of your own reads every record: take it out, and let the "
+        "container know events by their id",
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from eventplane.api import GROUP, MANAGER
+from eventplane.api import API_VERSION, GROUP, MANAGER
 from eventplane.api.conditions import Reason
 from eventplane.api.metadata import DriftPolicy
 from eventplane.planning.decision import Decision
@@ -118,6 +118,22 @@ def key_of(manifest: Manifest) -> ObjectKey:
     """Name the object that a manifest is of."""
     metadata = manifest["metadata"]
     return ObjectKey(manifest["apiVersion"], manifest["kind"], metadata["namespace"], metadata["name"])
+
+
+def owned_head(key: ObjectKey, owner: Owner, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Begin the manifest of something that goes with a resource of its namespace.
+
+    The deletion of the resource does not wait for it (blockOwnerDeletion), which would take a right more.
+    """
+    kind, name, uid = owner
+    reference = {"apiVersion": API_VERSION, "kind": kind, "name": name, "uid": uid, "controller": True}
+    metadata = {
+        "name": key.name,
+        "namespace": key.namespace,
+        "labels": dict(labels),
+        "ownerReferences": [reference],
+    }
+    return {"apiVersion": key.api_version, "kind": key.kind, "metadata": metadata}
 
 
 def fingerprint_of(manifest: Manifest) -> str:

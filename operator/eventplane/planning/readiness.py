@@ -124,7 +124,8 @@ def bus_status(
 
     Args:
         bus: the resource.
-        before: its status; what is on record there stays, and what is said there of its schema registry.
+        before: its status; what is on record there stays, and what is said there of its schema registry
+            and its gateway.
         found: cluster id and number of live brokers, or why there are none to tell.
     """
     generation = bus.metadata.generation
@@ -135,12 +136,14 @@ def bus_status(
         else verdict_of(found)
     )
     registry = condition(before.conditions, ConditionType.SCHEMA_REGISTRY_READY)
-    kept = (registry,) if registry is not None and bus.spec.schema_registry is not None else ()
+    kept = [registry] if registry is not None and bus.spec.schema_registry is not None else []
+    kept += [each for each in before.conditions if each.type == ConditionType.GATEWAY_READY]
     return EventBusStatus(
         observed_generation=generation,
         cluster_id=cluster_id,
         brokers=brokers,
         orphans=before.orphans,
+        gateway=before.gateway,
         conditions=(*conditions_of(verdict, generation), *kept),
     )
 

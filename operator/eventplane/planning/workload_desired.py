@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eventplane.api import API_VERSION, GROUP, MANAGED_BY_LABEL, MANAGER
+from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
 from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
+from eventplane.api.sink import PythonFunction, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Scaling
 from eventplane.planning.access_desired import DesiredAccess, missing_topic, topic_to_grant
 from eventplane.planning.access_state import Grant
 from eventplane.planning.dead_letter_topics import subscription_label
 from eventplane.planning.dead_letters import try_for_ever
-from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of
+from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of, owned_head
 from eventplane.planning.plan import Refusal, fingerprint
 from eventplane.planning.workload_pod import pod_of
 
@@ -26,7 +27,7 @@ SUBSCRIPTION_ANNOTATION: Final = f"{GROUP}/subscription"
 CONFIG_HASH_ANNOTATION: Final = f"{GROUP}/config-hash"
 CONFIG_KEY: Final = "runtime.json"
 
-_PROGRESS_SECONDS: Final = 300
+PROGRESS_SECONDS: Final = 300
 _SETTLE_SECONDS: Final = 5
 """For how long a container that nothing probes has to run before it counts as at work: one that fails fast never is."""
 
@@ -172,8 +173,14 @@ def runtime_config(
         delivery=spec.delivery,
         retry=retry,
         http=spec.sink.http if spec.sink is not None else None,
+        python=_function(spec.sink.python) if spec.sink is not None else None,
         topic=TopicSink(topic=sink_topic) if sink_topic is not None else None,
     )
+
+
+def _function(sink: PythonSink | None) -> PythonFunction | None:
+    """Take of a sink what its process has to know; image and environment are the pod's."""
+    return None if sink is None else PythonFunction(callable=sink.callable, timeout=sink.timeout, batch=sink.batch)
 
 
 def _config_text(config: RuntimeConfig) -> str:
@@ -203,19 +210,9 @@ def labels_of(subscription: Subscription) -> Mapping[str, str]:
 
 
 def head_of(subscription: Subscription, api_version: str, kind: str, name: str) -> dict[str, Any]:
-    """Begin the manifest of something that goes with a Subscription.
-
-    The deletion of the Subscription does not wait for it (blockOwnerDeletion), which would take a right more.
-    """
-    owner_kind, owner_name, uid = owner_of(subscription)
-    owner = {"apiVersion": API_VERSION, "kind": owner_kind, "name": owner_name, "uid": uid, "controller": True}
-    metadata = {
-        "name": name,
-        "namespace": subscription.metadata.namespace,
-        "labels": dict(labels_of(subscription)),
-        "ownerReferences": [owner],
-    }
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+    """Begin the manifest of something that goes with a Subscription."""
+    key = ObjectKey(api_version, kind, subscription.metadata.namespace, name)
+    return owned_head(key, owner_of(subscription), labels_of(subscription))
 
 
 def _service_account(subscription: Subscription) -> Manifest:
@@ -228,13 +225,17 @@ def _config_map(subscription: Subscription, config: str) -> Manifest:
 
 
 def _disruption_budget(subscription: Subscription) -> Manifest:
+    head = head_of(subscription, "policy/v1", "PodDisruptionBudget", object_name(subscription))
+    return {**head, "spec": budget_of(selector_of(subscription))}
+
+
+def budget_of(selector: Mapping[str, str]) -> dict[str, Any]:
     """Let evictions take one pod at a time, and pods that do not work at any time."""
-    spec = {
+    return {
         "maxUnavailable": 1,
-        "selector": {"matchLabels": dict(selector_of(subscription))},
+        "selector": {"matchLabels": dict(selector)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return {**head_of(subscription, "policy/v1", "PodDisruptionBudget", object_name(subscription)), "spec": spec}
 
 
 def _deployment(
@@ -250,7 +251,7 @@ def _deployment(
         "selector": {"matchLabels": selector},
         "strategy": {"type": "RollingUpdate"},
         "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": _PROGRESS_SECONDS,
+        "progressDeadlineSeconds": PROGRESS_SECONDS,
         "template": {
             "metadata": {"labels": dict(labels_of(subscription)), "annotations": annotations},
             "spec": pod_of(subscription, access, object_name(subscription), runtime_image, selector),

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from eventplane.api.metadata import SecretRef
+from eventplane.api.sink import PythonSink
 from eventplane.api.subscription import Subscription
-from eventplane.api.workload import Probe, Resources, Workload
+from eventplane.api.workload import EnvVar, Probe, Resources, Workload
 from eventplane.planning.access_desired import DesiredAccess
 
 BINDINGS: Final = "/bindings"
@@ -50,7 +52,9 @@ def pod_of(
         container, grace = _own_container(workload, secret_name), workload.termination_grace_seconds
         pull = [{"name": each.name} for each in workload.image_pull_secrets]
     else:
-        container, grace, pull = _runtime_container(runtime_image, secret_name), _RUNTIME_GRACE_SECONDS, []
+        function = subscription.spec.sink.python if subscription.spec.sink is not None else None
+        container, grace = _runtime_container(function, runtime_image, secret_name), _RUNTIME_GRACE_SECONDS
+        pull = [{"name": each.name} for each in function.image_pull_secrets] if function is not None else []
         volumes += [
             {"name": "config", "configMap": {"name": object_name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
@@ -58,10 +62,10 @@ def pod_of(
         token = _token_of(subscription)
         if token is not None:
             volumes.append({"name": "sink", "secret": {"secretName": token}})
-            container["volumeMounts"].append(_mount("sink", f"{BINDINGS}/sink"))
+            container["volumeMounts"].append(mount("sink", f"{BINDINGS}/sink"))
     for folder, secret in own_credentials(subscription, access).items():
         volumes.append({"name": folder, "secret": {"secretName": secret}})
-        container["volumeMounts"].append(_mount(folder, f"{BINDINGS}/{folder}"))
+        container["volumeMounts"].append(mount(folder, f"{BINDINGS}/{folder}"))
     return {
         "serviceAccountName": object_name,
         "automountServiceAccountToken": False,
@@ -70,9 +74,7 @@ def pod_of(
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": volumes,
-        "topologySpreadConstraints": [
-            _spread(key, selector) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        ],
+        "topologySpreadConstraints": spread_out(selector),
         **({"imagePullSecrets": pull} if pull else {}),
     }
 
@@ -100,48 +102,60 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
     Its root file system is writable: the restricted standard asks for no more, and images that know nothing of us
     write to all kinds of places.
     """
-    given = {each.name: {"name": each.name, "value": each.value} for each in workload.env}
     container: dict[str, Any] = {
         "name": CONTAINER,
         "image": workload.image,
-        "env": list({**_environment(secret_name), **given}.values()),
-        "resources": _resources(workload.resources),
-        "securityContext": _security(),
-        "volumeMounts": [_mount("kafka", f"{BINDINGS}/kafka")],
+        "env": list({**_environment(secret_name), **_variables(workload.env)}.values()),
+        "resources": resources_of(workload.resources),
+        "securityContext": container_security(),
+        "volumeMounts": [mount("kafka", f"{BINDINGS}/kafka")],
     }
     if workload.command:
         container["command"] = list(workload.command)
     if workload.args:
         container["args"] = list(workload.args)
-    if workload.env_from_secrets:
-        container["envFrom"] = [{"secretRef": {"name": each.name}} for each in workload.env_from_secrets]
+    container |= _env_from(workload.env_from_secrets)
     if workload.liveness is not None:
-        container |= _liveness(workload.liveness)
+        container |= liveness(workload.liveness)
     if workload.readiness is not None:
-        container["readinessProbe"] = _probe(workload.readiness, seconds=5)
+        container["readinessProbe"] = http_probe(workload.readiness, seconds=5)
     return container
 
 
-def _runtime_container(image: str, secret_name: str) -> dict[str, Any]:
-    """Write the container of Eventplane's own consumer, whose image is the operator's."""
+def _runtime_container(function: PythonSink | None, image: str, secret_name: str) -> dict[str, Any]:
+    """Write the container of Eventplane's own consumer: in the operator's image, or in that of the user's function."""
     config = {"name": "EVENTPLANE_RUNTIME_CONFIG", "value": CONFIG_FILE}
-    return {
+    given = function.env if function is not None else ()
+    environment = {**_environment(secret_name), **_variables(given), config["name"]: config}
+    container = {
         "name": CONTAINER,
-        "image": image,
+        "image": image if function is None else function.image,
         "command": ["python3"],
         "args": ["-m", "eventplane.runtime"],
-        "env": [*_environment(secret_name).values(), config],
+        "env": list(environment.values()),
         "ports": [{"name": "http", "containerPort": PORT}],
-        **_liveness(Probe(path="/healthz", port=PORT)),
-        "readinessProbe": _probe(Probe(path="/readyz", port=PORT), seconds=5),
-        "resources": _resources(Resources()),
-        "securityContext": {**_security(), "readOnlyRootFilesystem": True},
+        **liveness(Probe(path="/healthz", port=PORT)),
+        "readinessProbe": http_probe(Probe(path="/readyz", port=PORT), seconds=5),
+        "resources": resources_of(Resources() if function is None else function.resources),
+        "securityContext": container_security()
+        if function is not None
+        else {**container_security(), "readOnlyRootFilesystem": True},
         "volumeMounts": [
-            _mount("kafka", f"{BINDINGS}/kafka"),
-            _mount("config", CONFIG_DIR),
+            mount("kafka", f"{BINDINGS}/kafka"),
+            mount("config", CONFIG_DIR),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
         ],
     }
+    return container | _env_from(function.env_from_secrets if function is not None else ())
+
+
+def _variables(given: tuple[EnvVar, ...]) -> dict[str, dict[str, Any]]:
+    return {each.name: {"name": each.name, "value": each.value} for each in given}
+
+
+def _env_from(secrets: tuple[SecretRef, ...]) -> dict[str, Any]:
+    """Make variables of the keys of Secrets."""
+    return {"envFrom": [{"secretRef": {"name": each.name}} for each in secrets]} if secrets else {}
 
 
 def _environment(secret_name: str) -> dict[str, dict[str, Any]]:
@@ -152,31 +166,39 @@ def _environment(secret_name: str) -> dict[str, dict[str, Any]]:
     return {"SERVICE_BINDING_ROOT": {"name": "SERVICE_BINDING_ROOT", "value": BINDINGS}, **taken}
 
 
-def _mount(volume: str, path: str) -> dict[str, Any]:
+def mount(volume: str, path: str) -> dict[str, Any]:
+    """Mount a volume, to be read."""
     return {"name": volume, "mountPath": path, "readOnly": True}
 
 
-def _resources(asked: Resources) -> dict[str, Any]:
+def resources_of(asked: Resources) -> dict[str, Any]:
+    """Ask for what a container needs."""
     return {"requests": dict(asked.requests), "limits": dict(asked.limits)}
 
 
-def _security() -> dict[str, Any]:
+def container_security() -> dict[str, Any]:
     """Meet the restricted standard (kubernetes.io, "Pod Security Standards")."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def _liveness(probe: Probe) -> dict[str, Any]:
+def liveness(probe: Probe) -> dict[str, Any]:
     """Restart a container that has started and does not answer any more; it may take five minutes to start."""
-    startup = {**_probe(probe, seconds=5), "failureThreshold": _STARTUP_FAILURES}
-    return {"livenessProbe": _probe(probe, seconds=10), "startupProbe": startup}
+    startup = {**http_probe(probe, seconds=5), "failureThreshold": _STARTUP_FAILURES}
+    return {"livenessProbe": http_probe(probe, seconds=10), "startupProbe": startup}
 
 
-def _probe(probe: Probe, *, seconds: int) -> dict[str, Any]:
+def http_probe(probe: Probe, *, seconds: int) -> dict[str, Any]:
+    """Ask a container by HTTP every so many seconds."""
     http = {"path": probe.path, "port": probe.port, "scheme": "HTTP"}
     return {"httpGet": http, "periodSeconds": seconds, "timeoutSeconds": 5, "failureThreshold": 3}
 
 
-def _spread(topology_key: str, selector: Mapping[str, str]) -> dict[str, Any]:
+def spread_out(selector: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Spread pods with these labels over nodes and zones, where that is possible."""
+    return [_spread_over(key, selector) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")]
+
+
+def _spread_over(topology_key: str, selector: Mapping[str, str]) -> dict[str, Any]:
     return {
         "maxSkew": 1,
         "topologyKey": topology_key,

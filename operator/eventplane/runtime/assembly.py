@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from eventplane.api.quantities import milliseconds
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.api.sink import PythonFunction
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relay import Relay
+from eventplane.delivery.repeats import Repeats
+from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
 from eventplane.runtime.settings import RuntimeSettings
 from eventplane.transports.http_sink import HttpSink, HttpTarget
@@ -34,6 +37,11 @@ class WorkInSight(Protocol):
     """Why it has ended; None: it has not, or it was told to."""
     ended_event: asyncio.Event
     is_assigned: bool
+
+    @property
+    def repeats(self) -> Repeats:
+        """What has come before."""
+        ...
 
     @property
     def under_way(self) -> int:
@@ -70,7 +78,7 @@ def assemble(settings: RuntimeSettings, loop: asyncio.AbstractEventLoop, fail: C
         fail: is told of a problem that only a new process can solve.
     """
     config = settings.config
-    reading = Reading(config.topics, config.retry.topics, config.start_from, settings.leave_seconds + _FLUSH_SECONDS)
+    reading = Reading.of(config, settings.leave_seconds + _FLUSH_SECONDS)
     consumer = consumer_settings(settings.client, config.group, settings.client_id, settings.instance_id)
     prefix = config.transactional_id_prefix
     if config.delivery.guarantee == "ExactlyOnce" and config.topic is not None and prefix is not None:
@@ -108,18 +116,33 @@ def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
     config = settings.config
     if config.topic is not None:
         return TopicSink(config.topic.topic, writer)
+    if config.python is not None:
+        return _function_sink(config, config.python)
     if config.http is None:
-        raise SettingsError("http, topic: name exactly one of them")  # refused before; for type checkers
+        raise SettingsError("http, python, topic: name exactly one of them")  # refused before; for type checkers
     return HttpSink(
         HttpTarget(
             url=config.http.url,
-            timeout_seconds=milliseconds(config.http.timeout) / 1000,
+            timeout_seconds=config.timeout_seconds,
             mode=config.http.content_mode,
             retry_statuses=frozenset(config.http.retry_statuses),
             token_file=settings.token_file,
             connections=config.delivery.concurrency,
         )
     )
+
+
+def _function_sink(config: RuntimeConfig, function: PythonFunction) -> Sink:
+    """Call functions as an EventSubscriber does; here, since the SDK takes as long to import as all the rest."""
+    from eventplane.client.batch_sink import BatchSink  # noqa: PLC0415
+    from eventplane.client.handler_sink import HandlerSink  # noqa: PLC0415
+    from eventplane.client.handlers import Handlers  # noqa: PLC0415
+    from eventplane.runtime.loading import load_function  # noqa: PLC0415
+
+    handler, at_once = load_function(function.callable), config.delivery.concurrency
+    if config.batching is not None:
+        return BatchSink(handler, batch_limits(config.batching), at_once, config.timeout_seconds)
+    return HandlerSink(Handlers.of_one(handler), at_once, config.timeout_seconds)
 
 
 def _registry(settings: RuntimeSettings) -> DataReader | None:

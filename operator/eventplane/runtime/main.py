@@ -1,6 +1,7 @@
 """The process: wires the parts, serves probes, ends in an orderly way on SIGTERM, and with 1 on what it cannot mend."""
 
 import asyncio
+import dataclasses
 import gc
 import logging
 import os
@@ -8,6 +9,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.health import Patience
 from eventplane.runtime.assembly import assemble
 from eventplane.runtime.probes import ProbeServer
@@ -18,18 +20,20 @@ from eventplane.transports.process_settings import SettingsError
 logger = logging.getLogger("eventplane.runtime")
 
 _MISCONFIGURED: Final = 2
+_SOME_ATTEMPTS: Final = 2
+"""After so many times the longest attempt, something must have ended."""
 
 
 def main() -> int:
     """Run until told to end; return the exit code: 0 orderly, 1 something failed for good, 2 told wrongly."""
     try:
         settings = read_settings(os.environ)
+        configure_logging(settings.log_level)
+        return asyncio.run(run(settings))
     except SettingsError as error:
         configure_logging("INFO")
         logger.error("cannot start", extra={"fields": {"problem": str(error)}})  # noqa: TRY400 - it says all there is
         return _MISCONFIGURED
-    configure_logging(settings.log_level)
-    return asyncio.run(run(settings))
 
 
 async def run(settings: RuntimeSettings) -> int:
@@ -45,7 +49,7 @@ async def run(settings: RuntimeSettings) -> int:
 
     assembly = assemble(settings, loop, fail)
     work = assembly.work
-    probes = ProbeServer(work, assembly.intake, Patience(), settings.port)
+    probes = ProbeServer(work, assembly.intake, _patience(config), settings.port)
     loop.set_exception_handler(lambda _loop, context: _unhandled(context, fail))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
@@ -64,6 +68,14 @@ async def run(settings: RuntimeSettings) -> int:
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
+
+
+def _patience(config: RuntimeConfig) -> Patience:
+    """Wait for what the sink is given the time for."""
+    least = Patience()
+    return dataclasses.replace(
+        least, partition_seconds=max(least.partition_seconds, _SOME_ATTEMPTS * config.timeout_seconds)
+    )
 
 
 def _spare_the_collector() -> None:

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from eventplane.delivery.counts import BUCKETS, Counts
+from eventplane.delivery.repeats import Repeats
 from eventplane.events.record import Place
 
 _PREFIX: Final = "eventplane_runtime"
@@ -20,11 +21,13 @@ class RuntimeMetrics(Collector):
     def __init__(
         self,
         counts: Counts,
+        repeats: Repeats,
         under_way: Callable[[], float],
         buffered: Callable[[], float],
         lag: Callable[[], Mapping[Place, int]],
     ) -> None:
         self._counts = counts
+        self._repeats = repeats
         self._under_way = under_way
         self._buffered = buffered
         self._lag = lag
@@ -34,6 +37,15 @@ class RuntimeMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Make the metrics."""
         yield from _counted(self._counts)
+        yield _counter(
+            "deduplication_forgotten_early",
+            "Events whose ids were forgotten for want of room, perhaps within the window.",
+            {"": self._repeats.forgotten_early},
+            (),
+        )
+        yield _gauge(
+            "deduplication_remembered", "Events that are remembered to know them again.", self._repeats.remembered
+        )
         yield _gauge("in_flight", "Events on their way to the sink.", self._under_way())
         yield _gauge("buffered", "Events in memory.", self._buffered())
         lag = GaugeMetricFamily(f"{_PREFIX}_lag", "Offsets not read yet.", labels=("topic", "partition"))
@@ -47,6 +59,7 @@ def _counted(counts: Counts) -> Iterable[Metric]:
     for name, documentation, number in (
         ("received", "Events that were read, retries by topic included.", counts.received),
         ("filtered", "Events that the filter kept back.", counts.filtered),
+        ("deduplicated", "Events that had come before.", counts.deduplicated),
         ("delivered", "Events that the sink took.", counts.delivered),
     ):
         yield _counter(name, documentation, {"": number}, ())

@@ -21,7 +21,9 @@ class ProbeServer(ProbeListener):
         self._work = work
         self._intake = intake
         self._patience = patience
-        self._metrics = RuntimeMetrics(work.counts, lambda: work.under_way, lambda: work.buffered, intake.lag)
+        self._metrics = RuntimeMetrics(
+            work.counts, work.repeats, lambda: work.under_way, lambda: work.buffered, intake.lag
+        )
         self.is_stopping = False
 
     async def _alive(self, _request: web.Request) -> web.Response:

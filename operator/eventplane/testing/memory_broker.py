@@ -75,7 +75,9 @@ class MemoryBroker:
 
     def source(self, group: str, reading: Reading) -> Source:
         """Open a member of a group."""
-        return MemorySource(self.log, group, reading.topics, reading.retry_topics, reading.start_from)
+        return MemorySource(
+            self.log, group, reading.topics, reading.retry_topics, reading.start_from, reading.look_back
+        )
 
     def transactor(self, transactional_id: str | None, patience_seconds: float) -> Transactor:
         """Open what commits transactions."""

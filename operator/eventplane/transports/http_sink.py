@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from eventplane.api.delivery import ContentMode
+from eventplane.api.sink import ContentMode
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
 from eventplane.events.outgoing import HttpRequest, http_request

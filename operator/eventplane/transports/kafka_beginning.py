@@ -6,7 +6,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from eventplane.events.beginning import Beginning, Committed, End, FirstAfter, Start, starts
+from eventplane.events.beginning import Beginning, Committed, End, FirstAfter, LookBack, Start, starts
 from eventplane.events.record import Place
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,44 @@ def begin(
             "the group begins", extra={"fields": {"offsets": {str(_place(each)): each.offset for each in moving}}}
         )
     return found
+
+
+def further_back(
+    consumer: Consumer, committed: Mapping[Place, int], look_back: LookBack, now_ms: int
+) -> Mapping[Place, int]:
+    """Return where to read from instead of what is committed, so that what came before is known; raises KafkaException.
+
+    Args:
+        consumer: asks Kafka.
+        committed: offsets, by partition.
+        look_back: how far.
+        now_ms: milliseconds since 1970.
+    """
+    there = {place: offset for place, offset in committed.items() if offset <= _end(consumer, place)}
+    ages_ms: dict[Place, int] = {}
+    for age_ms in look_back.ages_ms(now_ms):
+        unknown = {place: now_ms - age_ms for place in there if place not in ages_ms}
+        found = _first_at(consumer, unknown)
+        ages_ms |= {place: age_ms for place, offset in found.items() if offset < there[place]}
+    since = {place: now_ms - ages_ms.get(place, now_ms) - look_back.window_ms for place in there}
+    first = _first_at(consumer, {place: max(0, time_ms) for place, time_ms in since.items()})
+    moved = {place: max(at - look_back.most, min(first.get(place, at), at)) for place, at in there.items()}
+    return {**committed, **moved}
+
+
+def _end(consumer: Consumer, place: Place) -> int:
+    """Return the offset behind the last record; what is committed beyond it is of a topic that was there before."""
+    _low, high = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
+    return int(high)
+
+
+def _first_at(consumer: Consumer, times_ms: Mapping[Place, int]) -> Mapping[Place, int]:
+    """Return the offset of the first record at or after a time, where there is one."""
+    if not times_ms:
+        return {}
+    asked = [TopicPartition(*place, time_ms) for place, time_ms in times_ms.items()]
+    found = consumer.offsets_for_times(asked, timeout=_SECONDS)
+    return {_place(each): int(each.offset) for each in found if each.offset >= 0}
 
 
 def _committed(consumer: Consumer, places: tuple[Place, ...]) -> Mapping[Place, int]:

@@ -161,9 +161,11 @@ class KafkaExchange(KafkaMember):
 
     # --- partitions
 
-    def _begun(self, places: tuple[Place, ...], starts: Sequence[TopicPartition]) -> None:
+    def _begun(
+        self, places: tuple[Place, ...], starts: Sequence[TopicPartition], finished: Mapping[Place, int]
+    ) -> None:
         self._next |= {place_of(each): each.offset for each in starts if each.offset >= 0}
-        self._worker.assigned(places)
+        self._worker.assigned(places, finished)
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         places = [place for each in partitions if (place := place_of(each)) in self._owned]
@@ -203,6 +205,7 @@ class KafkaExchange(KafkaMember):
             if place not in self._owned or place in self._waiting:
                 continue
             if offset < self._next.get(place, 0):  # the broker began anew, or they were read twice
+                self._finished.pop(place, None)
                 self._undo(UndoneError(f"{place[0]}-{place[1]} went back to offset {offset}"))
                 return []
             self._next[place] = offset + 1
@@ -229,6 +232,8 @@ class KafkaExchange(KafkaMember):
 
     def _read_from(self, starts: Sequence[TopicPartition]) -> None:
         self._go_on(self._waiting)
-        self._next.clear()
+        # where it still looks back there is nothing that could be undone, and what came before is to be known whole
+        self._next = {place: at for place, at in self._next.items() if at < self._finished.get(place, 0)}
         for each in starts:
-            self._consumer.seek(each)
+            place = place_of(each)
+            self._consumer.seek(TopicPartition(*place, self._next.get(place, each.offset)))

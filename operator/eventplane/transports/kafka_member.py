@@ -15,8 +15,11 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from eventplane.api.quantities import milliseconds
+from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.events.beginning import LookBack
 from eventplane.events.record import Place
-from eventplane.transports.kafka_beginning import begin
+from eventplane.transports.kafka_beginning import begin, further_back
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,15 @@ class Reading:
     start_from: str = "Latest"
     leave_seconds: float = 30.0
     """How long the reader may take to leave partitions."""
+    look_back: LookBack | None = None
+    """How far before its beginning a group reads topics that are no retry topics; None: not at all."""
+
+    @classmethod
+    def of(cls, config: RuntimeConfig, leave_seconds: float) -> "Reading":
+        """Return what a consumer reads by its configuration."""
+        rules = config.delivery.deduplicate
+        look_back = None if rules is None else LookBack(milliseconds(rules.window), rules.max_events)
+        return cls(config.topics, config.retry.topics, config.start_from, leave_seconds, look_back)
 
 
 class KafkaMember(ABC):
@@ -51,6 +63,8 @@ class KafkaMember(ABC):
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
         self._owned: set[Place] = set()
+        self._finished: dict[Place, int] = {}
+        """Where partitions begin that are read from further back."""
         self._lag: Mapping[Place, int] = {}
         self._problem: str | None = None
         self._polled = time.monotonic()
@@ -81,8 +95,10 @@ class KafkaMember(ABC):
         """Do what there is to do before the group is left."""
 
     @abstractmethod
-    def _begun(self, places: tuple[Place, ...], starts: Sequence[TopicPartition]) -> None:
-        """Begin with partitions, which are ours now."""
+    def _begun(
+        self, places: tuple[Place, ...], starts: Sequence[TopicPartition], finished: Mapping[Place, int]
+    ) -> None:
+        """Begin with partitions, which are ours now; `finished` as for a Reader."""
 
     @abstractmethod
     def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
@@ -169,16 +185,18 @@ class KafkaMember(ABC):
         for each in self._consumer.position([TopicPartition(*place) for place in self._owned]):
             _low, high = self._consumer.get_watermark_offsets(each, cached=True)
             if each.offset >= 0 and high >= 0:
-                found[place_of(each)] = max(0, high - each.offset)
+                position = max(each.offset, self._finished.get(place_of(each), 0))
+                found[place_of(each)] = max(0, high - position)
         self._lag = found
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         places = tuple(place_of(each) for each in partitions)
-        starts = self._starts(places)
+        starts, finished = self._further_back(self._starts(places))
         if places:
             consumer.incremental_assign(starts)
         self._owned.update(places)
-        self._begun(places, starts)
+        self._finished = {**{place: at for place, at in self._finished.items() if place in self._owned}, **finished}
+        self._begun(places, starts, finished)
 
     def _starts(self, places: tuple[Place, ...]) -> list[TopicPartition]:
         """Ask where to begin in partitions; raises KafkaException."""
@@ -186,6 +204,17 @@ class KafkaMember(ABC):
             return []
         reading = self._reading
         return begin(self._consumer, places, reading.topics, reading.retry_topics, reading.start_from)
+
+    def _further_back(self, starts: list[TopicPartition]) -> tuple[list[TopicPartition], Mapping[Place, int]]:
+        """Return what to read from instead, where that is asked for, and where that moved it from."""
+        look_back = self._reading.look_back
+        begins = {place_of(each): int(each.offset) for each in starts if each.offset > 0}
+        begins = {place: at for place, at in begins.items() if place[0] in self._reading.topics}
+        if look_back is None or not begins:
+            return starts, {}
+        firsts = further_back(self._consumer, begins, look_back, time.time_ns() // 1_000_000)
+        moved = [TopicPartition(each.topic, each.partition, firsts.get(place_of(each), each.offset)) for each in starts]
+        return moved, {place: at for place, at in begins.items() if firsts[place] < at}
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         if not self._loop.is_closed():

@@ -132,10 +132,12 @@ class KafkaSource(KafkaMember):
 
     # --- rebalances
 
-    def _begun(self, places: tuple[Place, ...], starts: Sequence[TopicPartition]) -> None:
+    def _begun(
+        self, places: tuple[Place, ...], starts: Sequence[TopicPartition], finished: Mapping[Place, int]
+    ) -> None:
         del starts
         self._membership = None
-        self._on_loop(partial(self._reader.assigned, places))
+        self._on_loop(partial(self._reader.assigned, places, finished))
 
     def _on_revoke(self, _consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         places = tuple(place for each in partitions if (place := place_of(each)) in self._owned)

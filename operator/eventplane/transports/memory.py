@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from eventplane.events.beginning import Committed, End, FirstAfter, starts
+from eventplane.events.beginning import Committed, End, FirstAfter, LookBack, starts
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.record import Header, Place, PlainRecord
@@ -82,12 +82,14 @@ class MemorySource:
         topics: tuple[str, ...],
         retry_topics: tuple[str, ...] = (),
         start_from: str = "Earliest",
+        look_back: LookBack | None = None,
     ) -> None:
         self.log = log
         self._group = log.groups[group]
         self._topics = (*topics, *retry_topics)
         self._retry_topics = frozenset(retry_topics)
         self._start_from = start_from
+        self._look_back = look_back
         self._reader: Reader
         self._positions: dict[Place, int] = {}
         self._paused: set[Place] = set()
@@ -183,8 +185,22 @@ class MemorySource:
                     self._positions[place] = min(late, default=len(self.log.partitions[place]))
                 case _:
                     self._positions[place] = 0
-        self._reader.assigned(new)
+        self._reader.assigned(new, self._look_further_back(new))
         self.wake()
+
+    def _look_further_back(self, places: Sequence[Place]) -> Mapping[Place, int]:
+        """Move positions back; return where they were."""
+        finished: dict[Place, int] = {}
+        for place in places:
+            offset = self._positions[place]
+            before = self.log.partitions[place][:offset]
+            if self._look_back is None or not before or place[0] in self._retry_topics:
+                continue
+            since_ms = before[-1].written_ms - self._look_back.window_ms
+            first = next(each.at for each in before if each.written_ms >= since_ms)
+            self._positions[place] = max(offset - self._look_back.most, first)
+            finished[place] = offset
+        return finished
 
     async def _run(self) -> None:
         await _share_out(self._group)

@@ -45,10 +45,10 @@ class MemoryExchange:
 
     # --- what the source tells
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
         """Begin with partitions."""
-        self._firsts |= {place: self._source.position(place) for place in places}
-        self._worker.assigned(places)
+        self._firsts |= {place: finished.get(place, self._source.position(place)) for place in places}
+        self._worker.assigned(places, finished)
 
     def take(self, records: Sequence[Record]) -> None:
         """Make one transaction of them."""

@@ -33,8 +33,14 @@ Sent: TypeAlias = Callable[[Written | Failure], None]
 class Reader(Protocol):
     """Who gets what a Source reads. Called on the event loop, in this order for each partition."""
 
-    def assigned(self, places: Sequence[Place]) -> None:
-        """Partitions are ours from now on; also told where there are none for us."""
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
+        """Partitions are ours from now on; also told where there are none for us.
+
+        Args:
+            places: those that are new.
+            finished: where a Source looks back in one: its records before this offset are finished and come all the
+                same, at least those of the look-back's time before the last of them that is not deleted.
+        """
         ...
 
     def take(self, records: Sequence[Record]) -> None:
@@ -205,8 +211,8 @@ class Worker(Protocol):
     once `committed` is called; after `undone` all of it is read again, from the last committed positions on.
     """
 
-    def assigned(self, places: Sequence[Place]) -> None:
-        """Partitions are ours from now on; also told where there are none for us."""
+    def assigned(self, places: Sequence[Place], finished: Mapping[Place, int]) -> None:
+        """Partitions are ours from now on; arguments as with a Reader."""
         ...
 
     def work(self, records: Sequence[Record]) -> Made:

@@ -121,5 +121,5 @@ def test_reasons_are_camel_case_facts() -> None:
     assert set(ConditionType) == {
         "Ready", "Reconciling", "Stalled", "Drifted", "TopicsReady", "AccessGranted", "WorkloadReady", "Autoscaled",
         "SchemaRegistryReady", "RegistryReadable",
-        "DeadLettersPresent",
+        "DeadLettersPresent", "GatewayReady",
     }  # fmt: skip

@@ -133,6 +133,31 @@ async def test_an_asynchronous_handler_has_its_time() -> None:
     assert (failure.reason, "0.2 s" in failure.message) == ("TimedOut", True)
 
 
+async def test_one_on_a_thread_has_its_time_from_its_start_on_and_nobody_waits_for_the_rest() -> None:
+    """Two threads: the third event's time begins when one of them is free again."""
+    handlers, release = Handlers(), threading.Event()
+    handlers.add("*", lambda event: release.wait(0.35) if event.received.offset < 2 else None, None)
+    sink = HandlerSink(handlers, 2, 0.2)
+    answers: list[Failure | None] = []
+    for offset in range(3):
+        sink.deliver(read(offset=offset), None, answers.append)
+    await asyncio.sleep(0.6)
+    await sink.close()
+    assert [each.reason if each else None for each in answers] == ["TimedOut", "TimedOut", None]
+
+
+async def test_a_transform_makes_the_data() -> None:
+    got: list[Event] = []
+    handlers = Handlers()
+    handlers.add("*", got.append, None)
+    sink = HandlerSink(handlers, 1, 1.0)
+    answer: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+    sink.deliver(read(b"no JSON"), b'{"amount":2}', answer.set_result)
+    assert await asyncio.wait_for(answer, 5) is None
+    await sink.close()
+    assert (got[0].data, got[0].content_type, got[0].event_id) == ({"amount": 2}, "application/json", "1")
+
+
 async def test_logs_say_what_failed_and_nothing_of_what_was_in_it(caplog: pytest.LogCaptureFixture) -> None:
     async def leak(event: Event) -> None:
         raise ValueError(f"cannot use {event.data}")

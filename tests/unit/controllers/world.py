@@ -30,6 +30,7 @@ from eventplane.backends.subscriptions import SubscriptionBackend
 from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.access_lane import AccessLane
 from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.gateways import GatewayLoop
 from eventplane.controllers.gauges import GaugeLoops
 from eventplane.controllers.kafka_lane import KafkaLane
 from eventplane.controllers.lanes import LaneTiming
@@ -53,6 +54,7 @@ from eventplane.telemetry import Metrics
 
 SHOP: Final = ("shop", "orders")
 BUS: Final = ("shop", "main")
+IMAGE: Final = "eventplane/operator:test"
 PATIENCE_SECONDS: Final = 5.0
 """After this a test gives up waiting; what it waits for takes milliseconds."""
 
@@ -312,6 +314,7 @@ class Operator:
         batch_size: int = 500,
         idle_after_ms: int = 600_000,
         gauge_seconds: float = 3600,
+        gateway_seconds: float = 3600,
     ) -> None:
         self.world = world
         self.metrics = Metrics()
@@ -327,14 +330,15 @@ class Operator:
         self.reconciler = TopicReconciler(surroundings, idle_after_ms)
         self.schema_reconciler = SchemaReconciler(surroundings, world.kubernetes.read_config_map)
         self.publication_reconciler = PublicationReconciler(surroundings, self.store.publications)
-        self.subscription_reconciler = SubscriptionReconciler(
-            surroundings, self.store.subscriptions, "eventplane/operator:test"
-        )
+        self.subscription_reconciler = SubscriptionReconciler(surroundings, self.store.subscriptions, IMAGE)
         mark = partial(self.dispatcher.subscriptions.mark, urgency=Urgency.CHANGE)
         self.workload_watch = WorkloadWatch(world.kubernetes.objects, self.store.subscriptions, mark)
         self.book = surroundings.gauges
         self.policies = PolicyLane(surroundings, resync_seconds)
         self.gauges = GaugeLoops(self.dispatcher, self.book, world.connect_gauges, gauge_seconds, lambda: world.now)
+        self.gateways = GatewayLoop(
+            self.dispatcher, surroundings, world.objects, world.kubernetes.read_secret, IMAGE, gateway_seconds
+        )
         self.unbound = UnboundLane(self.reconciler)
         self.unbound_schemas = UnboundLane(self.schema_reconciler)
         self.unbound_publications = UnboundLane(self.publication_reconciler)
@@ -361,7 +365,7 @@ class Operator:
     def lead(self) -> None:
         works = [self.unbound.run(), self.unbound_schemas.run()]
         works += [self.unbound_publications.run(), self.unbound_subscriptions.run(), self.workload_watch.run()]
-        works += [self.policies.run(), self.gauges.run()]
+        works += [self.policies.run(), self.gauges.run(), self.gateways.run()]
         self._unbound_work = [asyncio.create_task(work) for work in works]
         self.take_the_lead()
 

@@ -18,6 +18,8 @@ from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
+from eventplane.events.record import PlainRecord
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ async def world(
     }
     config = RuntimeConfig.model_validate(told)
     sink = sink or MemorySink()
-    tiers = tuple(tier.topic for tier in config.retry.tiers)
-    source = MemorySource(log, "g", config.topics, tiers)
+    reading = Reading.of(config, 1.0)
+    source = MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)
     used: Sink = sink
     engine = Engine(config, Ports(source, used, MemoryWriter(log), registry), Ambience(leave_seconds=0.2))
     source.start(engine)
@@ -356,3 +358,76 @@ def test_sent_is_delivered_or_dead(keys: list[str | None], outcomes: list[Failur
         assert sorted(place.delivered + dead) == list(range(len(keys)))
 
     asyncio.run(run())
+
+
+DEDUPLICATE: dict[str, Any] = {"deduplicate": {"window": "1s"}}
+
+
+def shop_log(now: list[int]) -> MemoryLog:
+    log = MemoryLog(lambda: now[0])
+    log.create("orders", 2)
+    log.create("dlq")
+    log.create("r1")
+    return log
+
+
+async def test_what_comes_twice_within_the_window_is_delivered_once() -> None:
+    now = [0]
+    async with world(shop_log(now), delivery=DEDUPLICATE) as place:
+        for now[0], number in ((0, 1), (0, 2), (1_000, 1), (1_001, 1), (1_500, 2), (1_500, 2)):
+            place.write(number, "k")
+        await until(lambda: place.committed() == 6)
+        counts = place.engine.counts
+    assert place.delivered == [1, 2, 1, 2]
+    assert (counts.received, counts.delivered, counts.deduplicated) == (6, 4, 2)
+
+
+async def test_who_comes_after_knows_what_came_before() -> None:
+    """Also what is read twice since it was not finished, and what no bytes of its own can tell."""
+    now = [0]
+    log = shop_log(now)
+    async with world(log, delivery=DEDUPLICATE) as place:
+        for number in range(10):
+            place.write(number, "k")
+        log.append("orders", b"k", b"\xff", [("ce_specversion", b"1.0"), ("ce_id", b"\xff"), ("ce_source", b"s")])
+        await until(lambda: place.committed() == 11)
+    sink = MemorySink()
+    sink.held = []
+    async with world(log, sink, delivery=DEDUPLICATE) as place:
+        for number in (5, 10, 5, 10):
+            place.write(number, "k")
+        await until(lambda: len(sink.held or ()) == 1)
+        assert place.committed() < 14, "10 is not finished"
+    async with world(log, delivery=DEDUPLICATE) as place:
+        place.write(11, "k")
+        await until(lambda: place.committed() == 16)
+        counts = place.engine.counts
+    assert place.delivered == [10, 11]
+    assert (counts.received, counts.delivered) == (counts.delivered + counts.deduplicated, 2)
+
+
+async def test_what_was_set_aside_is_no_repetition() -> None:
+    """Neither in a retry topic, nor where somebody sends a dead letter once more."""
+    sink = MemorySink()
+    sink.failures.extend([DOWN, REFUSED])
+    retry = {**RETRY, "tiers": [{"topic": "r1", "delayMs": 1}, {"topic": "r1", "delayMs": 1}]}
+    async with world(shop_log([0]), sink, retry=retry, delivery=DEDUPLICATE) as place:
+        place.write(1, "k")
+        await until(lambda: len(place.log.records("dlq")) == 1)
+        (dead,) = place.log.records("dlq")
+        place.log.append("orders", dead.key(), dead.value(), dead.headers() or ())
+        await until(lambda: len(place.delivered) == 1)
+    assert place.engine.counts.deduplicated == 0
+
+
+async def test_a_topic_that_is_made_anew_while_it_is_looked_back_in_loses_nothing() -> None:
+    log = shop_log([0])
+    async with world(log, delivery=DEDUPLICATE) as place:
+        await until(lambda: place.engine.is_assigned)
+        place.engine.assigned([("orders", 0)], {("orders", 0): 100})
+        for offset, number in ((90, 1), (91, 2), (0, 3), (1, 2)):
+            told = {"id": str(number), "source": "/shop", "type": "created", "specversion": "1.0"}
+            notes = tuple((f"ce_{name}", value.encode()) for name, value in told.items())
+            place.engine.take([PlainRecord(("orders", 0), offset, b"{}", None, notes)])
+        await until(lambda: len(place.delivered) == 2)
+    assert place.delivered == [3, 2], "its offsets are earlier than those of what came before"

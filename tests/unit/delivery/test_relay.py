@@ -16,6 +16,7 @@ from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.relay import Relay
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
+from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySource
 from eventplane.transports.memory_exchange import MemoryExchange
 from eventplane.transports.seams import Write
@@ -57,8 +58,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(registry: Registry | None = None, partitions: int = 2, **others: Any) -> AsyncIterator[World]:
-    log = MemoryLog(lambda: 1)
+async def world(
+    registry: Registry | None = None, partitions: int = 2, log: MemoryLog | None = None, **others: Any
+) -> AsyncIterator[World]:
+    log = log or MemoryLog(lambda: 1)
     log.create("orders", partitions)
     for topic in ("out", "dlq", "r1", "r2"):
         log.create(topic)
@@ -74,7 +77,10 @@ async def world(registry: Registry | None = None, partitions: int = 2, **others:
         **others,
     }
     config = RuntimeConfig.model_validate(told)
-    exchange = MemoryExchange(MemorySource(log, "g", config.topics, config.retry.topics))
+    reading = Reading.of(config, 1.0)
+    exchange = MemoryExchange(
+        MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)
+    )
     relay = Relay(config, "out", registry)
     exchange.start(relay)
     try:
@@ -218,3 +224,36 @@ def test_each_is_there_once_and_in_order(events: list[tuple[str, bool]], endings
             assert of_key == sorted(of_key)
 
     asyncio.run(run())
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 5), max_size=12), ENDINGS)
+def test_what_comes_twice_is_written_once(numbers: list[int], endings: list[Ending]) -> None:
+    """However transactions end, and though a record is read again then."""
+
+    async def run() -> None:
+        delivery = {"guarantee": "ExactlyOnce", "deduplicate": {"window": "1h"}}
+        async with world(partitions=1, delivery=delivery) as place:
+            place.exchange.endings.extend(endings)
+            for number in numbers:
+                place.write(number, "k")
+            await until(lambda: place.committed() == len(numbers))
+            out, counts = place.numbers("out"), place.relay.counts
+        assert out == list(dict.fromkeys(numbers))
+        assert counts.received == counts.delivered + counts.deduplicated
+
+    asyncio.run(run())
+
+
+async def test_who_comes_after_knows_what_was_written() -> None:
+    delivery = {"guarantee": "ExactlyOnce", "deduplicate": {"window": "1h"}}
+    async with world(partitions=1, delivery=delivery) as place:
+        for number in (1, 2):
+            place.write(number, "k")
+        await until(lambda: place.committed() == 2)
+    log = place.log
+    async with world(partitions=1, delivery=delivery, log=log) as place:
+        for number in (2, 3, 1):
+            place.write(number, "k")
+        await until(lambda: place.committed() == 5)
+    assert place.numbers("out") == [1, 2, 3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventplane.events.beginning import Beginning, Committed, End, FirstAfter, Start, starts
+from eventplane.events.beginning import Beginning, Committed, End, FirstAfter, LookBack, Start, starts
 
 PLACE, OTHER = ("orders", 0), ("orders", 1)
 
@@ -26,3 +26,9 @@ def test_start(committed: dict[tuple[str, int], int], start_from: str, expected:
 
 def test_retry_topics_are_read_from_their_beginning() -> None:
     assert starts((PLACE,), {}, "Latest", frozenset({"orders"})) == {PLACE: Beginning()}
+
+
+def test_a_look_back_supposes_the_last_record_to_be_older_and_older() -> None:
+    ages = list(LookBack(8_000, 10).ages_ms(1_000_000))
+    assert ages == [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000]
+    assert next(LookBack(1, 10).ages_ms(1_000)) == 1

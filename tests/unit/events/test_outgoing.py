@@ -17,7 +17,7 @@ from eventplane.events.outgoing import http_request, topic_record
 from eventplane.events.record import Header, PlainRecord
 
 if TYPE_CHECKING:
-    from eventplane.api.delivery import ContentMode
+    from eventplane.api.sink import ContentMode
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
 JSON_TYPE = ("content-type", b"application/json")

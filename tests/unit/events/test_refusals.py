@@ -26,20 +26,26 @@ def test_nothing_against_what_can_be_done() -> None:
     assert refusals(RuntimeConfig.model_validate(GOOD)) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **REGISTRY})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **TO_TOPIC})) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, "http": None, "python": {"callable": "m:f"}})) == ()
 
 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        pytest.param({"http": None}, "http, topic:", id="no sink"),
-        pytest.param({"topic": {"topic": "out"}}, "http, topic:", id="two sinks"),
+        pytest.param({"http": None}, "http, python, topic:", id="no sink"),
+        pytest.param({"topic": {"topic": "out"}}, "http, python, topic:", id="two sinks"),
+        pytest.param({"python": {"callable": "m:f"}}, "http, python, topic:", id="a service and a function"),
         pytest.param({"delivery": ONCE}, "delivery.guarantee:", id="exactly once to a service"),
+        pytest.param(
+            {"delivery": ONCE, "http": None, "python": {"callable": "m:f"}},
+            "delivery.guarantee:",
+            id="exactly once to a function",
+        ),
         pytest.param(
             {"delivery": ONCE, "http": None, "topic": {"topic": "out"}},
             "transactionalIdPrefix:",
             id="exactly once without transactions",
         ),
-        pytest.param({"delivery": {"deduplicate": {}}}, "delivery.deduplicate:", id="deduplication"),
         pytest.param({"retry": {**GOOD["retry"], "attempts": 3}}, "retry.tiers:", id="a wait too few"),
         pytest.param({"retry": {**GOOD["retry"], "deadLetterTopic": None}}, "retry.tiers:", id="tiers without an end"),
         pytest.param({"topics": ["orders", "dlq"]}, "topics: dlq would", id="reads its own dead letters"),

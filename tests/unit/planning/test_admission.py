@@ -111,10 +111,13 @@ SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id
             id="transactions from topic to topic",
         ),
         pytest.param(
-            subscription(sink=HTTP, delivery={"deduplicate": {}}),
+            subscription(delivery={"deduplicate": {}}),
             None,
-            "delivery.deduplicate is not available yet",
-            id="deduplication",
+            "delivery.deduplicate is for a sink",
+            id="deduplication for somebody else",
+        ),
+        pytest.param(
+            subscription(sink=HTTP, delivery={"deduplicate": {"window": "10m"}}), None, None, id="deduplication"
         ),
     ],
 )

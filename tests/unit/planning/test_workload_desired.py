@@ -238,7 +238,50 @@ def test_the_runtimes_pod() -> None:
     }
 
 
-@pytest.mark.parametrize("resource", [consumer(), sinking()], ids=["workload", "sink"])
+FUNCTION = {
+    "image": "shop/billing:3",
+    "callable": "billing.events:handle",
+    "timeout": "1m",
+    "env": [{"name": "MODE", "value": "fast"}, {"name": "EVENTPLANE_RUNTIME_CONFIG", "value": "mine"}],
+    "env_from_secrets": [{"name": "database"}],
+    "image_pull_secrets": [{"name": "pull"}],
+    "resources": {"limits": {"memory": "1Gi"}},
+}
+
+
+def test_a_function_runs_in_its_own_image_with_our_runtime() -> None:
+    resource = sinking(sink={"python": FUNCTION})
+    container, pod = container_of(resource), pod_of(resource)
+    assert (container["image"], container["command"], container["args"]) == (
+        "shop/billing:3",
+        ["python3"],
+        ["-m", "eventplane.runtime"],
+    )
+    env = env_of(resource)
+    assert (env["MODE"], env["EVENTPLANE_RUNTIME_CONFIG"]) == ("fast", "/etc/eventplane/runtime.json")
+    assert container["envFrom"] == [{"secretRef": {"name": "database"}}]
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert container["resources"]["limits"] == {"memory": "1Gi"}
+    assert "readOnlyRootFilesystem" not in container["securityContext"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_the_runtime_is_told_of_a_function_what_it_has_to_know() -> None:
+    resource = sinking(sink={"python": {**FUNCTION, "batch": {"max_events": 20}}}, delivery={"concurrency": 4})
+    text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
+    config = RuntimeConfig.model_validate_json(text)
+    assert config.python is not None
+    assert (config.python.callable, config.timeout_seconds, config.most_under_way) == ("billing.events:handle", 60, 80)
+    assert refusals(config) == ()
+    assert "database" not in text
+    assert "shop/billing:3" not in text
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [consumer(), sinking(), sinking(sink={"python": FUNCTION})],
+    ids=["workload", "sink", "function"],
+)
 def test_pods_meet_the_restricted_standard_and_get_no_token(resource: Subscription) -> None:
     pod, container = pod_of(resource), container_of(resource)
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -305,6 +348,7 @@ def test_who_delivers_to_a_topic_may_write_to_it() -> None:
     config = RuntimeConfig.model_validate_json(text)
     assert config.topic is not None
     assert (config.topic.topic, config.http) == ("shop.returns", None)
+    assert (config.most_under_way, config.timeout_seconds) == (16, 0.0)
 
 
 def test_who_delivers_exactly_once_is_told_its_transactional_ids() -> None:
