@@ -96,6 +96,15 @@ def test_why_there_is_no_token(
     assert not any(letter.isdigit() for letter in error.message.replace("404", "").replace("405", "")), "the same again"
 
 
+def test_a_redirect_is_not_followed(source: TokenSource, issuers: TokenIssuers) -> None:
+    """Whoever follows one shows the secret to somebody else."""
+    given = len(issuers.given)
+    error = told_by_kafka_python(replace(source, token_endpoint_url=f"{issuers.issuer}/moved"))
+    assert isinstance(error, Rejected)
+    assert "answered with status 302: correct spec.kafka.authentication.oauth.tokenEndpointUrl" in error.message
+    assert len(issuers.given) == given
+
+
 def test_an_endpoint_that_is_ill_is_asked_again(source: TokenSource, issuers: TokenIssuers) -> None:
     issuers.is_down = True
     assert isinstance(told_by_kafka_python(source), Unavailable)

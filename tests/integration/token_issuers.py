@@ -122,6 +122,7 @@ class TokenIssuers:
                 web.get("/realm/.well-known/openid-configuration", self._discover),
                 web.get("/realm/keys", self._show_keys),
                 web.post("/realm/token", self._give),
+                web.route("*", "/realm/moved", self._redirect),
             ]
         )
         self.certificate(self._folder / "server")
@@ -131,6 +132,9 @@ class TokenIssuers:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
+
+    async def _redirect(self, request: web.Request) -> web.Response:
+        raise web.HTTPFound(self.token_endpoint)
 
     async def _review(self, request: web.Request) -> web.Response:
         if self.is_down:

@@ -11,7 +11,7 @@ from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 _BEGINNING: Final = "Failed to acquire SASL OAUTHBEARER token: "
 _ERROR: Final = re.compile(r'"error"\s*:\s*"([a-z_]{1,40})"')
 """The code that RFC 6749, section 5.2 asks for; what is beside it may have times and numbers of requests."""
-_STATUS: Final = re.compile(r"^4(?!08|29)\d\d\b")
+_STATUS: Final = re.compile(r"^(3|4(?!08|29))\d\d\b")
 _CERTIFICATE: Final = re.compile(r"certificate|trust anchors|\bSSL\b|\bTLS\b", re.IGNORECASE)
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error"})
 _WHERE: Final = "spec.kafka.authentication"
@@ -30,7 +30,7 @@ def token_failure(error: KafkaError) -> BackendError | None:
     |-----------------------------------------|-----------------------------|
     | an error that passes, says RFC 6749     | Unavailable                 |
     | any other error of RFC 6749             | Rejected                    |
-    | a status of the 4xx, but 408 and 429    | Rejected                    |
+    | a redirect; or 4xx, but for 408 and 429 | Rejected                    |
     | a certificate that nobody vouches for   | Rejected                    |
     | none, or another status                 | Unavailable                 |
     """

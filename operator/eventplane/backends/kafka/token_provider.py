@@ -53,12 +53,11 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
         """
         now = time.monotonic()
         if now >= self._until:
-            answer = self._ask()
-            self._token = str(answer["access_token"])
-            self._until = now + _USED * float(answer.get("expires_in", _DEFAULT_SECONDS))
+            self._token, seconds = _read(self._ask())
+            self._until = now + _USED * seconds
         return self._token
 
-    def _ask(self) -> dict[str, Any]:
+    def _ask(self) -> Any:
         source = self._source
         asked = {"grant_type": "client_credentials", **({"scope": source.scope} if source.scope is not None else {})}
         login = base64.b64encode(f"{source.client_id}:{source.client_secret}".encode()).decode()
@@ -68,17 +67,33 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # untyped
             {"Authorization": f"Basic {login}", "Accept": "application/json"},
         )
         context = client_context(source.ca_pem, None, None)
+        opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_seconds, context=context) as response:  # noqa: S310
-                answer = json.load(response)
+            with opener.open(request, timeout=self._timeout_seconds) as response:
+                return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
                 raise NoTokenError(_words(error)) from None
         except (OSError, HTTPException, ValueError) as error:
             raise NoTokenError(str(getattr(error, "reason", error))) from error
-        if not isinstance(answer, dict) or "access_token" not in answer:
-            raise NoTokenError("the answer has no access_token")
-        return answer
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the refusal that it is here: whoever follows one shows the secret to somebody else."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        """Follow none."""
+
+
+def _read(answer: Any) -> tuple[str, float]:
+    """Return the token, and for how many seconds it holds."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+        raise NoTokenError("the answer has no access_token")
+    seconds = answer.get("expires_in", _DEFAULT_SECONDS)
+    try:
+        return answer["access_token"], float(seconds)
+    except (TypeError, ValueError):
+        raise NoTokenError("the answer's expires_in is no number") from None
 
 
 def _words(error: urllib.error.HTTPError) -> str:
