@@ -133,7 +133,7 @@ class TokenIssuers:
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
 
-    async def _redirect(self, request: web.Request) -> web.Response:
+    async def _redirect(self, _request: web.Request) -> web.Response:
         raise web.HTTPFound(self.token_endpoint)
 
     async def _review(self, request: web.Request) -> web.Response:
