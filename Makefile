@@ -18,7 +18,8 @@ demo: setup ## a real cluster, a real Kafka, the operator, the samples, an event
 	$(RUN) python -m e2e.demo
 
 test: check ## everything: check, then contract, integration and end-to-end tests on real servers
-	$(RUN) pytest tests/contract tests/integration -n 2 --dist loadfile
+	$(RUN) pytest tests/contract
+	$(RUN) pytest tests/integration -n 2 --dist loadfile
 	$(RUN) pytest e2e
 
 check: setup ## lint, types, layers, unit tests with coverage, generated files in sync

@@ -86,6 +86,7 @@ def _delivery() -> Iterator[Constrained]:
     yield enumerated(_KIND, "delivery.ordering", "Key", "Partition", "None")
     yield ranged(_KIND, "delivery.concurrency", 1, 1000)
     yield _duration("delivery.deduplicate.window", {})
+    yield ranged(_KIND, "delivery.deduplicate.maxEvents", 1_000, 10_000_000)
 
 
 def _duration(path: str, given: Spec) -> Constrained:

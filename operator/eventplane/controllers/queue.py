@@ -20,6 +20,8 @@ RESYNC_PASS_SECONDS = 0.1
 MOST_RESYNCS = 200
 LEAST_RESYNCS = 20
 """So many go along with what is urgent, too: it shares their pass, and a resync goes on while changes keep coming."""
+LEAST_RESYNC_SHARE = 50
+"""One in so many of what waits is taken at least: a pass costs something of itself, so many small ones never end."""
 
 
 class Urgency(IntEnum):
@@ -114,10 +116,10 @@ class WorkQueue(Generic[K]):
     def take(self, limit: int) -> list[Item[K]]:
         """Take up to `limit` dirty keys, the most urgent and oldest first, and few resyncs: what comes next waits.
 
-        | taken before it    | resyncs taken                                  |
-        |--------------------|------------------------------------------------|
-        | nothing            | as many as `paced` found, up to `MOST_RESYNCS` |
-        | changes or deletes | up to `LEAST_RESYNCS`                          |
+        | taken before it    | resyncs taken                                                            |
+        |--------------------|--------------------------------------------------------------------------|
+        | nothing            | as many as `paced` found, at least one in `LEAST_RESYNC_SHARE` that wait |
+        | changes or deletes | up to `LEAST_RESYNCS`                                                    |
         """
         self._wake_up()
         urgent: list[tuple[K, tuple[Urgency, float]]] = []
@@ -125,7 +127,8 @@ class WorkQueue(Generic[K]):
         for entry in self._waiting.items():
             (resyncs if entry[1][0] is Urgency.RESYNC else urgent).append(entry)
         chosen = heapq.nsmallest(limit, urgent, key=lambda entry: entry[1])
-        room = min(limit - len(chosen), LEAST_RESYNCS if chosen else self._resyncs)
+        alone = max(self._resyncs, len(resyncs) // LEAST_RESYNC_SHARE)
+        room = min(limit - len(chosen), LEAST_RESYNCS if chosen else alone)
         chosen += heapq.nsmallest(room, resyncs, key=lambda entry: entry[1])
         for key, _ in chosen:
             del self._waiting[key]

@@ -34,7 +34,7 @@ from eventplane.events.delivery import (
 from eventplane.events.event import Event
 from eventplane.events.outgoing import topic_record
 from eventplane.events.processing import Filtered, NewData
-from eventplane.events.record import Place, Record
+from eventplane.events.record import Place, Record, place_of_record
 from eventplane.transports.seams import Made, Write
 
 
@@ -69,7 +69,9 @@ class Maker:
         """Make it by the table above; what is counted is certain once it is committed."""
         batch = _Batch(self._ambience.now_ms(), counts)
         unfinished = self.repeats.unfinished(records)
-        tasks = [self._task(record, found) for record in unfinished if (found := partitions.get(_place(record)))]
+        tasks = [
+            self._task(record, found) for record in unfinished if (found := partitions.get(place_of_record(record)))
+        ]
         if self._registry is not None:
             self._read_data(self._registry, tasks, batch.now_ms)
         for task in tasks:
@@ -187,7 +189,3 @@ class Maker:
             delay_ms=delay_ms,
         )
         batch.writes.append(task.write(topic, task.record.value(), history.headers(task.record)))
-
-
-def _place(record: Record) -> Place:
-    return record.topic() or "", record.partition() or 0

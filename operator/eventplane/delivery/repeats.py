@@ -7,7 +7,7 @@ from eventplane.api.quantities import milliseconds
 from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
-from eventplane.events.record import Place, Record
+from eventplane.events.record import Place, Record, place_of_record
 from eventplane.events.seen import Seen
 
 
@@ -64,7 +64,7 @@ class Repeats:
 
     def _only_remembers(self, record: Record) -> bool:
         """Tell whether a record is finished; one that lies before the last one is of a topic that was made anew."""
-        place, offset = (record.topic() or "", record.partition() or 0), record.offset() or 0
+        place, offset = place_of_record(record), record.offset() or 0
         finished = self._finished.get(place)
         if finished is None:
             return False
@@ -81,7 +81,7 @@ class Repeats:
         self._read.pop(place, None)
 
     def _has_come(self, record: Record, decoded: Event | Failure) -> bool:
-        seen = self._seen.get((record.topic() or "", record.partition() or 0))
+        seen = self._seen.get(place_of_record(record))
         if self._rules is None or seen is None or isinstance(decoded, Failure):
             return False
         try:

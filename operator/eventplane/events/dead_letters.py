@@ -23,7 +23,7 @@ from typing import Any, Final, get_args
 
 from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.events.delivery import Failure
-from eventplane.events.record import Header, Place, Record
+from eventplane.events.record import Header, Place, Record, place_of_record
 
 PREFIX: Final = "eventplane-"
 _LONGEST_EXCEPTION: Final = 2_000
@@ -77,7 +77,7 @@ class History:
 def origin_of(record: Record) -> Origin:
     """Tell where a record is, as the first place that it was read from."""
     kind, timestamp_ms = record.timestamp()
-    place = (record.topic() or "", record.partition() or 0)
+    place = place_of_record(record)
     return Origin(place, record.offset() or 0, timestamp_ms if kind else None)
 
 

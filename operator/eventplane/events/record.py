@@ -41,6 +41,11 @@ class Record(Protocol):
         ...
 
 
+def place_of_record(record: Record) -> Place:
+    """Name the partition that a record was read from."""
+    return record.topic() or "", record.partition() or 0
+
+
 @dataclass(frozen=True, slots=True)
 class PlainRecord:
     """A record that comes from no client: of the memory transport, of tests."""

@@ -5,30 +5,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from eventplane.api.conditions import Condition, ConditionType
+from eventplane.api.conditions import ConditionType
 from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import GatewayStatus
-from eventplane.api.workload import OwnedObject
 from eventplane.planning.access import decide_access
 from eventplane.planning.access_case import AccessCase
 from eventplane.planning.access_changes import AccessChange, RemoveUser
 from eventplane.planning.access_state import ObservedAccess, other_user
+from eventplane.planning.applied_objects import applied_objects, manifest_after, owned_after
 from eventplane.planning.decision import Decision
 from eventplane.planning.gateway_desired import DesiredGateway
 from eventplane.planning.gateway_manifests import gateway_owner, gateway_url
 from eventplane.planning.objects import (
-    ApplyObject,
     Manifest,
     ObjectKey,
     ObjectsCase,
     ObservedObject,
     decide_objects,
-    fingerprint_of,
     key_of,
 )
 from eventplane.planning.outcome import Outcome, Unavailable
 from eventplane.planning.subscriptions import SubscriptionChange, is_about_objects, told_after, told_of
-from eventplane.planning.verdicts import Verdict, first_error, verdict_of, verdict_of_obstacle
+from eventplane.planning.verdicts import Verdict, condition_of, first_error, verdict_of, verdict_of_obstacle
 from eventplane.planning.workload_readiness import workload_status, workload_verdict
 
 GatewayOutcome: TypeAlias = Outcome[SubscriptionChange, Any]
@@ -111,8 +109,7 @@ def decide_removal(
 
 def _applied(bus: EventBus) -> Mapping[ObjectKey, str]:
     known = bus.status.gateway.objects if bus.status.gateway is not None else ()
-    namespace = bus.metadata.namespace
-    return {ObjectKey(each.api_version, each.kind, namespace, each.name): each.applied for each in known}
+    return applied_objects(known, bus.metadata.namespace)
 
 
 # --- what is said of it
@@ -146,13 +143,14 @@ def gateway_status(
     """Say what has become of a gateway after a pass."""
     known = case.bus.status.gateway or GatewayStatus(url=gateway_url(case.bus))
     deployment = _deployment_after(case, outcomes)
+    desired = {key: text for key, text in _applied(case.bus).items() if key in map(key_of, case.desired.manifests)}
     access = [each for each in outcomes if not is_about_objects(each.change)]
     undecided = decision.postponed is not None or case.access_decision.refusals or decision.hold is not None
     complete = not undecided and first_error(access) is None
     return GatewayStatus(
         url=gateway_url(case.bus),
         applied=case.desired.access.fingerprint() if complete else known.applied,
-        objects=_objects_after(case, outcomes),
+        objects=owned_after(desired, outcomes),
         workload=workload_status(deployment, case.pods) if deployment is not None else None,
     )
 
@@ -169,37 +167,9 @@ def bus_with_gateway(
         verdict: None where it is not asked for, and nothing keeps it from going.
     """
     others = tuple(each for each in before.conditions if each.type != ConditionType.GATEWAY_READY)
-    said = () if verdict is None else (_condition(verdict, generation),)
+    said = () if verdict is None else (condition_of(ConditionType.GATEWAY_READY, verdict, generation),)
     return before.model_copy(update={"gateway": gateway, "conditions": (*others, *said)})
 
 
-def _condition(verdict: Verdict, generation: int) -> Condition:
-    return Condition(
-        type=ConditionType.GATEWAY_READY,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        observed_generation=generation,
-    )
-
-
 def _deployment_after(case: GatewayCase, outcomes: Sequence[GatewayOutcome]) -> Manifest | None:
-    """Find the Deployment as the changes left it, if it is there and ours."""
-    key = case.desired.deployment
-    for outcome in outcomes:
-        change, state = outcome.change, outcome.state
-        if isinstance(change, ApplyObject) and change.key == key and isinstance(state, ObservedObject):
-            return state.manifest
-    return case.observed[key].manifest if case.objects.owns(key) else None
-
-
-def _objects_after(case: GatewayCase, outcomes: Sequence[GatewayOutcome]) -> tuple[OwnedObject, ...]:
-    """List what was last applied to what is asked for."""
-    applied = {key: text for key, text in _applied(case.bus).items() if key in map(key_of, case.desired.manifests)}
-    for change in (outcome.change for outcome in outcomes if outcome.error is None):
-        if isinstance(change, ApplyObject):
-            applied[change.key] = fingerprint_of(change.manifest)
-    return tuple(
-        OwnedObject(api_version=key.api_version, kind=key.kind, name=key.name, applied=text)
-        for key, text in sorted(applied.items(), key=lambda entry: (entry[0].kind, entry[0].name))
-    )
+    return manifest_after(case.objects, case.desired.deployment, outcomes)

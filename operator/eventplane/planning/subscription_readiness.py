@@ -4,25 +4,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from eventplane.api.conditions import Condition, ConditionType, Reason
+from eventplane.api.conditions import ConditionType, Reason
 from eventplane.api.subscription import SubscriptionStatus
 from eventplane.api.workload import OwnedObject
 from eventplane.planning.access_readiness import access_status, access_verdict, change_occurrences
+from eventplane.planning.applied_objects import manifest_after, owned_after
 from eventplane.planning.decision import Decision
 from eventplane.planning.objects import (
     ApplyObject,
     DeleteObject,
     Manifest,
-    ObservedObject,
-    fingerprint_of,
 )
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Plan
-from eventplane.planning.subscriptions import SubscriptionCase, SubscriptionChange, applied_objects, is_about_objects
+from eventplane.planning.subscriptions import SubscriptionCase, SubscriptionChange, is_about_objects
 from eventplane.planning.verdicts import (
     Verdict,
     condition,
+    condition_of,
     conditions_of,
     drift_entries,
     drift_message,
@@ -102,12 +102,12 @@ def subscription_status(
                 *conditions_of(_verdict(made, workload), generation, drifted=drift_message(decision)),
                 *(each for each in status.conditions if each.type in _OF_ACCESS),
                 *(
-                    _condition(ConditionType.WORKLOAD_READY, each, generation)
+                    condition_of(ConditionType.WORKLOAD_READY, each, generation)
                     for each in (workload,)
                     if each is not None
                 ),
-                *(_condition(ConditionType.AUTOSCALED, each, generation) for each in _autoscaled(case)),
-                *(_condition(ConditionType.REGISTRY_READABLE, each, generation) for each in _readable(case)),
+                *(condition_of(ConditionType.AUTOSCALED, each, generation) for each in _autoscaled(case)),
+                *(condition_of(ConditionType.REGISTRY_READABLE, each, generation) for each in _readable(case)),
             ),
             "workload": workload_status(deployment, case.pods) if deployment is not None else None,
             "objects": _objects_after(made),
@@ -117,16 +117,6 @@ def subscription_status(
 
 
 _OF_ACCESS = (ConditionType.TOPICS_READY, ConditionType.ACCESS_GRANTED)
-
-
-def _condition(kind: ConditionType, verdict: Verdict, generation: int) -> Condition:
-    return Condition(
-        type=kind,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        observed_generation=generation,
-    )
 
 
 def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
@@ -217,13 +207,8 @@ def _workload_verdict(made: _Pass) -> Verdict | None:
 
 
 def _deployment_after(made: _Pass) -> Manifest | None:
-    """Find the Deployment as the changes left it, if it is there and ours."""
     key = made.case.desired.deployment
-    for outcome in reversed(made.outcomes):
-        change, state = outcome.change, outcome.state
-        if isinstance(change, ApplyObject) and change.key == key and isinstance(state, ObservedObject):
-            return state.manifest
-    return made.case.observed[key].manifest if key is not None and made.case.objects.owns(key) else None
+    return manifest_after(made.case.objects, key, made.outcomes) if key is not None else None
 
 
 def _objects_after(made: _Pass) -> tuple[OwnedObject, ...]:
@@ -232,20 +217,12 @@ def _objects_after(made: _Pass) -> tuple[OwnedObject, ...]:
     What is asked for and was deleted behind our back stays on the list, or nobody would know that it was not always so.
     """
     case = made.case
-    applied = {
+    kept = {
         key: fingerprint
-        for key, fingerprint in applied_objects(case.resource).items()
+        for key, fingerprint in case.objects.applied.items()
         if key in case.desired.keys or case.observed[key].error is not None or case.objects.owns(key)
     }
-    for change in (outcome.change for outcome in made.outcomes if outcome.error is None):
-        if isinstance(change, ApplyObject):
-            applied[change.key] = fingerprint_of(change.manifest)
-        elif isinstance(change, DeleteObject):
-            applied.pop(change.key, None)
-    return tuple(
-        OwnedObject(api_version=key.api_version, kind=key.kind, name=key.name, applied=fingerprint)
-        for key, fingerprint in sorted(applied.items(), key=lambda entry: (entry[0].kind, entry[0].name))
-    )
+    return owned_after(kept, made.outcomes)
 
 
 # --- Events

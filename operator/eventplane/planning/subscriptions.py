@@ -13,6 +13,7 @@ from eventplane.planning.access_changes import AccessChange
 from eventplane.planning.access_effects import observed_after
 from eventplane.planning.access_rotation import Credentials, rfc3339
 from eventplane.planning.access_state import other_user
+from eventplane.planning.applied_objects import applied_objects
 from eventplane.planning.decision import Decision, hold_of
 from eventplane.planning.objects import (
     ApplyObject,
@@ -75,7 +76,7 @@ class SubscriptionCase:
             owner=owner_of(self.subscription),
             desired=tuple(told_of(manifest, told) for manifest in manifests),
             observed=self.observed,
-            applied=applied_objects(self.subscription),
+            applied=applied_objects(self.subscription.status.objects, self.subscription.metadata.namespace),
             left_alone=self.desired.left_alone | (_containers(manifests) if unborn else frozenset()),
             users=frozenset({user, other_user(user)} if user is not None else ()),
         )
@@ -148,15 +149,6 @@ def _containers(manifests: Iterable[Manifest]) -> frozenset[ObjectKey]:
     return frozenset(key_of(manifest) for manifest in manifests if manifest["kind"] == _DEPLOYMENT)
 
 
-def applied_objects(subscription: Subscription) -> Mapping[ObjectKey, str]:
-    """Read from its status what has been applied."""
-    namespace = subscription.metadata.namespace
-    return {
-        ObjectKey(each.api_version, each.kind, namespace, each.name): each.applied
-        for each in subscription.status.objects
-    }
-
-
 def keys_to_observe(subscription: Subscription, desired: DesiredObjects) -> frozenset[ObjectKey]:
     """Name the objects to look at: those asked for, those that its status tells of, and those that it may not tell of.
 
@@ -165,7 +157,9 @@ def keys_to_observe(subscription: Subscription, desired: DesiredObjects) -> froz
     """
     unfinished = subscription.status.observed_generation != subscription.metadata.generation > 1
     maybe = workload_keys(subscription) if unfinished else frozenset()
-    return desired.keys | frozenset(applied_objects(subscription)) | maybe
+    return (
+        desired.keys | frozenset(applied_objects(subscription.status.objects, subscription.metadata.namespace)) | maybe
+    )
 
 
 def decide_subscription(case: SubscriptionCase) -> Decision[SubscriptionChange]:

@@ -136,6 +136,17 @@ def condition(conditions: Sequence[Condition], kind: ConditionType) -> Condition
     return next((each for each in conditions if each.type == kind), None)
 
 
+def condition_of(kind: ConditionType, verdict: Verdict, generation: int) -> Condition:
+    """Say a verdict as a condition."""
+    return Condition(
+        type=kind,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=verdict.message,
+        observed_generation=generation,
+    )
+
+
 def with_transition_times(
     conditions: Sequence[Condition], before: Sequence[Condition], now: str
 ) -> tuple[Condition, ...]:

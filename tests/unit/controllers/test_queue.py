@@ -127,11 +127,26 @@ def test_a_resync_is_taken_in_small_parts_and_within_the_limit(work: WorkQueue[s
     ],
 )
 def test_a_pass_over_resyncs_is_as_large_as_it_is_fast(work: WorkQueue[str], seconds: list[float], then: int) -> None:
-    for number in range(2000):
+    for number in range(1000):
         work.add(f"{number:04}", Urgency.RESYNC)
     for each in seconds:
         work.paced(work.take(1000), each)
     assert len(taken(work, 1000)) == then
+
+
+def test_however_slow_a_pass_is_it_takes_its_share_of_what_waits(work: WorkQueue[str]) -> None:
+    for number in range(10_000):
+        work.add(f"{number:05}", Urgency.RESYNC)
+    sizes = []
+    while work.depth():
+        items = work.take(1000)
+        sizes.append(len(items))
+        work.paced(items, 9.0)
+        for item in items:
+            work.done(item.key)
+    assert sizes[:3] == [200, 196, 192]
+    assert sizes[-2] == queue.LEAST_RESYNCS
+    assert len(sizes) < 10_000 / queue.LEAST_RESYNCS / 2
 
 
 def test_from_a_pass_with_a_change_or_with_few_nothing_is_learnt(work: WorkQueue[str]) -> None:
