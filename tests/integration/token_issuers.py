@@ -49,6 +49,9 @@ class TokenIssuers:
         """How long those hold."""
         self.given: list[str] = []
         """The client ids that they were given to, in order."""
+        self.renewed: list[str] = []
+        """Those of them whose token before still held."""
+        self._ends: dict[str, float] = {}
         self._cluster = ECKey.generate_key("P-256")
         self._keys = [ECKey.generate_key("P-256", {"kid": "first"})]
         self.port = 0
@@ -171,6 +174,9 @@ class TokenIssuers:
         if self.clients.get(login.login) != login.password:
             return web.json_response({"error": "invalid_client"}, status=401)
         self.given.append(login.login)
+        if time.time() < self._ends.get(login.login, 0.0):
+            self.renewed.append(login.login)
         now, scope = int(time.time()), asked.get("scope", "")
+        self._ends[login.login] = now + self.token_seconds
         token = self.person(login.login, seconds=self.token_seconds, iat=now, scope=scope)
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})

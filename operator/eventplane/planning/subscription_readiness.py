@@ -14,6 +14,7 @@ from eventplane.planning.objects import (
     ApplyObject,
     DeleteObject,
     Manifest,
+    ObservedObject,
 )
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome

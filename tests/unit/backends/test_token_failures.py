@@ -1,10 +1,11 @@
-"""Tests of what it means that no token can be had, row by row."""
+"""Tests of what it means that no token can be had, or that a broker looks at none, row by row."""
 
 import pytest
 from confluent_kafka import KafkaError
 
-from eventplane.backends.kafka.errors import translate
-from eventplane.backends.kafka.token_failures import in_librdkafkas_words, token_failure
+from eventplane.api.conditions import Reason
+from eventplane.backends.kafka.errors import refusal, translate
+from eventplane.backends.kafka.token_failures import in_librdkafkas_words, is_hasty_renewal, token_failure
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 
 
@@ -37,3 +38,43 @@ def test_what_no_token_means(cause: str, expected: type[BackendError]) -> None:
 
 def test_other_errors_are_about_something_else() -> None:
     assert token_failure(KafkaError(KafkaError._AUTHENTICATION, "invalid credentials")) is None  # noqa: SLF001
+
+
+HASTY = KafkaError(
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's name
+    "sasl_ssl://10.0.0.1:9093/1: SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current "
+    "SASL state: broker's supported mechanisms:  (after 3ms in state REAUTH)",
+)
+UNKNOWN = KafkaError(
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    "sasl_ssl://10.0.0.1:9093/1: SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL mechanism: "
+    "broker's supported mechanisms: SCRAM-SHA-512 (after 3ms in state AUTH_HANDSHAKE)",
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "mechanism", "was_let_in", "expected"),
+    [
+        pytest.param(HASTY, "OAUTHBEARER", True, Unavailable, id="a broker that has just looked at another token"),
+        pytest.param(HASTY, "OAUTHBEARER", False, Rejected, id="a listener that never let us in expects another login"),
+        pytest.param(HASTY, "SCRAM-SHA-512", True, Rejected, id="passwords have no end, so nobody was hasty"),
+        pytest.param(HASTY, None, True, Rejected, id="no login at all"),
+        pytest.param(UNKNOWN, "OAUTHBEARER", True, Rejected, id="brokers that take no tokens any more"),
+        pytest.param(in_librdkafkas_words("503: ill"), "OAUTHBEARER", True, Unavailable, id="no token now"),
+        pytest.param(in_librdkafkas_words("401: "), "OAUTHBEARER", True, Rejected, id="no token for us"),
+    ],
+)
+def test_what_a_refused_connection_means(
+    error: KafkaError, mechanism: str | None, *, was_let_in: bool, expected: type[BackendError]
+) -> None:
+    told = refusal(error, mechanism, was_let_in=was_let_in)
+    assert isinstance(told, expected)
+    assert not any(word in told.message for word in ("10.0.0.1", "3ms"))
+    if isinstance(told, Rejected):
+        assert told.reason == Reason.AUTHENTICATION_FAILED
+
+
+def test_haste_is_told_by_code_and_words() -> None:
+    assert is_hasty_renewal(HASTY)
+    assert not is_hasty_renewal(UNKNOWN)
+    assert not is_hasty_renewal(KafkaError(KafkaError.ILLEGAL_SASL_STATE, HASTY.str())), "a request, no connection"

@@ -1,4 +1,4 @@
-"""What it means that no token can be had: librdkafka has one code for all of it, and only its words tell them apart."""
+"""What it means that no token can be had, or is not looked at: librdkafka has one code for it, and only words tell."""
 
 import re
 from typing import Final
@@ -13,6 +13,7 @@ _ERROR: Final = re.compile(r'"error"\s*:\s*"([a-z_]{1,40})"')
 """The code that RFC 6749, section 5.2 asks for; what is beside it may have times and numbers of requests."""
 _STATUS: Final = re.compile(r"^(3|4(?!08|29))\d\d\b")
 _CERTIFICATE: Final = re.compile(r"certificate|trust anchors|\bSSL\b|\bTLS\b", re.IGNORECASE)
+_HASTY: Final = f"handshake failed: {KafkaError(KafkaError.ILLEGAL_SASL_STATE).str()}"
 _PASSING: Final = frozenset({"temporarily_unavailable", "server_error"})
 _WHERE: Final = "spec.kafka.authentication"
 _LOGIN: Final = f"clientId and clientSecret in {_WHERE}.secretRef"
@@ -48,6 +49,15 @@ def token_failure(error: KafkaError) -> BackendError | None:
     if named is None and _CERTIFICATE.search(cause):
         return _rejected(f"has a certificate that is not trusted: correct {_WHERE}.oauth.caSecretRef")
     return Unavailable(f"the token endpoint in {_WHERE}.oauth gives no tokens now, or does not answer")
+
+
+def is_hasty_renewal(error: KafkaError) -> bool:
+    """Tell whether a broker refused to look at a token, as it does within a second of having looked at another.
+
+    It says the same to who begins wrongly, by a login that the listener does not expect. Source: KIP-368, and
+    `KafkaChannel.maybeBeginServerReauthentication` of Kafka.
+    """
+    return error.code() == KafkaError._AUTHENTICATION and _HASTY in error.str()  # noqa: SLF001 - librdkafka's name
 
 
 def _rejected(text: str) -> Rejected:
