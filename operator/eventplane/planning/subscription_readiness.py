@@ -117,6 +117,8 @@ def subscription_status(
     )
 
 
+_BLIND = (("Ready", "False"), ("HPAActive", "False"), ("Fallback", "True"))
+"""What a ScaledObject says when its Deployment does not follow the lag: by KEDA's `Ready` alone it is well-formed."""
 _OF_ACCESS = (ConditionType.TOPICS_READY, ConditionType.ACCESS_GRANTED)
 
 
@@ -133,16 +135,14 @@ def _autoscaled(case: SubscriptionCase) -> Iterator[Verdict]:
 
 
 def _why_not_scaled(seen: ObservedObject) -> str | None:
-    """Read in a ScaledObject why KEDA does not scale by it; None where it does, or has not looked yet."""
+    """Read in a ScaledObject why KEDA does not scale by the lag; None where it does, or has not looked yet."""
     manifest = seen.manifest or {}
     if manifest.get("kind") != "ScaledObject":
         return None
     conditions = (manifest.get("status") or {}).get("conditions") or ()
-    return next((each.get("message") or "see its ScaledObject" for each in conditions if _is_unready(each)), None)
-
-
-def _is_unready(condition: Mapping[str, str]) -> bool:
-    return condition["type"] == "Ready" and condition["status"] == "False"
+    told: Mapping[str, Mapping[str, str]] = {each["type"]: each for each in conditions}
+    failing = (told[kind] for kind, status in _BLIND if kind in told and told[kind]["status"] == status)
+    return next((each.get("message") or "see its ScaledObject" for each in failing), None)
 
 
 def _readable(case: SubscriptionCase) -> Iterator[Verdict]:

@@ -224,6 +224,8 @@ def test_the_number_of_pods_is_handed_over_before_it_is_let_go(
 
 
 TRIGGERS = "ScaledObject doesn't have correct triggers specification"
+UNSEEN = "HPA is not actively scaling: unable to get external metric"
+HELD = "At least one trigger is falling back on this scaled object"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +234,28 @@ TRIGGERS = "ScaledObject doesn't have correct triggers specification"
         pytest.param(None, Reason.READY, "KEDA scales", id="it has not looked yet"),
         pytest.param([{"type": "Ready", "status": "True"}], Reason.READY, "KEDA scales", id="it sees to it"),
         pytest.param([{"type": "Active", "status": "False"}], Reason.READY, "KEDA scales", id="nothing waits"),
+        pytest.param(
+            [{"type": "HPAActive", "status": "True"}, {"type": "Fallback", "status": "False"}],
+            Reason.READY,
+            "KEDA scales",
+            id="its autoscaler sees the lag",
+        ),
+        pytest.param(
+            [{"type": "Ready", "status": "True"}, {"type": "HPAActive", "status": "False", "message": UNSEEN}],
+            Reason.AUTOSCALER_FAILING,
+            UNSEEN,
+            id="its autoscaler sees no lag",
+        ),
+        pytest.param(
+            [
+                {"type": "Ready", "status": "True"},
+                {"type": "Fallback", "status": "True", "message": HELD},
+                {"type": "HPAActive", "status": "True"},
+            ],
+            Reason.AUTOSCALER_FAILING,
+            HELD,
+            id="it has not seen the lag for so long that it holds the number of pods",
+        ),
         pytest.param(
             [{"type": "Ready", "status": "False", "message": TRIGGERS}],
             Reason.AUTOSCALER_FAILING,
