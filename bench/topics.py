@@ -21,6 +21,8 @@ from bench.phases import phase, say
 from bench.run import run_bench
 from bench.site import Site, brokers_for, check_alone, install_crds, site
 
+_FEW: Final = 3000
+"""With more, one turn takes long enough, and a resync takes more than 20 s."""
 _CHANGED: Final = 1000
 _PENDING: Final = 50
 _SINGLE: Final = 200
@@ -66,6 +68,17 @@ async def measure_single(kubeconfig: Path, count: int, measured: Measured) -> No
     async with site(kubeconfig, "operator", count) as place, operator(kubeconfig) as under_test:
         measured["create"] = await _create(place, under_test, count)
         measured["single"] = await single_topics(place, under_test, _SINGLE)
+
+
+async def measure_rest(kubeconfig: Path, wanted: argparse.Namespace, measured: Measured) -> None:
+    """Measure an operator that starts beside its topics: what it does when all is done, and how long it takes to see."""
+    await _prepare(kubeconfig)
+    async with site(kubeconfig, "operator", wanted.n) as place:
+        async with operator(kubeconfig) as under_test:
+            measured["create"] = await _create(place, under_test, wanted.n)
+        async with operator(kubeconfig, wanted.resync) as under_test:
+            measured["at_rest"] = await at_rest(place, under_test, wanted.n, wanted.resync)
+    measured["cold_seconds"] = await cold_creation(kubeconfig, wanted.n)
 
 
 async def _prepare(kubeconfig: Path) -> None:
@@ -116,14 +129,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, help="turns of floor and operator (default: 3 up to 3,000 topics, then 1)"
     )
-    parser.add_argument("--resync", type=float, default=20.0, help="resync period while at rest, seconds (default: 20)")
+    parser.add_argument(
+        "--resync", type=float, help="resync period while at rest, seconds (default: 20 up to 3,000 topics, then 60)"
+    )
     parser.add_argument("--creation-only", action="store_true", help="measure creation and rest, not the changes")
     parser.add_argument("--single-only", action="store_true", help="measure topics one by one beside N others")
+    parser.add_argument("--rest-only", action="store_true", help="measure the rest beside N topics, and the cold start")
     parser.add_argument("--kubeconfig", type=Path, help="use this cluster, and bring none up")
     arguments = parser.parse_args()
     if arguments.n < 1:
         parser.error("--n is at least 1")
-    arguments.rounds = arguments.rounds or (3 if arguments.n <= 3000 else 1)
+    arguments.rounds = arguments.rounds or (3 if arguments.n <= _FEW else 1)
+    arguments.resync = arguments.resync or (20.0 if arguments.n <= _FEW else 60.0)
     return arguments
 
 
@@ -135,6 +152,8 @@ def main() -> int:
     def run(kubeconfig: Path) -> None:
         if arguments.single_only:
             asyncio.run(measure_single(kubeconfig, arguments.n, measured))
+        elif arguments.rest_only:
+            asyncio.run(measure_rest(kubeconfig, arguments, measured))
         else:
             asyncio.run(measure(kubeconfig, arguments, measured))
 

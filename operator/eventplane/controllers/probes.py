@@ -1,15 +1,14 @@
 """/healthz, /readyz and /metrics: what the kubelet and Prometheus ask."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from eventplane.api.conditions import ConditionType
+from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.controllers.dispatch import Dispatcher
-from eventplane.planning.verdicts import condition
+from eventplane.controllers.tally import Counted, Tally
 from eventplane.probes import ProbeListener
 from eventplane.telemetry import Gauge, GaugesAtScrape, Metrics, Samples
 
@@ -42,19 +41,20 @@ def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
     """Compute what is the case right now."""
     tracks = dispatcher.tracks.values()
     lanes = {("/".join(key), track.shelf.kind.kind): lane for track in tracks for key, lane in track.lanes.items()}
-    resources = [(track.shelf.kind.kind, each.status.conditions) for track in tracks for each in track.shelf.values()]
-    resources += [(each.kind, each.status.conditions) for each in dispatcher.store.policies.values()]
-    resources += [(EventBus.kind, bus.status.conditions) for bus in dispatcher.store.buses.values()]
-    ready: Counter[tuple[str, ...]] = Counter()
-    drifted: Counter[tuple[str, ...]] = Counter({(track.shelf.kind.kind,): 0 for track in tracks})
-    for kind, conditions in resources:
-        is_ready = condition(conditions, ConditionType.READY)
-        ready[kind, is_ready.status if is_ready else "Unknown"] += 1
-        if condition(conditions, ConditionType.DRIFTED) is not None:
-            drifted[kind,] += 1
+    tallies = {track.shelf.kind.kind: track.shelf.tally for track in tracks}
+    store = dispatcher.store
+    few: Mapping[str, Iterable[Counted]] = {
+        EventBus.kind: store.buses.values(),
+        DeadLetterPolicy.kind: store.policies.values(),
+    }
+    counted = tallies | {kind: _tally_of(resources) for kind, resources in few.items()}
     return {
-        ("eventplane_resources", "Resources by kind and Ready.", ("kind", "ready")): ready,
-        ("eventplane_drifted", "Resources with standing drift.", ("kind",)): drifted,
+        ("eventplane_resources", "Resources by kind and Ready.", ("kind", "ready")): {
+            (kind, status): count for kind, tally in counted.items() for status, count in tally.ready.items()
+        },
+        ("eventplane_drifted", "Resources with standing drift.", ("kind",)): {
+            (kind,): tally.drifted for kind, tally in tallies.items()
+        },
         ("eventplane_queue_depth", "Resources dirty or being worked on.", ("bus", "kind")): {
             place: lane.queue.depth() for place, lane in lanes.items()
         },
@@ -66,3 +66,10 @@ def read_gauges(dispatcher: Dispatcher) -> Mapping[Gauge, Samples]:
         },
         ("eventplane_leading", "1 on the replica that leads.", ()): {(): float(dispatcher.leading)},
     }
+
+
+def _tally_of(resources: Iterable[Counted]) -> Tally:
+    tally = Tally()
+    for each in resources:
+        tally.moved(None, each)
+    return tally

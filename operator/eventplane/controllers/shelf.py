@@ -9,6 +9,7 @@ from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.metadata import Metadata
 from eventplane.api.resource import Managed, ManagedStatus
+from eventplane.controllers.tally import Tally
 from eventplane.planning.buses import BusDirectory, bus_reference
 from eventplane.planning.plan import Refusal
 
@@ -36,6 +37,7 @@ class Shelf(Mapping[Key, R], Generic[R]):
             moved: told what a resource was before and is now, None where it is absent.
         """
         self.kind = kind
+        self.tally = Tally()
         self._name_of = name_of
         self._directory = directory
         self._moved = moved
@@ -67,6 +69,7 @@ class Shelf(Mapping[Key, R], Generic[R]):
         self._displace(key)
         self._resources[key] = resource
         self._place(resource)
+        self.tally.moved(before, resource)
         self._moved(before, resource)
         return before is None or cause(before) != cause(resource)
 
@@ -78,6 +81,7 @@ class Shelf(Mapping[Key, R], Generic[R]):
         self._displace(key)
         self._invalid.pop(key, None)
         del self._resources[key]
+        self.tally.moved(resource, None)
         self._moved(resource, None)
         return resource
 
