@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from eventplane.api.conditions import Reason
-from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, translate
-from eventplane.planning.connection import KafkaConnection
+from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, refusal, translate
+from eventplane.planning.connection import KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 
 K = TypeVar("K")
@@ -47,7 +47,17 @@ def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, An
         "sasl.username": connection.username,
         "sasl.password": connection.password,
     }
-    return settings | {key: value for key, value in secrets.items() if value is not None}
+    settings |= {key: value for key, value in secrets.items() if value is not None}
+    return settings | (_token_settings(connection.tokens) if connection.tokens is not None else {})
+
+
+def _token_settings(tokens: TokenSource) -> dict[str, str]:
+    """Let librdkafka ask for tokens by itself, and again before they end."""
+    return {
+        **tokens.public_settings(),
+        "sasl.oauthbearer.client.id": tokens.client_id,
+        "sasl.oauthbearer.client.secret": tokens.client_secret,
+    }
 
 
 class KafkaClient:
@@ -73,6 +83,7 @@ class KafkaClient:
         """Whether calls in the thread must end."""
         self._on_call = on_call
         self._refusal: KafkaError | None = None
+        self._was_let_in = False
         try:
             self._admin: AdminClient | None = AdminClient(self.settings | {"error_cb": self._note})
         except KafkaException as error:
@@ -93,7 +104,7 @@ class KafkaClient:
             send: puts the request on its way.
 
         Raises:
-            Unavailable: nobody answered.
+            Unavailable: nobody answered, Kafka or who gives tokens for it.
             Rejected: the brokers do not accept who we say we are.
         """
         if self._admin is None:
@@ -105,7 +116,7 @@ class KafkaClient:
             results = await self._answers(futures.values())
             answers = dict(zip(futures, results, strict=True))
             self._check_answered(answers, api, right)
-            answered = True
+            answered = self._was_let_in = True
         finally:
             self.report(api, time.perf_counter() - begun, answered=answered)
         return answers
@@ -167,7 +178,7 @@ class KafkaClient:
         if self._admin is not None:
             self._admin.poll(0)
         if self._refusal is not None:
-            raise Rejected(Reason.AUTHENTICATION_FAILED, f"Kafka refused the connection: {_cause(self._refusal)}")
+            raise refusal(self._refusal, self.settings.get("sasl.mechanism"), was_let_in=self._was_let_in)
 
     def _check_answered(self, answers: Mapping[K, R | KafkaError], api: str, right: str) -> None:
         failures = [answer for answer in answers.values() if isinstance(answer, KafkaError) and is_no_answer(answer)]
@@ -202,12 +213,6 @@ def _kafka_error(exception: KafkaException) -> KafkaError:
     if isinstance(error, KafkaError):
         return error
     raise exception
-
-
-def _cause(error: KafkaError) -> str:
-    """Take addresses and durations, which change by themselves, out of what librdkafka says."""
-    text = error.str()
-    return text.split(": ", 1)[-1].split(" (after ")[0]
 
 
 def _invalid_settings(error: KafkaException) -> Rejected:
