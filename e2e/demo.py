@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 NAMESPACE = "eventplane-demo"
 SETTINGS = {"settings.resyncSeconds": "10", "settings.secretRefreshSeconds": "5"}
 _SAMPLES = CHART.parent.parent / "manifests/samples"
+_EXAMPLES = CHART.parent.parent / "docs/guide/examples"
 _EXPECTED: Mapping[str, frozenset[str]] = {
     "payments": frozenset({"AwaitingApproval", "Ready"}),  # Ready once somebody has approved it, as it tells how to
     "legacy-invoices": frozenset({"OutOfSync"}),
@@ -79,6 +80,9 @@ def run() -> None:
         current.result(exchange_event(place, "orders"))
     with step("events for a service") as current:
         current.result(deliver_events(place, "orders", current))
+    with step("the service's examples") as current:
+        printed = run_examples(place, view, current)
+    show("what the service's examples print", printed)
     with step("a breaking change") as current:
         version, refusal = break_schema(place)
         current.result(f"refused, and version {version} is still what counts")
@@ -191,6 +195,23 @@ def deliver_events(place: Workspace, topic: str, current: Step) -> str:
     if set(service.delivered()) & set(amounts) != large:
         raise ClaimError("the filter let through what it should not")
     return f"{len(amounts)} orders written, the {len(large)} of more than {_LARGE} posted to the service loyalty"
+
+
+def run_examples(place: Workspace, view: KafkaView, current: Step) -> str:
+    """Run the examples of docs/guide/examples.md in pods; return what they print."""
+    place.kubectl("delete", "job/user-aggregate", "--ignore-not-found")  # what it is like can never change
+    place.kubectl("apply", "--server-side", "--force-conflicts", f"--kustomize={_EXAMPLES}")
+    current.doing("waiting for their pods")
+    place.kubectl("wait", "deployment/welcome", "--for=condition=Available", "--timeout=90s")
+    place.kubectl("wait", "job/user-aggregate", "--for=condition=Complete", "--timeout=90s")
+    email = json.loads(view.values("notification-events", 1)[0])
+    if (email["email_type"], email["recipient"]) != ("welcome", "john@example.com"):
+        raise ClaimError(f"the user who registered got another email: {email}")
+    status = place.kubectl("logs", "job/user-aggregate")
+    if status != "User status: active\n":
+        raise ClaimError(f"the user is not active: {status}")
+    current.result(f"{email['email_type']} email sent, and told of in topic notification-events")
+    return place.kubectl("logs", "deployment/welcome") + status
 
 
 def break_schema(place: Workspace) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from e2e.cluster.commands import CommandError
 from e2e.cluster.operator_image import DEVELOPMENT
 
 if TYPE_CHECKING:
@@ -77,11 +78,18 @@ class HttpService:
         self.place.kubectl(
             "wait", f"deployment/{self.name}", "--for=condition=Available", f"--timeout={int(seconds)}s", timeout=90
         )
+        # an endpoint is no route yet: until the node knows it, somebody else may answer for the Service's address
         deadline = time.monotonic() + seconds
-        words = ("get", "endpoints", self.name, "-o", "jsonpath={.subsets[*].ports[*].port}")
-        while str(PORT) not in self.place.kubectl(*words):
+        while not self._is_reached():
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+    def _is_reached(self) -> bool:
+        ask = f"import urllib.request as r; print(r.urlopen('http://{self.name}:{PORT}/', timeout=2).status)"
+        try:
+            return "200" in self.place.kubectl("exec", f"deployment/{self.name}", "--", "python3", "-c", ask)
+        except CommandError:
+            return False
 
 
 def http_service(place: Workspace, name: str, *, failing_percent: int) -> HttpService:

@@ -8,7 +8,7 @@ So do those of schemas: `schema()` is shop/orders, its subject is `orders`, its 
 
 import copy
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -38,7 +38,7 @@ from eventplane.planning.access_state import (
     ObservedSecret,
     other_user,
 )
-from eventplane.planning.application_readiness import application_status
+from eventplane.planning.application_readiness import application_occurrences, application_status
 from eventplane.planning.applications import (
     ApplicationCase,
     decide_application,
@@ -51,6 +51,7 @@ from eventplane.planning.connection import AccessConnection, KafkaConnection, Re
 from eventplane.planning.decision import Decision
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.objects import Manifest, ObjectKey, ObservedObject, fingerprint_of, key_of
+from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import TopicOutcome
@@ -717,6 +718,13 @@ def application_case(
     found |= {key: ObservedObject(error=error) for key, error in (errors or {}).items()}
     observed = {key: found.get(key, ObservedObject()) for key in keys_to_observe(resource, desired) | found.keys()}
     return planned_case(access_case(resource, seen, desired=access), desired, observed, tuple(pods))
+
+
+def access_occurrences(
+    case: AccessCase, decision: Decision[Any], outcomes: Sequence[Outcome[Any, Any]]
+) -> list[Occurrence]:
+    """List what is told of an application that is its access and nothing else."""
+    return list(application_occurrences(planned_case(case, DesiredObjects(), {}), decision, outcomes))
 
 
 def told_objects(resource: Subscription, desired: DesiredObjects | None = None) -> list[Manifest]:

@@ -33,4 +33,4 @@ class Spans:
 
 def traceparent(span: Any) -> str:
     """Write a span as a header has it."""
-    return f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
+    return f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-{int(span.context.trace_flags):02x}"

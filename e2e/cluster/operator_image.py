@@ -79,6 +79,8 @@ def _dependencies(python: str, step: Step) -> Path:
         "gateway",
         "--extra",
         "relay",
+        "--extra",
+        "otlp",
         "--no-emit-project",
         "--quiet",
     ]

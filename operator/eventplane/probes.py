@@ -53,7 +53,7 @@ class ProbeServer:
         """
         app = web.Application()
         app.add_routes(
-            [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+            [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz), web.get("/metrics", self._scraped)]
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -70,7 +70,7 @@ class ProbeServer:
     async def _readyz(self, _request: web.Request) -> web.Response:
         return _answer(self._why_not_ready(), HTTPStatus.SERVICE_UNAVAILABLE, self._state())
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _scraped(self, _request: web.Request) -> web.Response:
         return web.Response(body=await self._scrape(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -163,9 +163,10 @@ def begin_batch(topic: str, events: Sequence[Headers], attributes: Attributes) -
         attributes: what else is told.
     """
     told = {**_attributes("process", topic), "messaging.batch.message_count": len(events), **attributes}
-    spans = (trace.get_current_span(propagate.extract(_texts(headers))).get_span_context() for headers in events)
-    links = [trace.Link(each) for each in spans if each.is_valid]
-    return _begun(f"process {topic}", trace.SpanKind.CONSUMER, context.Context(), told, links)
+    nothing = context.Context()
+    spans = (trace.get_current_span(propagate.extract(_texts(headers), nothing)) for headers in events)
+    links = [trace.Link(found) for each in spans if (found := each.get_span_context()).is_valid]
+    return _begun(f"process {topic}", trace.SpanKind.CONSUMER, nothing, told, links)
 
 
 def headers_of_now() -> Sequence[tuple[str, bytes]]:
@@ -199,8 +200,8 @@ def configure_tracing(environment: Mapping[str, str], service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    own = {} if environment.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: service}
-    provider = TracerProvider(resource=Resource.create(own))
+    is_named = environment.get("OTEL_SERVICE_NAME") or SERVICE_NAME in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    provider = TracerProvider(resource=Resource.create({} if is_named else {SERVICE_NAME: service}))
     provider.add_span_processor(BatchSpanProcessor(found.load()()))
     trace.set_tracer_provider(provider)
 

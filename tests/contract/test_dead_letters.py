@@ -157,7 +157,7 @@ async def test_what_is_not_replayed_is_an_error(clients: ClientArena, letters: D
         await letters.replay(letter)
     with pytest.raises(PublishUnavailableError, match=f"{topic}-none"):
         await letters.replay(letter, to=f"{topic}-none")
-    huge = replace(letter, original_message=b"x" * 2**21)
+    huge = replace(letter, original_message=b"x" * 2**21, partition=0)
     with pytest.raises(EventRejectedError, match="too large"):
         await letters.replay(huge, to=topic)
     assert [each async for records in clients.broker.snapshot(topic, None) for each in records] == []

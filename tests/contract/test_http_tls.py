@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from contract.http_arenas import answer_of
@@ -145,8 +145,8 @@ async def test_what_is_exchanged_is_used_for_new_connections_and_what_is_broken_
 
 def look(credentials: HttpCredentials, now: float) -> None:
     """Let files be looked at, by a clock of one's own; afterwards nobody looks at them by the real one."""
-    tls: Any = credentials.tls
-    tls.current(now + 1e9)
+    assert credentials.tls is not None
+    credentials.tls.current(now + 1e9)
 
 
 @pytest.mark.parametrize(

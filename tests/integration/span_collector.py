@@ -27,8 +27,14 @@ class Span:
     attributes: dict[str, str]
 
     @property
-    def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-01"
+    def place(self) -> str:
+        """As `traceparent` has it, without the flags, which are not exported."""
+        return f"00-{self.trace_id}-{self.span_id}"
+
+
+def place_of(traceparent: str | None) -> str | None:
+    """Return the place that a header names."""
+    return None if traceparent is None else traceparent.rpartition("-")[0]
 
 
 class SpanCollector:

@@ -107,7 +107,7 @@ def test_settings_come_from_a_file_from_standard_input_or_are_an_address(
     topics.create(name)
     settings = json.dumps(event_kafka.client_config("SASL_PLAINTEXT"))
     (tmp_path / "librdkafka.json").write_text(settings)
-    address = event_kafka.client_config("PLAINTEXT")["bootstrap.servers"]
+    address = str(event_kafka.client_config("PLAINTEXT")["bootstrap.servers"])
     assert lines(run("list", name, "--config", str(tmp_path / "librdkafka.json"))) == []
     assert lines(run("list", name, "--config", "-", given=settings)) == []
     assert lines(run("list", name, "--kafka", address)) == []

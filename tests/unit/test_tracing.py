@@ -67,8 +67,9 @@ def test_a_process_that_is_asked_exports_its_spans() -> None:
     assert span["name"] == "process orders"
     assert span["attributes"]["messaging.kafka.offset"] == 7
     assert span["resource"]["attributes"]["service.name"] == "tests"
-    named = json.loads(run(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="billing"))
-    assert named["resource"]["attributes"]["service.name"] == "billing"
+    for named in ({"OTEL_SERVICE_NAME": "billing"}, {"OTEL_RESOURCE_ATTRIBUTES": "service.name=billing"}):
+        span = json.loads(run(OTEL_TRACES_EXPORTER="console", **named))
+        assert span["resource"]["attributes"]["service.name"] == "billing"
 
 
 def test_an_exporter_that_is_absent_is_told_of() -> None:

@@ -8,7 +8,8 @@
 | 4 | known | an earlier one | more than the window | new, and remembered in place of the other |
 
 Time is that of the records, so that a partition that is read late, or once more, is judged as it was at first. Only by
-row 2 after row 4 one may count as new that was repeated: it is delivered twice then, and none is ever lost.
+row 2 after row 4 another of them may count as new than before. Whatever counts as repeated, one with its source and id
+has been delivered that is at most a window older, so none is ever lost.
 """
 
 from hashlib import blake2b

@@ -16,7 +16,7 @@ from eventplane.gateway.app import Gateway
 from eventplane.gateway.authentication import Authenticator
 from eventplane.gateway.directory import KafkaDirectory
 from eventplane.gateway.metrics import GatewayMetrics
-from eventplane.gateway.mounted import MountedCertificate, MountedError, MountedGrants, keep_fresh
+from eventplane.gateway.mounted import MountedCertificate, MountedGrants, keep_fresh
 from eventplane.gateway.oidc import OidcVerifier
 from eventplane.gateway.pages import public_pages
 from eventplane.gateway.publishing import Publishing
@@ -27,6 +27,7 @@ from eventplane.gateway.token_reviews import TokenReviewer
 from eventplane.probes import ProbeServer, exposition
 from eventplane.telemetry import configure_logging
 from eventplane.tracing import configure_tracing
+from eventplane.transports.mounted import MountedError
 from eventplane.transports.process_settings import SettingsError
 
 logger = logging.getLogger("eventplane.gateway")

@@ -12,14 +12,11 @@ from pydantic import ValidationError
 from eventplane.api.gateway_config import Grants
 from eventplane.api.model import field_problems
 from eventplane.events.grants import Rights
+from eventplane.transports.mounted import MountedError
 
 logger = logging.getLogger(__name__)
 
 _SECONDS: Final = 2.0
-
-
-class MountedError(Exception):
-    """A file that is absent or wrong; the message names it."""
 
 
 class MountedGrants:

@@ -25,7 +25,7 @@ from eventplane.planning.access_rotation import (
 )
 from eventplane.planning.access_state import ObservedAccess, ObservedPrincipal, other_user
 from eventplane.planning.decision import Decision
-from eventplane.planning.occurrences import Occurrence, problem_occurrence
+from eventplane.planning.occurrences import Occurrence
 from eventplane.planning.outcome import BackendError, Outcome
 from eventplane.planning.verdicts import (
     Verdict,
@@ -145,15 +145,6 @@ def _credentials_status(case: AccessCase, credentials: Credentials, seen: Observ
         retiring=other.user if retiring else None,
         retires_at=rfc3339(retirement_time(resource, issue)) if retiring else None,
     )
-
-
-def access_occurrences(
-    case: AccessCase, decision: Decision[AccessChange], outcomes: Sequence[AccessOutcome]
-) -> Iterator[Occurrence]:
-    """Tell what happened to access that stood already, and what is refused now and was not before."""
-    done = [outcome.change for outcome in outcomes if outcome.error is None]
-    yield from change_occurrences(case, done, repairs=decision.repairs_drift)
-    yield from problem_occurrence(case.resource, decision, outcomes)
 
 
 def change_occurrences(case: AccessCase, done: Sequence[AccessChange], *, repairs: bool) -> Iterator[Occurrence]:

@@ -10,7 +10,7 @@ from eventplane.api.workload import Probe
 from eventplane.planning.access_desired import DesiredAccess
 from eventplane.planning.objects import Manifest, ObjectKey, Owner, owned_head
 from eventplane.planning.plan import fingerprint
-from eventplane.planning.workload_desired import CONFIG_HASH_ANNOTATION, PROGRESS_SECONDS, budget_of
+from eventplane.planning.workload_desired import CONFIG_HASH_ANNOTATION, budget_of, deployment_spec
 from eventplane.planning.workload_pod import (
     BINDINGS,
     CONFIG_DIR,
@@ -122,21 +122,11 @@ def _budget(bus: EventBus, gateway: Gateway) -> Sequence[Manifest]:
 def _deployment(bus: EventBus, gateway: Gateway, access: DesiredAccess, config: str, image: str) -> Manifest:
     """Write the Deployment. Its pods read callers and certificate again by themselves: only the rest replaces them."""
     told = fingerprint(config, *(f"{key}={value}" for key, value in sorted(access.public_data().items())))
-    head = _head(bus, *_DEPLOYMENT)
-    selector = dict(_selector(bus))
-    labels = dict(head["metadata"]["labels"])
-    spec = {
-        "replicas": gateway.replicas,
-        "selector": {"matchLabels": selector},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-        "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": PROGRESS_SECONDS,
-        "template": {
-            "metadata": {"labels": labels, "annotations": {CONFIG_HASH_ANNOTATION: told}},
-            "spec": _pod(bus, gateway, image, selector),
-        },
-    }
-    return {**head, "spec": spec}
+    head, selector = _head(bus, *_DEPLOYMENT), _selector(bus)
+    annotations = {CONFIG_HASH_ANNOTATION: told}
+    spec = deployment_spec(selector, head["metadata"]["labels"], annotations, _pod(bus, gateway, image, selector))
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    return {**head, "spec": {**spec, "strategy": strategy, "replicas": gateway.replicas}}
 
 
 def _pod(bus: EventBus, gateway: Gateway, image: str, selector: Mapping[str, str]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from eventplane.planning.dead_letter_topics import name_label
 from eventplane.planning.objects import Manifest, owned_head
 from eventplane.planning.workload_desired import (
     CONFIG_HASH_ANNOTATION,
-    PROGRESS_SECONDS,
     budget_of,
     config_hash,
+    deployment_spec,
     object_key,
     object_name,
     owner_of,
@@ -96,18 +96,9 @@ def _deployment(
         PUBLICATION_ANNOTATION: publication.metadata.name,
         CONFIG_HASH_ANNOTATION: config_hash(access, None),
     }
-    spec = {
-        "replicas": relay.replicas,
-        "selector": {"matchLabels": dict(_selector(publication))},
-        "strategy": {"type": "RollingUpdate"},
-        "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": PROGRESS_SECONDS,
-        "template": {
-            "metadata": {"labels": dict(_labels(publication)), "annotations": annotations},
-            "spec": _pod(publication, relay, access, topics, image),
-        },
-    }
-    return {**_head(publication, "apps/v1", "Deployment"), "spec": spec}
+    pod = _pod(publication, relay, access, topics, image)
+    spec = deployment_spec(_selector(publication), _labels(publication), annotations, pod)
+    return {**_head(publication, "apps/v1", "Deployment"), "spec": {**spec, "replicas": relay.replicas}}
 
 
 def _pod(

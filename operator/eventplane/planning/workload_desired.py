@@ -26,7 +26,7 @@ SUBSCRIPTION_ANNOTATION: Final = f"{GROUP}/subscription"
 CONFIG_HASH_ANNOTATION: Final = f"{GROUP}/config-hash"
 CONFIG_KEY: Final = "runtime.json"
 
-PROGRESS_SECONDS: Final = 300
+_PROGRESS_SECONDS: Final = 300
 _SETTLE_SECONDS: Final = 5
 """For how long a container that nothing probes has to run before it counts as at work: one that fails fast never is."""
 
@@ -247,23 +247,35 @@ def _deployment(
         SUBSCRIPTION_ANNOTATION: subscription.metadata.name,
         CONFIG_HASH_ANNOTATION: config_hash(access, config),
     }
-    selector = dict(selector_of(subscription))
+    selector = selector_of(subscription)
     workload = subscription.spec.workload
-    spec: dict[str, Any] = {
-        "selector": {"matchLabels": selector},
-        "strategy": {"type": "RollingUpdate"},
-        "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": PROGRESS_SECONDS,
-        "template": {
-            "metadata": {"labels": dict(labels_of(subscription)), "annotations": annotations},
-            "spec": pod_of(subscription, access, object_name(subscription), runtime_image, selector),
-        },
-    }
+    pod = pod_of(subscription, access, object_name(subscription), runtime_image, selector)
+    spec = deployment_spec(selector, labels_of(subscription), annotations, pod)
     if workload is not None and workload.readiness is None:
         spec["minReadySeconds"] = _SETTLE_SECONDS  # and never 0, which the API server leaves out
     if not autoscaled:
         spec["replicas"] = (subscription.spec.scaling or Scaling()).min
     return {**head_of(subscription, "apps/v1", "Deployment", object_name(subscription)), "spec": spec}
+
+
+def deployment_spec(
+    selector: Mapping[str, str], labels: Mapping[str, str], annotations: Mapping[str, str], pod: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the spec of a Deployment, but for how many pods it has.
+
+    Args:
+        selector: the labels by which it knows its pods.
+        labels: those of its pods, these among them.
+        annotations: of its pods; others mean other pods.
+        pod: the spec of each.
+    """
+    return {
+        "selector": {"matchLabels": dict(selector)},
+        "strategy": {"type": "RollingUpdate"},
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": _PROGRESS_SECONDS,
+        "template": {"metadata": {"labels": dict(labels), "annotations": dict(annotations)}, "spec": pod},
+    }
 
 
 def config_hash(access: DesiredAccess, config: str | None) -> str:

@@ -138,7 +138,7 @@ async def attempt(function: Any, count: int) -> None:
     answers = [loop.create_future() for _ in range(count)]
     for offset, answer in enumerate(answers):
         event = read(b"{}", offset=offset)
-        headers = (("traceparent", PARENT.replace("b7", f"{offset:02x}").encode()),) if offset else ()
+        headers = (("traceparent", PARENT.replace("b7", f"{offset:02x}", 1).encode()),) if offset else ()
         sink.deliver(event.with_record(RecordWithHeaders(event.record, headers)), None, answer.set_result)
     await asyncio.wait_for(asyncio.gather(*answers), 5)
     await sink.close()

@@ -112,7 +112,8 @@ def test_a_batch_as_the_library_of_cloud_events_reads_it(told: list[tuple[str, s
     documents = [json.dumps(each).encode() for each in json.loads(request.body)]
     headers = {"content-type": "application/cloudevents+json"}
     theirs = [oracle.from_http(oracle.HTTPMessage(headers, each), JSONFormat()) for each in documents]
-    assert [(each.get_id(), each.get_subject(), each.get_data()) for each in theirs] == told
+    read: list[Any] = [(each.get_id(), each.get_subject(), each.get_data()) for each in theirs]
+    assert read == told
 
 
 def test_traces_of_a_batch_are_in_its_events() -> None:

@@ -11,6 +11,7 @@ from builders import (
     PASSWORD,
     REGISTRY_LOGIN,
     access_case,
+    access_occurrences,
     event_bus,
     observed_access,
     publication,
@@ -34,7 +35,7 @@ from eventplane.planning.access_changes import (
     WriteSecret,
 )
 from eventplane.planning.access_desired import DesiredAccess, iterations_of
-from eventplane.planning.access_readiness import AccessOutcome, access_occurrences, access_status
+from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_rotation import Issue
 from eventplane.planning.access_state import Grant, ObservedAccess, ObservedSecret
 from eventplane.planning.connection import KafkaConnection, RegistryConnection
@@ -449,15 +450,15 @@ def test_what_was_revoked_is_not_shown_and_what_stands_is() -> None:
 
 
 def test_the_first_access_is_no_occurrence_and_a_change_of_it_is() -> None:
-    assert list(access_occurrences(*told(access_case(WEB)))) == []
+    assert access_occurrences(*told(access_case(WEB))) == []
     before = settled_access(WEB)
-    repaired = list(access_occurrences(*told(access_case(before, observed_access(WEB, beside=[FOREIGN])))))
+    repaired = access_occurrences(*told(access_case(before, observed_access(WEB, beside=[FOREIGN]))))
     assert [(each.reason, each.warning) for each in repaired] == [("DriftRepaired", False)]
     widened = before.model_copy(update={"spec": publication(transactional=True).spec})
-    asked = list(access_occurrences(*told(access_case(widened, observed_access(WEB)))))
+    asked = access_occurrences(*told(access_case(widened, observed_access(WEB))))
     assert [each.reason for each in asked] == ["GrantAccess"]
 
 
 def test_a_refusal_is_an_occurrence() -> None:
-    refused = list(access_occurrences(*told(access_case(WEB, ObservedAccess(ObservedSecret({"a": "b"}))))))
+    refused = access_occurrences(*told(access_case(WEB, ObservedAccess(ObservedSecret({"a": "b"})))))
     assert [(each.reason, each.warning) for each in refused] == [("SecretOwnedByAnother", True)]

@@ -10,6 +10,7 @@ from builders import (
     KAFKA,
     MUTUAL,
     access_case,
+    access_occurrences,
     consumer,
     event_bus,
     mapped_access,
@@ -30,7 +31,7 @@ from eventplane.planning.access import decide_access, plan_access
 from eventplane.planning.access_changes import AccessChange, GrantAccess, RevokeAccess, WriteSecret, application_of
 from eventplane.planning.access_desired import desire_access, user_name
 from eventplane.planning.access_effects import observed_after
-from eventplane.planning.access_readiness import AccessOutcome, access_occurrences, access_status
+from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_state import (
     Grant,
     ObservedAccess,
@@ -252,7 +253,7 @@ def test_status_of_a_mapped_principal() -> None:
         "True",
         "Secret web-publication has what a client needs, but for its own credentials as CN=web.shop",
     )
-    assert list(access_occurrences(case, decision, outcomes)) == []
+    assert access_occurrences(case, decision, outcomes) == []
 
 
 def test_nothing_is_said_of_a_principal_that_another_has() -> None:

@@ -11,6 +11,7 @@ from builders import (
     NOW,
     PASSWORD,
     access_case,
+    access_occurrences,
     observed_access,
     publication,
     rotated_access,
@@ -37,7 +38,7 @@ from eventplane.planning.access_changes import (
 )
 from eventplane.planning.access_desired import iterations_of
 from eventplane.planning.access_effects import observed_after
-from eventplane.planning.access_readiness import AccessOutcome, access_occurrences, access_status
+from eventplane.planning.access_readiness import AccessOutcome, access_status
 from eventplane.planning.access_rotation import Issue, credentials_in
 from eventplane.planning.access_state import (
     Grant,
