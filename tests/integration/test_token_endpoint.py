@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
-from integration.service_process import wait_until
 
 from e2e.servers.certificates import Authority
 from eventplane.backends.kafka.client import client_settings
@@ -123,12 +122,3 @@ def test_a_token_is_used_until_it_comes_of_age(source: TokenSource, issuers: Tok
     time.sleep(0.45)
     assert short.token() != before, "before its end"
     assert len(issuers.given) == asked + 3
-
-
-def test_librdkafka_asks_by_itself_and_again_before_a_token_ends(source: TokenSource, issuers: TokenIssuers) -> None:
-    issuers.token_seconds, issuers.clients["renewing"] = 4.0, SECRET
-    own = replace(source, client_id="renewing")
-    connection = KafkaConnection(("127.0.0.1:1",), mechanism="OAUTHBEARER", tokens=own)
-    admin = AdminClient(client_settings(connection, "integration"))  # nobody polls it
-    wait_until(lambda: "renewing" in issuers.renewed, "another while the first holds", 3 * SECONDS)
-    del admin

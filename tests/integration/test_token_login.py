@@ -53,14 +53,16 @@ OWN = "billings-own"
 OWNER = Owner(CLUSTER, "shop", "orders", "uid")
 BUS = mapping_bus("{{ namespace }}.{{ name }}", kind="OAUTHBEARER")
 TOPIC, OF_SINK = "shop.orders", "shop.payments"
+TIMEOUT_SECONDS = 5.0
 SHORT_SECONDS = 15.0
 """The life of a token that a test outlives. Clients log in again near its end, and brokers want a second between."""
 PAST_SECONDS = SHORT_SECONDS + 2
 """After so long a connection is open by another token, or not at all: brokers let no token hold on."""
-BILLING = subscription(
-    "billing",
-    sink={"http": {"url": "http://replaced"}},
-    credentials={"oauth_secret_ref": {"name": "billing-sso"}},
+BILLING, PAYMENTS = (
+    subscription(
+        name, sink={"http": {"url": "http://replaced"}}, credentials={"oauth_secret_ref": {"name": f"{name}-sso"}}
+    )
+    for name in ("billing", "payments")
 )
 
 
@@ -69,7 +71,8 @@ def token_kafka(issuers: TokenIssuers) -> Iterator[Kafka]:
     """One broker that believes the tokens of the issuer."""
     believed = TokenIssuer(issuers.issuer, AUDIENCE, json.dumps(issuers.keys))
     with Kafka(brokers=1, token_issuer=believed) as cluster:
-        issuers.clients |= {cluster.admin.username: SECRET, "shop.billing": OWN, "shop.web": OWN, "shop.other": OWN}
+        applications = ("shop.billing", "shop.payments", "shop.web", "shop.other")
+        issuers.clients |= {cluster.admin.username: SECRET, **dict.fromkeys(applications, OWN)}
         Topics(cluster).create(TOPIC, f"{TOPIC}.private", OF_SINK)
         yield cluster
 
@@ -102,7 +105,7 @@ async def connect() -> AsyncIterator[Callable[[KafkaConnection], KafkaTopicBacke
     opened: list[KafkaTopicBackend] = []
 
     def connect(connection: KafkaConnection) -> KafkaTopicBackend:
-        opened.append(KafkaTopicBackend(connection, client_id="integration", timeout_seconds=5))
+        opened.append(KafkaTopicBackend(connection, client_id="integration", timeout_seconds=TIMEOUT_SECONDS))
         return opened[-1]
 
     yield connect
@@ -153,11 +156,13 @@ async def test_an_identity_provider_that_is_down_is_no_fault_of_ours_and_is_aske
 ) -> None:
     issuers.is_down = True
     backend = connect(way_in)
+    begun = time.monotonic()
     try:
         with pytest.raises(Unavailable):
             await backend.probe()
     finally:
         issuers.is_down = False
+    assert time.monotonic() - begun < 3 * TIMEOUT_SECONDS, "librdkafka asks for almost a minute before it says so"
     async with asyncio.timeout(30):
         while True:
             with suppress(Unavailable):
@@ -229,11 +234,11 @@ async def test_a_sink_reads_on_when_its_token_has_ended(
     token_kafka: Kafka, issuers: TokenIssuers, way_in: KafkaConnection, tmp_path: Path, short_tokens: None
 ) -> None:
     del short_tokens
-    desired, topics = await granted(BILLING, way_in, OF_SINK), Topics(token_kafka)
+    desired, topics = await granted(PAYMENTS, way_in, OF_SINK), Topics(token_kafka)
     with HttpService() as service:
         told: dict[str, Any] = {
             "namespace": "shop",
-            "name": "billing",
+            "name": "payments",
             "group": desired.group,
             "topics": [OF_SINK],
             "startFrom": "Earliest",
@@ -244,9 +249,9 @@ async def test_a_sink_reads_on_when_its_token_has_ended(
             (tmp_path / "c" / "kafka" / "librdkafka.json").write_text(desired.secret_data("")["librdkafka.json"])
             mounted = tmp_path / "c" / "oauth"
             mounted.mkdir()
-            (mounted / "clientId").write_text("shop.billing")
+            (mounted / "clientId").write_text("shop.payments")
             (mounted / "clientSecret").write_text(f"{OWN}\n")
-            before = issuers.renewed.count("shop.billing")
+            before = issuers.renewed.count("shop.payments")
             process = started.start()
             process.wait_ready()
 
@@ -254,7 +259,7 @@ async def test_a_sink_reads_on_when_its_token_has_ended(
                 return str(number) in {request.id for request in service.taken}
 
             sent, begun = 0, time.monotonic()
-            while time.monotonic() < begun + PAST_SECONDS or issuers.renewed.count("shop.billing") == before:
+            while time.monotonic() < begun + PAST_SECONDS or issuers.renewed.count("shop.payments") == before:
                 topics.write_events(OF_SINK, [sent])
                 wait_until(partial(has_come, sent), f"event {sent} is delivered")
                 sent += 1

@@ -10,6 +10,7 @@ public final class Login {
     try (Reader file = new FileReader(arguments[0])) {
       settings.load(file);
     }
+    settings.put("request.timeout.ms", "10000");
     settings.put("default.api.timeout.ms", "20000");
     try (Admin admin = Admin.create(settings)) {
       System.out.println(admin.describeCluster().clusterId().get());

@@ -23,6 +23,9 @@ OnCall = Callable[[str, float, bool], None]
 
 _TICK_SECONDS: Final = 0.1
 _CLOSE_SECONDS: Final = 0.8
+_PATIENCE: Final = 2.0
+"""How many time limits the client may take to say that one is over: it says nothing while it asks for a token, and
+asks a token endpoint that is ill for almost a minute."""
 
 
 def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, Any]:
@@ -113,7 +116,7 @@ class KafkaClient:
         begun, answered = time.perf_counter(), False
         try:
             futures = send(self._admin)
-            results = await self._answers(futures.values())
+            results = await self._answers(futures.values(), api)
             answers = dict(zip(futures, results, strict=True))
             self._check_answered(answers, api, right)
             answered = self._was_let_in = True
@@ -159,13 +162,14 @@ class KafkaClient:
         if is_refused_connection(error):
             self._refusal = error
 
-    async def _answers(self, futures: Collection[Future[R]]) -> list[R | KafkaError]:
-        done = _all_done(futures)
+    async def _answers(self, futures: Collection[Future[R]], api: str) -> list[R | KafkaError]:
+        done, last = _all_done(futures), time.monotonic() + _PATIENCE * self.timeout_seconds
         while not done.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), _TICK_SECONDS)
             if not done.is_set():
                 self._poll_refusal()
+                _check_patience(last, api)
         answers: list[R | KafkaError] = []
         for future in futures:
             try:
@@ -185,6 +189,11 @@ class KafkaClient:
         if failures and len(failures) == len(answers):
             self._poll_refusal()
             raise translate(failures[0], api, right)
+
+
+def _check_patience(last: float, api: str) -> None:
+    if time.monotonic() > last:
+        raise Unavailable(f"{api}: Kafka's client gives no answer and no error")
 
 
 def _all_done(futures: Collection[Future[R]]) -> asyncio.Event:
