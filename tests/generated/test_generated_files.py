@@ -14,6 +14,7 @@ from hack import generate
 from hack.chart_files import chart_readme
 from hack.crd_files import crd_files
 from hack.reference_pages import reference_pages
+from hack.sdk_pages import sdk_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,8 @@ SAMPLES = sorted((generate.ROOT / "manifests/samples").glob("*.yaml"))
 
 
 def test_what_is_committed_is_what_the_models_give() -> None:
-    assert not "".join(generate.differences(crd_files() | reference_pages() | chart_readme(generate.ROOT)))
+    pages = reference_pages() | sdk_pages()
+    assert not "".join(generate.differences(crd_files() | pages | chart_readme(generate.ROOT)))
 
 
 def test_what_is_committed_is_what_models_and_chart_give(helm: Path) -> None:

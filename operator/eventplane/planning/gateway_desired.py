@@ -176,8 +176,8 @@ def _impossible(bus: EventBus, connection: AccessConnection) -> Refusal | None:
         return None
     return Refusal(
         Reason.IDENTITY_NOT_SUPPORTED,
-        f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and its gateway"
-        " needs a user that Kafka can be given: name a listener with SCRAM in spec.kafka",
+        f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates, by PLAIN or by"
+        " OAUTHBEARER, and its gateway needs a user that Kafka can be given: name a listener with SCRAM in spec.kafka",
     )
 
 
