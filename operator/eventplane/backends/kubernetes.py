@@ -27,7 +27,6 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 _BINDING_TYPE: Final = "servicebinding.io/kafka"
 APPLY: Final = "application/apply-patch+yaml"
 """The content of a server-side apply."""
-SUBJECT_ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MESSAGE: Final = 1000
 """Characters of an answer that an error shows."""
 
@@ -209,33 +208,6 @@ class KubernetesApi:
             if str(HTTPStatus.FORBIDDEN.value) in answer:
                 raise _no_right_to_secrets(change.namespace) from None
             raise Rejected(Reason.REJECTED, f"Secret {change.name} was not written: {answer}") from None
-
-    async def may_review_tokens(self, namespace: str, service_account: str) -> bool | None:
-        """Tell whether a ServiceAccount may have tokens reviewed; None where the operator may not ask.
-
-        Source: SubjectAccessReview of authorization.k8s.io/v1, which changes nothing.
-
-        Raises:
-            Unavailable: no answer.
-        """
-        review = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {
-                "user": f"system:serviceaccount:{namespace}:{service_account}",
-                "groups": [
-                    "system:serviceaccounts",
-                    f"system:serviceaccounts:{namespace}",
-                    "system:authenticated",
-                ],
-                "resourceAttributes": {"group": "authentication.k8s.io", "resource": "tokenreviews", "verb": "create"},
-            },
-        }
-        try:
-            answer = await self._request("POST", SUBJECT_ACCESS_REVIEWS, review)
-        except Rejected:
-            return None
-        return bool(answer["status"]["allowed"])
 
     async def check_kind(self, plural: str) -> None:
         """Check that the API server serves a kind.

@@ -17,7 +17,8 @@ from eventplane.api.event_topic import EventTopic
 from eventplane.api.publication import Publication
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
-from eventplane.backends.kubernetes import SUBJECT_ACCESS_REVIEWS, Conflict, Gone, KubernetesApi
+from eventplane.backends.access_reviews import SUBJECT_ACCESS_REVIEWS
+from eventplane.backends.kubernetes import Conflict, Gone, KubernetesApi
 from eventplane.backends.memory_objects import MemoryObjects
 from eventplane.planning.outcome import Rejected, Unavailable
 

@@ -10,6 +10,7 @@ from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.api.gateway import Gateway, GatewayStatus
 from eventplane.api.gateway_config import Grants
 from eventplane.api.publication import Publication
+from eventplane.backends.access_reviews import may_review_tokens
 from eventplane.backends.applications import ApplicationBackend, ApplicationQuery
 from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.controllers.applications import PASSWORD_BYTES
@@ -201,7 +202,7 @@ class GatewayLoop:
         return gateway_status(case, decision, outcomes), gateway_verdict(case, decision, outcomes)
 
     async def _may_review(self, bus: EventBus) -> bool | None:
-        return await self._api.may_review_tokens(bus.metadata.namespace, gateway_name(bus))
+        return await may_review_tokens(self._api.request, bus.metadata.namespace, gateway_name(bus))
 
     async def _removed(self, bus: EventBus, backend: ApplicationBackend) -> tuple[GatewayStatus | None, Verdict | None]:
         query = ApplicationQuery(

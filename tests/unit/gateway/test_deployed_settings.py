@@ -1,8 +1,10 @@
 """What the operator writes for a gateway, read by the gateway itself: its environment, its files and its binding."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from builders import CLUSTER, event_bus
 
 from eventplane.api.gateway import Gateway
@@ -11,6 +13,7 @@ from eventplane.gateway.mounted import MountedGrants
 from eventplane.gateway.settings import read_settings
 from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.gateway_desired import DesiredGateway, GatewayCircumstances, desire_gateway
+from eventplane.transports.process_settings import SettingsError
 
 GATEWAY: Final = Gateway.model_validate(
     {
@@ -81,3 +84,23 @@ def test_the_gateway_reads_what_the_operator_writes(tmp_path: Path) -> None:
     rights = MountedGrants(settings.grants).rights
     assert rights.allow("system:serviceaccount:shop:web", "publish", "shop.orders")
     assert not rights.allow("system:serviceaccount:shop:web", "subscribe", "shop.orders")
+
+
+@pytest.mark.parametrize(
+    ("issuers", "problem"),
+    [
+        ((("people", "https://one"), ("people", "https://two")), "names of issuers differ"),
+        ((("system", "https://one"),), "none is system"),
+        ((("people", "https://one"), ("others", "https://one")), "an issuer has one name"),
+    ],
+)
+def test_issuers_that_cannot_be_told_apart_are_refused(
+    tmp_path: Path, issuers: tuple[tuple[str, str], ...], problem: str
+) -> None:
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / "librdkafka.json").write_text('{"bootstrap.servers": "kafka:9092"}')
+    config = {"audience": "a", "oidc": [{"name": name, "issuer": issuer} for name, issuer in issuers]}
+    (tmp_path / "gateway.json").write_text(json.dumps(config))
+    told = {"SERVICE_BINDING_ROOT": str(tmp_path), "EVENTPLANE_GATEWAY_CONFIG": str(tmp_path / "gateway.json")}
+    with pytest.raises(SettingsError, match=problem):
+        read_settings(told)
