@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from e2e.cluster import go_build, keda_image
+from e2e.cluster import go_build
+from e2e.cluster.derived_image import NOBODY, build_and_load
 from e2e.cluster.steps import step
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _PARTS = (
     "metrics-server/api_service.yaml",
 )
 """All but the admission webhooks, which check what users write; Eventplane writes no ScaledObject that they would."""
+_PROGRAMS = {"operator": "/keda", "adapter": "/keda-adapter"}
+"""What is built, and what KEDA's manifests call it."""
 _SERVED: Final = "apiservice/v1beta1.external.metrics.k8s.io"
 _ROLLOUT_SECONDS = 180
 
@@ -43,7 +45,7 @@ class Keda:
         """Prepare; nothing is done before `install`."""
         self._cluster = cluster
         with step("KEDA's manifests") as current:
-            self._config = Path(go_build.module_source(go_build.KEDA, _MODULE, current)) / "config"
+            self._config = go_build.module_source(go_build.KEDA, _MODULE, current) / "config"
 
     def install(self) -> None:
         """Build KEDA from its sources where that was not done yet, apply it, and return when its metrics are served.
@@ -51,7 +53,7 @@ class Keda:
         Raises:
             HarnessError: the build failed; or what was applied does not come to work, in the words of kubectl.
         """
-        image = keda_image.build_and_load()
+        image = _image()
         kubectl = self._cluster.kubectl
         with step("KEDA") as current:
             current.doing("applying its manifests")
@@ -83,6 +85,14 @@ class Keda:
                 if manifest["kind"] == "Deployment":
                     _adapt(manifest["spec"]["template"]["spec"]["containers"][0], image)
                 yield manifest
+
+
+def _image() -> str:
+    with step("KEDA's programs") as current:
+        programs = go_build.programs(go_build.KEDA, current)
+    copied = "".join(f"COPY {program} {path}\n" for program, path in _PROGRAMS.items())
+    files = {program: programs / program for program in _PROGRAMS}
+    return build_and_load("eventplane/keda", f"FROM scratch\n{copied}USER {NOBODY}\n", files)
 
 
 def _adapt(container: dict[str, Any], image: str) -> None:
