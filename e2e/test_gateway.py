@@ -83,7 +83,8 @@ class Shop:
 
     def users(self) -> set[str]:
         """Name the users of Kafka of gateways of this namespace."""
-        asked: Any = AdminClient(self.kafka.client_config("SASL_PLAINTEXT")).describe_user_scram_credentials()
+        admin = AdminClient(self.kafka.client_config("SASL_PLAINTEXT"))  # whose end would be that of the request
+        asked: Any = admin.describe_user_scram_credentials()
         known = asked.result(30)
         return {user for user in known if f".{self.place.namespace}." in user and user.endswith(".eventbus")}
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 AUDIENCE = "eventplane-gateway"
 _ACCOUNTS = "https://accounts.example"
 _OWN = "the-gateway's-own-token"
+_TLS_ENDS_SECONDS = 0.25
+"""For so long connections of TLS that were closed may take to say so to the other side."""
 
 
 class TokenIssuers:
@@ -106,7 +108,7 @@ class TokenIssuers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -136,6 +138,10 @@ class TokenIssuers:
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, 0, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        await asyncio.sleep(_TLS_ENDS_SECONDS)
 
     async def _redirect(self, _request: web.Request) -> web.Response:
         raise web.HTTPFound(self.token_endpoint)

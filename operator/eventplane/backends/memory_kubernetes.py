@@ -69,9 +69,9 @@ class MemoryKubernetes(KubernetesApi):
         """Whether watchers are told nothing until `catch_up`."""
         self.writes: list[Write] = []
         self.reads: list[str] = []
+        """Paths of what was read."""
         self.token_reviewers: set[str] = set()
         """Users that may have tokens reviewed."""
-        """Paths of what was read."""
         self.gates: dict[str, asyncio.Event] = {}
         """Requests whose `VERB path` contains a text arrive and are answered only when its gate opens."""
         self.objects = MemoryObjects()

@@ -132,10 +132,9 @@ class GatewayLoop:
                 self._flights[key] = asyncio.create_task(self._pass(bus, wish, lane))
         for key in self._done.keys() - self._store.buses.keys() - self._flights.keys():
             del self._done[key]
-            if (
-                key in self._dispatcher.publications.lanes
-            ):  # which removes the gateway's user, now that no pass makes it
-                self._dispatcher.publications.lanes[key].resource_gone()
+            lane = self._dispatcher.publications.lanes.get(key)
+            if lane is not None:  # it removes the gateway's user, now that no pass makes it
+                lane.resource_gone()
 
     def _callers(self, bus: EventBus) -> Grants:
         there = (shelf[key] for shelf in self._store.applications for key in shelf.of(bus.metadata.key))
