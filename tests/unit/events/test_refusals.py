@@ -54,7 +54,7 @@ def test_nothing_against_what_can_be_done() -> None:
         pytest.param(
             {**REGISTRY, "http": None, "topic": {"topic": "out"}}, "majors:", id="majors to a topic as written"
         ),
-        pytest.param({"filter": "event.type =="}, "filter, transform: line 1", id="an expression that is none"),
+        pytest.param({"filter": "event.type =="}, "filter: line 1", id="an expression that is none"),
     ],
 )
 def test_refusal(change: dict[str, Any], field: str) -> None:
