@@ -291,7 +291,7 @@ def test_only_what_is_asked_for_is_mounted(tls: dict[str, Any], names: dict[str,
 def test_a_service_of_batches_has_so_many_events_under_way(http: dict[str, Any], most: int) -> None:
     resource = sinking(sink={"http": {"url": "http://x", **http}}, delivery={"concurrency": 4})
     text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
-    assert RuntimeConfig.model_validate_json(text).most_under_way == most
+    assert RuntimeConfig.model_validate_json(text).most_under_way(4) == most
 
 
 FUNCTION = {
@@ -327,7 +327,11 @@ def test_the_runtime_is_told_of_a_function_what_it_has_to_know() -> None:
     text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
     config = RuntimeConfig.model_validate_json(text)
     assert config.python is not None
-    assert (config.python.callable, config.timeout_seconds, config.most_under_way) == ("billing.events:handle", 60, 80)
+    assert (config.python.callable, config.timeout_seconds, config.most_under_way(4)) == (
+        "billing.events:handle",
+        60,
+        80,
+    )
     assert refusals(config) == ()
     assert "database" not in text
     assert "shop/billing:3" not in text
