@@ -9,7 +9,7 @@ export PATH := $(dir $(UV)):$(PATH)
 CASE ?= topics
 N ?= 1000
 
-.PHONY: help demo test check generate cluster-up cluster-down image bench setup unit e2e
+.PHONY: help demo test test-keda check generate cluster-up cluster-down image bench setup
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,10 +17,13 @@ help: ## list the commands
 demo: setup ## a real cluster, a real Kafka, the operator, the samples, an event, the statuses
 	$(RUN) python -m e2e.demo
 
-test: check ## everything: check, then contract, integration and end-to-end tests on real servers
-	$(RUN) pytest tests/contract
-	$(RUN) pytest tests/integration -n 2 --dist loadfile
-	$(RUN) pytest e2e
+test: check ## everything but test-keda: check, then contract, integration and end-to-end tests on real servers
+	$(RUN) pytest tests/contract tests/integration -n 2 --dist loadfile -m 'not alone'
+	$(RUN) pytest tests/contract -m alone
+	$(RUN) pytest e2e --ignore=e2e/test_keda.py
+
+test-keda: setup ## pods that follow the lag by a real KEDA, which is built the first time: 20 minutes of processor time
+	$(RUN) pytest e2e/test_keda.py
 
 check: setup ## lint, types, layers, unit tests with coverage, generated files in sync
 	$(RUN) ruff format --check

@@ -73,7 +73,8 @@ def _lives(kind: str) -> Iterator[Constrained]:
         (*refused, ("0d", "should match"), ("60s", "should match")),
     )
     yield Constrained(kind, "credentials.grace", (ABSENT, "0s", "30s", "5m", "1h", "9999w"), tuple(refused))
-    yield Constrained(kind, "credentials.certificateSecretRef.name", ("s", "s" * 253), tuple(NAME_REFUSED.items()))
+    for reference in ("certificateSecretRef", "oauthSecretRef"):
+        yield Constrained(kind, f"credentials.{reference}.name", ("s", "s" * 253), tuple(NAME_REFUSED.items()))
 
 
 def _relays() -> Iterator[Constrained]:

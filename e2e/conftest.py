@@ -19,7 +19,7 @@ from e2e.installation import Installation
 from e2e.kafka_view import KafkaView
 from e2e.registry_view import RegistryView
 from e2e.servers import Kafka
-from e2e.workspace import Resource, Workspace, scram_bus
+from e2e.workspace import Resource, Workspace, application, scram_bus, topic
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -181,6 +181,16 @@ def place(namespaces: Namespaces, home: Workspace) -> Iterator[Workspace]:
     made = namespaces.make()
     yield made
     made.delete()
+
+
+@pytest.fixture
+def shop(place: Workspace, main_bus: Resource) -> Workspace:
+    """A namespace with the topic orders, that admits restricted pods only, and a policy of quick retries."""
+    place.kubectl("label", "namespace", place.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    place.allow_applications()
+    place.apply(topic("orders", main_bus, partitions=4), application("Publication", "web", "orders", bus=main_bus))
+    place.until_ready("web", "Publication")
+    return place
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from e2e.crd_constraints import (
     ranged,
     resources,
 )
+from e2e.oauth_constraints import TOKENS, oauth_constraints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,14 +96,14 @@ def _connections() -> Iterator[Constrained]:
     yield Constrained(
         bus,
         "kafka.authentication.type",
-        ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"),  # TLS: see the rules
+        ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"),  # TLS and OAUTHBEARER: see the rules
         (
             (ABSENT, "Required value"),
-            ("GSSAPI", 'supported values: "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS"'),
+            ("GSSAPI", 'supported values: "SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS", "OAUTHBEARER"'),
         ),
         _SCRAM,
     )
-    login = "secretRef (a Secret with username and password) goes with SCRAM and PLAIN, and only with them"
+    login = "secretRef goes with every type but TLS, whose identity is in tls.certificateSecretRef"
     yield Constrained(
         bus,
         "kafka.authentication",
@@ -126,6 +127,7 @@ def _connections() -> Iterator[Constrained]:
             (by_certificate | {"tls": {"caSecretRef": {"name": "ca"}}}, no_certificate),
         ),
     )
+    yield from oauth_constraints()
     yield from _principals()
 
 
@@ -136,13 +138,14 @@ def _principals() -> Iterator[Constrained]:
         "authentication": {"type": "TLS"},
     }
     login = {"secretRef": {"name": "login"}}
-    unfit = "principals go with authentication of type TLS or PLAIN"
+    unfit = "principals go with authentication of type TLS, PLAIN or OAUTHBEARER"
     yield Constrained(
         bus,
         "kafka",
         (
             certified | template,
             LEAST[bus]["kafka"] | template | {"authentication": {"type": "PLAIN", **login}},
+            TOKENS["kafka"] | template,
         ),
         (
             (LEAST[bus]["kafka"] | template, unfit),

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 PORT = 8080
 _LOG = "/tmp/requests"  # noqa: S108 - in a container of its own
+_TLS = "/tls"
 _PROGRAM = f"""
-import hashlib, http.server, json, os, threading
+import hashlib, http.server, json, os, ssl, threading
 percent, lock, attempts = int(os.environ["PERCENT"]), threading.Lock(), dict()
 log = open("{_LOG}", "a", buffering=1)
 
@@ -36,8 +37,12 @@ class Service(http.server.BaseHTTPRequestHandler):
             attempt = attempts[event] = attempts.get(event, 0) + 1
         chance = hashlib.sha256(f"{{event}} {{attempt}}".encode()).digest()[0] * 100 // 256
         status = 503 if chance < percent else 204
+        caller = self.connection.getpeercert() if tls else None
+        if tls and not caller:
+            status = 403
+        told = dict(id=event, status=status, body=body.decode("utf-8", "replace"), headers=dict(self.headers))
         with lock:
-            log.write(json.dumps(dict(id=event, status=status, body=body.decode("utf-8", "replace"))) + chr(10))
+            log.write(json.dumps(told | dict(caller=caller)) + chr(10))
         self.answer(status)
 
     def answer(self, status):
@@ -48,7 +53,20 @@ class Service(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-http.server.ThreadingHTTPServer(("", {PORT}), Service).serve_forever()
+server = http.server.ThreadingHTTPServer(("", {PORT}), Service)
+tls = os.path.isdir("{_TLS}")
+if tls:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile="{_TLS}/ca.crt")
+    context.load_cert_chain("{_TLS}/tls.crt", "{_TLS}/tls.key")
+    context.verify_mode = ssl.CERT_OPTIONAL  # probes have none
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+_ASK = """
+import ssl, sys, urllib.request
+anybody = ssl._create_unverified_context()
+print(urllib.request.urlopen(sys.argv[1], timeout=2, context=anybody).status)
 """
 
 
@@ -58,14 +76,15 @@ class HttpService:
 
     place: Workspace
     name: str
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Where events are posted to."""
-        return f"http://{self.name}.{self.place.namespace}.svc:{PORT}/events"
+        return f"{self.scheme}://{host_of(self.place, self.name)}:{PORT}/events"
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return each request so far: the id of its event, its body, and how it was answered."""
+        """Return each request so far: id (of its event), body, headers, caller (by its certificate), and status."""
         words = ("exec", f"deployment/{self.name}", "--", "python3", "-c", f"print(open('{_LOG}').read())")
         return [json.loads(line) for line in self.place.kubectl(*words).splitlines() if line.strip()]
 
@@ -85,17 +104,29 @@ class HttpService:
             time.sleep(0.2)
 
     def _is_reached(self) -> bool:
-        ask = f"import urllib.request as r; print(r.urlopen('http://{self.name}:{PORT}/', timeout=2).status)"
+        told = f"{self.scheme}://{self.name}:{PORT}/"
         try:
-            return "200" in self.place.kubectl("exec", f"deployment/{self.name}", "--", "python3", "-c", ask)
+            return "200" in self.place.kubectl("exec", f"deployment/{self.name}", "--", "python3", "-c", _ASK, told)
         except CommandError:
             return False
 
 
-def http_service(place: Workspace, name: str, *, failing_percent: int) -> HttpService:
-    """Apply a service that answers so many of a hundred requests with 503, by chance of event and attempt."""
-    place.apply(*_manifests(name, failing_percent))
-    return HttpService(place, name)
+def http_service(place: Workspace, name: str, *, failing_percent: int, tls: str | None = None) -> HttpService:
+    """Apply a service that answers so many of a hundred requests with 503, by chance of event and attempt.
+
+    Args:
+        place: where to.
+        name: of its Deployment and its Service.
+        failing_percent: how many of a hundred.
+        tls: a Secret with tls.crt and tls.key for `host_of`, and with ca.crt: whose certificates callers have to show.
+    """
+    place.apply(*_manifests(name, failing_percent, tls))
+    return HttpService(place, name, "http" if tls is None else "https")
+
+
+def host_of(place: Workspace, name: str) -> str:
+    """Return the name that a service of a namespace has in the cluster."""
+    return f"{name}.{place.namespace}.svc"
 
 
 def client_deployment(name: str, secret: str) -> Resource:
@@ -109,14 +140,16 @@ def client_deployment(name: str, secret: str) -> Resource:
     return _deployment(name, container, [{"name": "kafka", "secret": {"secretName": secret}}])
 
 
-def _manifests(name: str, percent: int) -> Iterator[Resource]:
+def _manifests(name: str, percent: int, tls: str | None) -> Iterator[Resource]:
+    scheme = "HTTP" if tls is None else "HTTPS"
     container = {
         **_container("service", ["python3", "-c", _PROGRAM]),
         "env": [{"name": "PERCENT", "value": str(percent)}],
         "ports": [{"containerPort": PORT}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/", "port": PORT, "scheme": scheme}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "tls", "mountPath": _TLS, "readOnly": True}] if tls is not None else [],
     }
-    yield _deployment(name, container, [])
+    yield _deployment(name, container, [{"name": "tls", "secret": {"secretName": tls}}] if tls is not None else [])
     yield {
         "apiVersion": "v1",
         "kind": "Service",

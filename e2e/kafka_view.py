@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names, not exported to type checkers
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -98,6 +99,16 @@ class KafkaView:
         for future in self._admin.create_acls(rights, request_timeout=_ANSWER_SECONDS).values():
             future.result(_ANSWER_SECONDS)
 
+    def deny_group(self, user: str, group: str) -> None:
+        """Deny a user to look at a consumer group; who is a member stays one."""
+        for future in self._admin.create_acls([AclBinding(*_denied(user, group))]).values():
+            future.result(_ANSWER_SECONDS)
+
+    def deny_group_no_more(self, user: str, group: str) -> None:
+        """Take back what `deny_group` has done."""
+        for future in self._admin.delete_acls([AclBindingFilter(*_denied(user, group))]).values():
+            future.result(_ANSWER_SECONDS)
+
     def produce(
         self,
         topic: str,
@@ -153,6 +164,11 @@ class KafkaView:
 
     def _result(self, futures: Mapping[Any, Any]) -> Any:
         return next(iter(futures.values())).result(_ANSWER_SECONDS)
+
+
+def _denied(user: str, group: str) -> tuple[Any, ...]:
+    literal, operation = ResourcePatternType.LITERAL, AclOperation.DESCRIBE
+    return (ResourceType.GROUP, group, literal, f"User:{user}", "*", operation, AclPermissionType.DENY)
 
 
 def _take(consumer: Consumer, count: int) -> list[Message]:

@@ -125,9 +125,13 @@ def _routes() -> Iterator[Constrained]:
     yield Constrained(_KIND, modes.path, modes.taken, (_REQUIRED, *modes.refused), given)
     ends = enumerated(_KIND, "routes.unmatched", "DeadLetter", "Filter")
     yield Constrained(_KIND, ends.path, (ABSENT, *ends.taken), ends.refused, given)
-    none, many = ([], "should have at least 1 items"), (to, "must have at most 20 items")
-    twice = (to[:1] * 2, "Duplicate value")
-    yield Constrained(_KIND, "routes.to", (to[:1], to[:20]), (_REQUIRED, none, many, twice), given)
+    refused: tuple[tuple[Any, str], ...] = (
+        _REQUIRED,
+        ([], "should have at least 1 items"),
+        (to, "must have at most 20 items"),
+        (to[:1] * 2, "Duplicate value"),
+    )
+    yield Constrained(_KIND, "routes.to", (to[:1], to[:20]), refused, given)
     names = (*((value, "should match") for value in ("A", "-a", "a-", "a.b")), ("", _EMPTY))
     too_long = ("r" * 41, "may not be more than 40 bytes")
     yield Constrained(_KIND, "routes.to[].name", ("r", "r" * 40, "a-1"), (_REQUIRED, *names, too_long), _filtered({}))

@@ -1,6 +1,6 @@
 """Subscriptions whose pods follow the lag, where the API server serves KEDA's own CRDs; no KEDA runs here.
 
-What KEDA does with a ScaledObject is not tried; that its API takes ours, and who sets the number of pods, is.
+That its API takes our ScaledObject is tried, and who sets the number of pods; what KEDA does with it: `test_keda.py`.
 """
 
 from __future__ import annotations

@@ -168,50 +168,41 @@ def test_what_others_change_is_put_back_at_once_and_what_they_add_stays(
     until(lambda: get(shop, "deployment") is not None, "the Deployment comes back", seconds=10)
 
 
-@pytest.mark.parametrize(
-    ("workload", "reason", "words"),
-    [
-        pytest.param({"image": "registry.invalid/nosuch:1"}, "PodsNotStarting", "ImagePullBackOff", id="no such image"),
-        pytest.param(
-            {"command": ["python3", "-c", "import sys; sys.exit('no configuration')"]},
-            "PodsNotStarting",
-            "exit code 1",
-            id="it ends at once",
-        ),
-        pytest.param(
-            {"envFromSecrets": [{"name": "nosuch"}]},
-            "PodsNotStarting",
-            'secret "nosuch" not found',
-            id="no such Secret",
-        ),
-        pytest.param(
-            {"resources": {"requests": {"cpu": "900"}, "limits": {}}},
-            "PodsNotStarting",
-            "Insufficient cpu",
-            id="no room",
-        ),
-    ],
-)
-def test_why_a_pod_does_not_start_is_in_the_status(
-    shop: Workspace, main_bus: Resource, image: str, workload: dict[str, Any], reason: str, words: str
-) -> None:
-    shop.apply(consumer(image, main_bus, **workload))
-    found = shop.until(
+NO_START: dict[str, tuple[dict[str, Any], str]] = {
+    "no-image": ({"image": "registry.invalid/nosuch:1"}, "ImagePullBackOff"),
+    "ends-at-once": ({"command": ["python3", "-c", "import sys; sys.exit('no configuration')"]}, "exit code 1"),
+    "no-secret": ({"envFromSecrets": [{"name": "nosuch"}]}, 'secret "nosuch" not found'),
+    "no-room": ({"resources": {"requests": {"cpu": "900"}, "limits": {}}}, "Insufficient cpu"),
+}
+"""What keeps a pod from its start, and the words for it; by the names of Subscriptions."""
+
+
+def test_why_a_pod_does_not_start_is_in_the_status(shop: Workspace, main_bus: Resource, image: str) -> None:
+    shop.apply(*(consumer(image, main_bus, name, **workload) for name, (workload, _) in NO_START.items()))
+    before = {name: until_it_says(shop, name, words) for name, (_, words) in NO_START.items()}
+    for found in before.values():
+        assert condition(found, "WorkloadReady")["status"] == "False"
+        assert ready(found)["reason"] == condition(found, "WorkloadReady")["reason"] == "PodsNotStarting"
+        assert condition(found, "Reconciling")["status"] == "True"
+    time.sleep(12)  # Kubernetes tries again meanwhile, and calls the same thing by several names
+    for name, found in before.items():
+        again = shop.get("Subscription", name) or {}
+        assert condition(again, "WorkloadReady") == condition(found, "WorkloadReady")
+        told = (found["metadata"]["resourceVersion"], again["metadata"]["resourceVersion"])
+        assert told[0] == told[1], "a status that says the same is not written again"
+    shop.apply(*(consumer(image, main_bus, name) for name in NO_START))
+    for name in NO_START:
+        until_at_work(shop, name)
+
+
+def until_it_says(place: Workspace, name: str, words: str) -> Resource:
+    """Return a Subscription once its WorkloadReady has some words."""
+    return place.until(
         "Subscription",
-        "billing",
+        name,
         lambda found: is_current(found) and words in condition(found, "WorkloadReady").get("message", ""),
         seconds=60,
     )
-    assert condition(found, "WorkloadReady")["status"] == "False"
-    assert ready(found)["reason"] == condition(found, "WorkloadReady")["reason"] == reason
-    assert condition(found, "Reconciling")["status"] == "True"
-    before = found["metadata"]["resourceVersion"]
-    time.sleep(12)  # Kubernetes tries again meanwhile, and calls the same thing by several names
-    again = shop.get("Subscription", "billing") or {}
-    assert condition(again, "WorkloadReady") == condition(found, "WorkloadReady")
-    assert again["metadata"]["resourceVersion"] == before, "a status that says the same is not written again"
-    shop.apply(consumer(image, main_bus))
-    until_at_work(shop)
 
 
 def test_pods_that_the_namespace_does_not_admit_are_told(shop: Workspace, main_bus: Resource, image: str) -> None:

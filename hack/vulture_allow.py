@@ -109,3 +109,5 @@ used.SCHEMES
 # what applications extend
 used.PostgresProjection
 used.SqliteProjection
+# what urllib asks whether to follow
+used.redirect_request

@@ -47,7 +47,7 @@ from eventplane.planning.applications import (
     told_of,
 )
 from eventplane.planning.applications import application_case as planned_case
-from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
+from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection, TokenSource
 from eventplane.planning.decision import Decision
 from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.objects import Manifest, ObjectKey, ObservedObject, fingerprint_of, key_of
@@ -453,6 +453,13 @@ REGISTRY_LOGIN: Final = RegistryConnection(
 """How applications reach the registry where that asks for everything that it may ask for."""
 MUTUAL: Final = KafkaConnection(("kafka:9092",), tls=True, certificate_pem="CERT", key_pem="KEY")
 """How the operator reaches a Kafka that knows everybody by certificates."""
+BEARING: Final = KafkaConnection(
+    ("kafka:9092",),
+    tls=True,
+    mechanism="OAUTHBEARER",
+    tokens=TokenSource("https://sso/token", "kafka", "SSO-CA\n", "operator", "operators-own"),
+)
+"""How the operator reaches a Kafka that knows everybody by tokens."""
 PASSWORD: Final = "kept"  # noqa: S105 - of no server
 ISSUED: Final = Issue(NOW)
 """How the password in a Secret came about."""
@@ -515,7 +522,8 @@ def mapping_bus(
     template: str | None = "CN={{ name }}.{{ namespace }}", *, kind: str | None = "TLS", name: str = "main"
 ) -> EventBus:
     """Make a bus whose applications come with credentials of their own; kind None logs in as nobody."""
-    login = {"secret_ref": {"name": "login"}} if kind != "TLS" else {}
+    login: dict[str, Any] = {"secret_ref": {"name": "login"}} if kind != "TLS" else {}
+    login |= {"oauth": {"token_endpoint_url": "http://sso/token"}} if kind == "OAUTHBEARER" else {}
     kafka = {
         "bootstrap_servers": ["kafka:9092"],
         "tls": {"certificate_secret_ref": {"name": "pair"}},
@@ -526,12 +534,16 @@ def mapping_bus(
 
 
 def mapped_access(
-    resource: Publication | Subscription, *, bus: EventBus | None = None, twin: Access | None = None
+    resource: Publication | Subscription,
+    *,
+    bus: EventBus | None = None,
+    connection: KafkaConnection = MUTUAL,
+    twin: Access | None = None,
 ) -> DesiredAccess:
     """Resolve the access that a resource asks for where principals are mapped; its topics have been made."""
     bus = bus or mapping_bus()
     made = {each.name: settled(event_topic(each.name, resource.metadata.namespace)) for each in resource.spec.topics}
-    desired = desire_access(resource, bus, AccessConnection(MUTUAL), made, CLUSTER, twin)
+    desired = desire_access(resource, bus, AccessConnection(connection), made, CLUSTER, twin)
     assert isinstance(desired, DesiredAccess), desired
     return desired
 

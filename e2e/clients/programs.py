@@ -1,4 +1,4 @@
-"""The Node consumer and the Java producer, with their libraries from npm and Maven Central, ready to be run."""
+"""The Node consumer and the Java programs, with their libraries from npm and Maven Central, ready to be run."""
 
 from __future__ import annotations
 
@@ -33,10 +33,37 @@ def node_consumer(*arguments: str) -> list[str]:
 
 def java_producer(*arguments: str) -> None:
     """Run the Java producer to its end; raises ClientError."""
+    classes = _producer()
+    _java(f"{classes}:{classes}/jars/*", "Producer", *arguments)
+
+
+def java_login(client_properties: Path, token_endpoint: str) -> str:
+    """Log in as a file says, with the broker's own version of Java's client; return the cluster's id.
+
+    Args:
+        client_properties: the settings.
+        token_endpoint: where the client may ask for tokens.
+
+    Raises:
+        ClientError: it is not let in.
+    """
+    source = _JAVA / "Login.java"
+    jars = distribution.kafka_jars()
+    classes = _fetched(
+        "java-login", source.read_text() + distribution.kafka_version(), lambda into: _compile(source, into, jars)
+    )
+    path = ":".join(map(str, (classes, *jars)))
+    allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={token_endpoint}"
+    return _java(path, allowed, "Login", str(client_properties))[-1]
+
+
+def _java(path: str, *words: str) -> list[str]:
+    return _output([str(distribution.java()), "-XX:TieredStopAtLevel=1", "-cp", path, *words])
+
+
+def _producer() -> Path:
     pin = (_JAVA / "pom.xml").read_text() + (_JAVA / "Producer.java").read_text()
-    classes = _fetched("java-client", pin, _build_producer)
-    path = f"{classes}:{classes}/jars/*"
-    _output([str(distribution.java()), "-XX:TieredStopAtLevel=1", "-cp", path, "Producer", *arguments])
+    return _fetched("java-client", pin, _build_producer)
 
 
 def _node() -> Path:
@@ -73,12 +100,14 @@ def _build_producer(into: Path) -> None:
     announce("fetching Apicurio's serializers for Java from Maven Central, 65 MB, once")
     goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
     _maven(into, "-f", str(_JAVA / "pom.xml"), goal, f"-DoutputDirectory={into}/jars", "-DincludeScope=runtime")
-    # the runtime from PyPI has no javac; Eclipse's compiler is one of the jars
+    _compile(_JAVA / "Producer.java", into, sorted((into / "jars").glob("*.jar")), into)
+
+
+def _compile(source: Path, into: Path, jars: list[Path], producer: Path | None = None) -> None:
+    """Compile: the runtime from PyPI has no javac, and Eclipse's compiler is one of the producer's jars."""
     compiler = "org.eclipse.jdt.internal.compiler.batch.Main"
-    path = f"{into}/jars/*"
-    jars = ":".join(str(jar) for jar in sorted((into / "jars").glob("*.jar")))
-    source = str(_JAVA / "Producer.java")
-    _output([str(distribution.java()), "-cp", path, compiler, "-17", "-nowarn", "-cp", jars, "-d", str(into), source])
+    path = ":".join(map(str, jars))
+    _java(f"{producer or _producer()}/jars/*", compiler, "-17", "-nowarn", "-cp", path, "-d", str(into), str(source))
 
 
 def _output(command: list[str]) -> list[str]:

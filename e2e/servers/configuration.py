@@ -30,6 +30,17 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class TokenIssuer:
+    """Whose tokens brokers believe, by OAUTHBEARER on the SASL_SSL listener."""
+
+    name: str
+    """What a token has to have in `iss`."""
+    audience: str
+    keys: str
+    """By which its tokens are verified: a JWK Set, JSON."""
+
+
+@dataclass(frozen=True)
 class Node:
     """One combined broker and controller of a cluster of `size`."""
 
@@ -39,6 +50,7 @@ class Node:
     base_port: int
     cluster_id: str
     directory: Path
+    token_issuer: TokenIssuer | None = None
 
     @property
     def properties(self) -> Path:
@@ -59,6 +71,18 @@ class Node:
     def record(self) -> Path:
         """The identity of its process."""
         return self.directory / "process"
+
+    @property
+    def keys(self) -> Path:
+        """The keys of whose tokens it believes."""
+        return self.directory / "jwks.json"
+
+    @property
+    def java_options(self) -> tuple[str, ...]:
+        """What its process has to be told that no configuration file can hold."""
+        if self.token_issuer is None:
+            return ()
+        return (f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.keys.as_uri()}",)
 
     def endpoint(self, listener: str, number: int | None = None) -> str:
         """Return host:port of a listener of this node, or of its peer `number`.
@@ -81,7 +105,27 @@ def prepare(node: Node, admin: Credentials, authority: Authority) -> None:
     server_pem = node.directory / "server.pem"
     certificate, key = authority.issue(f"kafka-{node.number}", frozenset({node.address, LOOPBACK}))
     write_private(server_pem, key + certificate)
-    write_private(node.properties, _server_properties(node, admin, authority.certificate, server_pem))
+    properties = _server_properties(node, admin, authority.certificate, server_pem)
+    if node.token_issuer is not None:
+        node.keys.write_text(node.token_issuer.keys)
+        properties += _token_properties(node.token_issuer, node.keys)
+    write_private(node.properties, properties)
+
+
+def _token_properties(issuer: TokenIssuer, keys: Path) -> str:
+    """Let clients in on SASL_SSL by tokens, each for as long as its token holds, to the second."""
+    listener = "listener.name.sasl_ssl.oauthbearer"
+    oauth = "org.apache.kafka.common.security.oauthbearer"
+    return f"""\
+listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN,OAUTHBEARER
+{listener}.sasl.jaas.config={oauth}.OAuthBearerLoginModule required;
+{listener}.sasl.server.callback.handler.class={oauth}.OAuthBearerValidatorCallbackHandler
+{listener}.connections.max.reauth.ms=3600000
+sasl.oauthbearer.jwks.endpoint.url={keys.as_uri()}
+sasl.oauthbearer.expected.issuer={issuer.name}
+sasl.oauthbearer.expected.audience={issuer.audience}
+sasl.oauthbearer.clock.skew.seconds=0
+"""
 
 
 def _server_properties(node: Node, admin: Credentials, ca: Path, server_pem: Path) -> str:

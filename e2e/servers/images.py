@@ -47,7 +47,8 @@ class Images:
             f"exec {_TOOLS}/kafka-server-start.sh {properties}"
         )
         # The parent holds the CA that the node's configuration names.
-        self._run(_kafka_image(), node.record, node.directory.parent, command=["/bin/sh", "-ec", script])
+        env = {"KAFKA_OPTS": " ".join(node.java_options)}
+        self._run(_kafka_image(), node.record, node.directory.parent, env=env, command=["/bin/sh", "-ec", script])
 
     def start_registry(self, place: RegistryPlace, *, outlive: bool) -> None:
         """Start the registry."""

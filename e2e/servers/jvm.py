@@ -53,6 +53,7 @@ def _kafka_script(node: Node, archive_option: str) -> str:
         node.directory,
         _KAFKA_HEAP,
         archive_option,
+        *node.java_options,
         f"-Dlog4j2.configurationFile={_LOGGING}",
         *("-cp", ":".join(str(jar) for jar in distribution.kafka_jars())),
     )

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 
 from e2e.servers import ports, run_directories
 from e2e.servers.certificates import Authority
-from e2e.servers.configuration import LOOPBACK, Credentials, Listener, Node, new_cluster_id, prepare
+from e2e.servers.configuration import LOOPBACK, Credentials, Listener, Node, TokenIssuer, new_cluster_id, prepare
 from e2e.servers.failure import ServerError, log_tail
 from e2e.servers.launchers import choose_launcher
 from e2e.servers.polling import poll
@@ -61,7 +61,8 @@ class Kafka:
 
     It ends with this interpreter, however that ends. Without `run_dir` it lies in the cache and
     `stop` deletes it; with one, its data stays. With an `identity`, which needs a `run_dir`, it
-    outlives this interpreter and can be reached from another by the same two.
+    outlives this interpreter and can be reached from another by the same two. With a `token_issuer`
+    it believes tokens on the SASL_SSL listener, beside passwords.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class Kafka:
         address: str = LOOPBACK,
         run_dir: Path | None = None,
         identity: Identity | None = None,
+        token_issuer: TokenIssuer | None = None,
     ) -> None:
         self._outlive = identity is not None
         self._temporary = run_dir is None
         self.identity = identity or new_identity(brokers, address, ports.reserve(address))
         self.run_dir = run_dir or run_directories.create_private()
         self._authority = Authority(self.run_dir)
+        self._token_issuer = token_issuer
 
     def __enter__(self) -> Self:
         self.start()
@@ -218,7 +221,15 @@ class Kafka:
     def _nodes(self) -> list[Node]:
         about = self.identity
         return [
-            Node(n, about.brokers, about.address, about.base_port, about.cluster_id, self.run_dir / f"kafka-{n}")
+            Node(
+                n,
+                about.brokers,
+                about.address,
+                about.base_port,
+                about.cluster_id,
+                self.run_dir / f"kafka-{n}",
+                self._token_issuer,
+            )
             for n in range(1, about.brokers + 1)
         ]
 

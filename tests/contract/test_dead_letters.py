@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from contract.client_arenas import ClientArena, KafkaClients, MemoryClients
 
 from eventplane.client import (
@@ -27,11 +28,13 @@ from eventplane.client import (
 from eventplane.events.dead_letters import History, Origin
 from eventplane.events.delivery import Failure
 from eventplane.events.record import PlainRecord
+from eventplane.transports import kafka_snapshot
 from eventplane.transports.seams import Write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from e2e.servers import Kafka
     from eventplane.api.dead_letter_policy import FailureReason
 
 NOW = datetime.now(UTC)
@@ -96,6 +99,27 @@ async def test_an_empty_topic_and_none(clients: ClientArena, letters: DeadLetter
     assert await offsets(letters, topic) == []
     with pytest.raises(ConsumingError, match=f"{topic}-none cannot be read"):
         await offsets(letters, f"{topic}-none")
+
+
+@pytest.mark.kafka
+async def test_a_leader_that_is_being_chosen_is_waited_for(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is of a topic that was made a moment ago; everything else is said by the broker."""
+    refused: list[bool] = []
+
+    class Early(Consumer):
+        def get_watermark_offsets(self, *arguments: Any, **settings: Any) -> Any:
+            if not refused:
+                refused.append(True)
+                raise KafkaException(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION))
+            return super().get_watermark_offsets(*arguments, **settings)
+
+    monkeypatch.setattr(kafka_snapshot, "Consumer", Early)
+    clients = KafkaClients(kafka)
+    clients.create("early.dlq", 1)
+    await put(clients, "early.dlq", dead(0, "early"))
+    async with DeadLetters(clients.broker, timeout_seconds=5.0) as letters:
+        assert await offsets(letters, "early.dlq") == [0]
+    assert refused
 
 
 async def test_only_those_that_are_asked_for(clients: ClientArena, letters: DeadLetters, topic: str) -> None:

@@ -1,5 +1,7 @@
 """Who vouches for callers of the gateway: a real HTTPS server that reviews tokens as an API server does, and an issuer.
 
+The issuer vouches for clients of Kafka too: it gives tokens by the client credentials grant (RFC 6749, section 4.4).
+
 It stands for the API server of a cluster: what it is asked and what it answers is TokenReview v1, over TLS, with the
 gateway's own token checked.
 """
@@ -12,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
@@ -41,6 +43,15 @@ class TokenIssuers:
         """What was asked, in order."""
         self.fetched_keys = 0
         self.is_down = False
+        self.clients: dict[str, str] = {}
+        """Who gets tokens at the token endpoint: secrets by client id."""
+        self.token_seconds = 600.0
+        """How long those hold."""
+        self.given: list[str] = []
+        """The client ids that they were given to, in order."""
+        self.renewed: list[str] = []
+        """Those of them whose token before still held."""
+        self._ends: dict[str, float] = {}
         self._cluster = ECKey.generate_key("P-256")
         self._keys = [ECKey.generate_key("P-256", {"kid": "first"})]
         self.port = 0
@@ -69,9 +80,22 @@ class TokenIssuers:
         key = self._keys[-1]
         return jwt.encode({"alg": "ES256", "kid": str(key.kid)}, told, key)
 
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.issuer}/token"
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """By which the tokens of persons and clients are verified."""
+        return dict(KeySet(list(self._keys)).as_dict(private=False))
+
     def rotate(self) -> None:
         """Sign with another key from now on."""
         self._keys.append(ECKey.generate_key("P-256", {"kid": f"key-{len(self._keys)}"}))
+
+    def forget(self) -> None:
+        """Sign with the key before again."""
+        self._keys.pop()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -100,6 +124,8 @@ class TokenIssuers:
                 web.post("/apis/authentication.k8s.io/v1/tokenreviews", self._review),
                 web.get("/realm/.well-known/openid-configuration", self._discover),
                 web.get("/realm/keys", self._show_keys),
+                web.post("/realm/token", self._give),
+                web.route("*", "/realm/moved", self._redirect),
             ]
         )
         self.certificate(self._folder / "server")
@@ -109,6 +135,9 @@ class TokenIssuers:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
+
+    async def _redirect(self, _request: web.Request) -> web.Response:
+        raise web.HTTPFound(self.token_endpoint)
 
     async def _review(self, request: web.Request) -> web.Response:
         if self.is_down:
@@ -134,4 +163,20 @@ class TokenIssuers:
 
     async def _show_keys(self, _request: web.Request) -> web.Response:
         self.fetched_keys += 1
-        return web.json_response(KeySet(list(self._keys)).as_dict(private=False))
+        return web.json_response(self.keys)
+
+    async def _give(self, request: web.Request) -> web.Response:
+        if self.is_down:
+            return web.json_response({"error": "temporarily_unavailable"}, status=503)
+        login, asked = BasicAuth.decode(request.headers["authorization"]), await request.post()
+        if asked["grant_type"] != "client_credentials":
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+        if self.clients.get(login.login) != login.password:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        self.given.append(login.login)
+        if time.time() < self._ends.get(login.login, 0.0):
+            self.renewed.append(login.login)
+        now, scope = int(time.time()), asked.get("scope", "")
+        self._ends[login.login] = now + self.token_seconds
+        token = self.person(login.login, seconds=self.token_seconds, iat=now, scope=scope)
+        return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})

@@ -45,6 +45,10 @@ class Credentials(ApiModel):
     certificate_secret_ref: SecretRef | None = None
     """On buses that know their users by certificates: a Secret of type kubernetes.io/tls with that of this resource's
     principal, which pods that the operator runs have at `/bindings/certificate`. The operator never reads it."""
+    oauth_secret_ref: SecretRef | None = None
+    """On buses that know their users by tokens: a Secret with the keys clientId and clientSecret, by which the identity
+    provider gives tokens for this resource's principal. Pods that the operator runs have it at `/bindings/oauth`. The
+    operator never reads it."""
 
 
 class AccessSpec(ManagedSpec):
@@ -56,8 +60,8 @@ class AccessSpec(ManagedSpec):
     """The Secret with the credentials, which must not exist; default: the name of this resource, a hyphen, and its
     kind in lower case. Immutable."""
     credentials: Credentials = Credentials()
-    """How long the credentials last; rotating them disturbs no client. On buses that know their users by certificates:
-    where that of this one is."""
+    """How long the credentials last; rotating them disturbs no client. On buses whose users come with credentials
+    of their own: where those of this one are."""
     gateway: GatewayCallers | None = None
     """Who may do the same by HTTP, without these credentials; not in the modes Plan and Observe. Default: nobody."""
 

@@ -130,6 +130,8 @@ class Reason(StrEnum):
     """Pods of the Deployment cannot be created, placed or started; the message says why."""
     AUTOSCALER_NOT_INSTALLED = "AutoscalerNotInstalled"
     """Pods are to follow the lag, and the cluster has no KEDA that could see to it."""
+    AUTOSCALER_FAILING = "AutoscalerFailing"
+    """Pods are to follow the lag, and KEDA says that it cannot see to it; the message has its words."""
     # what is in dead-letter topics
     ABOVE_THRESHOLD = "AboveThreshold"
     """There are as many dead letters, or as old ones, as the policy has its owner told of."""

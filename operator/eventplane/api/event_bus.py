@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from eventplane.api.authentication import Authentication
 from eventplane.api.conditions import Condition
 from eventplane.api.gateway import Gateway, GatewayStatus
 from eventplane.api.metadata import Metadata, SecretKeyRef, SecretRef
@@ -23,22 +24,6 @@ class Tls(ApiModel):
     """The certificates to trust, PEM; default: the trust store of the operator's image."""
     certificate_secret_ref: SecretRef | None = None
     """A Secret of type kubernetes.io/tls with the client's certificate and key (tls.crt, tls.key)."""
-
-
-class Authentication(ApiModel):
-    """How the operator proves who it is to the bus."""
-
-    model_config = rules(
-        (
-            "(self.type == 'TLS') != has(self.secretRef)",
-            "secretRef (a Secret with username and password) goes with SCRAM and PLAIN, and only with them",
-        ),
-    )
-
-    type: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "TLS"]
-    """TLS takes the identity from tls.certificateSecretRef; the others read username and password from secretRef."""
-    secret_ref: SecretRef | None = None
-    """A Secret with the keys username and password."""
 
 
 _NAMESPACE: Final = "{{ namespace }}"
@@ -84,7 +69,8 @@ class Principals(ApiModel):
     )
     """The name of a resource's principal, without `User:`, such as `CN={{ name }}.{{ namespace }}`. It has
     `{{ namespace }}` and `{{ name }}` once each, may have `{{ kind }}`, which is publication or subscription, and is
-    taken literally for the rest: as Kafka's ssl.principal.mapping.rules leave it."""
+    taken literally for the rest: as Kafka's ssl.principal.mapping.rules leave it, or as it is in the claim of a token
+    that the brokers read (sasl.oauthbearer.sub.claim.name)."""
 
 
 class Kafka(ApiModel):
@@ -92,8 +78,11 @@ class Kafka(ApiModel):
 
     model_config = rules(
         (
-            ("!has(self.principals) || (has(self.authentication) && self.authentication.type in ['TLS', 'PLAIN'])"),
-            "principals go with authentication of type TLS or PLAIN: with SCRAM, applications get users of their own",
+            (
+                "!has(self.principals)"
+                " || (has(self.authentication) && self.authentication.type in ['TLS', 'PLAIN', 'OAUTHBEARER'])"
+            ),
+            "principals go with authentication of type TLS, PLAIN or OAUTHBEARER: with SCRAM, users are made",
         ),
         (
             (
@@ -113,8 +102,8 @@ class Kafka(ApiModel):
     authentication: Authentication | None = None
     """Absent means that the listener asks for no credentials."""
     principals: Principals | None = None
-    """Which principals applications have where Kafka can be given no users, which is with TLS and PLAIN; absent means
-    that Publications and Subscriptions are refused there."""
+    """Which principals applications have where Kafka can be given no users, which is with TLS, PLAIN and OAUTHBEARER;
+    absent means that Publications and Subscriptions are refused there."""
 
 
 class RegistryAuthentication(ApiModel):

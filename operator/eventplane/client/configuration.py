@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from eventplane.client.errors import ConfigurationError
-from eventplane.transports.binding import BindingError, binding_root, read_binding
+from eventplane.transports.binding import BindingError, binding_root, own_credentials, read_binding
 
 Conf: TypeAlias = Mapping[str, Any]
 _OURS: Final = frozenset(
@@ -90,11 +90,12 @@ def config_from_environment(environment: Mapping[str, str] | None = None, bindin
     """
     environment = os.environ if environment is None else environment
     try:
-        found = read_binding(binding_root(environment) / binding)
+        bindings = binding_root(environment)
+        found, own = read_binding(bindings / binding), own_credentials(bindings)
     except BindingError as error:
         raise ConfigurationError(str(error)) from error
     return BrokerConfig(
-        found.client,
+        {**found.client, **own},
         found.schema_registry,
         environment.get("HOSTNAME", "eventplane"),
         found.transactional_id_prefix,

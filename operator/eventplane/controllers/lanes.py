@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -14,8 +14,9 @@ from eventplane.api.event_bus import EventBus, EventBusStatus
 from eventplane.backends import Backend
 from eventplane.backends.kubernetes import KubernetesApi
 from eventplane.controllers.leftovers import Leftovers
-from eventplane.controllers.queue import Item, Urgency, WorkQueue
-from eventplane.controllers.reconcile import Batch, Next, R, Reconciler
+from eventplane.controllers.passes import Passes
+from eventplane.controllers.queue import Urgency, WorkQueue
+from eventplane.controllers.reconcile import R, Reconciler
 from eventplane.controllers.reporting import key_fields
 from eventplane.controllers.shelf import Key
 from eventplane.planning.bus_decisions import unusable
@@ -30,14 +31,10 @@ FIRST_REPROBE_SECONDS: Final = 0.25
 LAST_REPROBE_SECONDS: Final = 0.5
 LEAST_PAUSE_SHARE: Final = 0.1
 """How much of the pause is kept, at least, after a look that took its time."""
-LINGER_SECONDS: Final = 0.02
-"""How long the first dirty key waits for company: what arrives together shares its requests."""
 SHORTEST_RESYNC: Final = 0.9
 LONGEST_RESYNC: Final = 1.1
 """Between which shares of its period the next resync comes."""
 SWEEP_DELAY_SECONDS: Final = 0.5
-REPORTS_AT_ONCE: Final = 3
-"""Batches whose statuses are being written while the next one is under way."""
 
 
 class Closable(Backend[Any, Any, Any], Protocol):
@@ -93,7 +90,6 @@ class Lane(ABC, Generic[R, B, S]):
         self._api = api
         self._connect_backend = connect_backend
         self._timing = timing
-        self._batch_size = batch_size
         self._clock = asyncio.get_running_loop().time
         self.queue: WorkQueue[Key] = WorkQueue(self._clock)
         self.backend: B | None = None
@@ -102,11 +98,8 @@ class Lane(ABC, Generic[R, B, S]):
         self._looked = asyncio.Event()
         self.leftovers = Leftovers(self, reconciler)
         self._sweep_timer: asyncio.TimerHandle | None = None
-        self._parked: set[Key] = set()
         self._failures = 0
-        self._reports: set[asyncio.Task[None]] = set()
-        self._report_slots = asyncio.Semaphore(REPORTS_AT_ONCE)
-        self._pass: asyncio.Task[Batch[R, Any]] | None = None
+        self._passes = Passes(self, reconciler, batch_size, LONGEST_RESYNC * timing.resync_seconds)
 
     # --- what a system has of its own
 
@@ -151,7 +144,7 @@ class Lane(ABC, Generic[R, B, S]):
         """Look at the bus again, and at all its resources: what they inherit may have changed, or whom it lets in."""
         self.bus = self.reconciler.store.buses.get(self.key, self.bus)
         self.leftovers.sweep_due = True
-        self._attention.set()
+        self.look_again()
         self.mark_all(Urgency.CHANGE)
 
     def resource_gone(self) -> None:
@@ -162,6 +155,10 @@ class Lane(ABC, Generic[R, B, S]):
 
     def _attend_to_sweep(self) -> None:
         self._sweep_timer = None
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find out soon whether the bus can be used."""
         self._attention.set()
 
     def mark_all(self, urgency: Urgency) -> None:
@@ -190,11 +187,9 @@ class Lane(ABC, Generic[R, B, S]):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._supervise())
                 tasks.create_task(self._resync())
-                tasks.create_task(self._work())
+                tasks.create_task(self._pass_over_resources())
         finally:
-            for report in self._reports:
-                report.cancel()
-            await asyncio.gather(*self._reports, return_exceptions=True)
+            await self._passes.drop_reports()
             await self._disconnect()
 
     # --- the connection
@@ -206,7 +201,7 @@ class Lane(ABC, Generic[R, B, S]):
             try:
                 await self._look()
             except Exception as error:
-                logger.exception("not looked at: this is a fault of the operator", extra={"fields": self._fields()})
+                logger.exception("not looked at: this is a fault of the operator", extra={"fields": self.fields()})
                 message = f"the operator failed ({type(error).__name__}): please report this, its log has the details"
                 await self._found(Unavailable(message, Reason.INTERNAL_ERROR))
             self._looked.set()
@@ -263,25 +258,21 @@ class Lane(ABC, Generic[R, B, S]):
         self.problem = None
         self._failures = 0
         if recovered:
-            logger.info("usable", extra={"fields": self._fields()})
+            logger.info("usable", extra={"fields": self.fields()})
             self.leftovers.sweep_due = True
-            for key in self._parked:
-                self.queue.add(key)
-            self._parked.clear()
+            self._passes.go_on()
 
     async def _unusable(self, problem: BackendError | Refusal) -> None:
         if self.problem is None or self._failures == 0:
-            fields = self._fields() | {"reason": problem.reason, "problem": problem.message}
+            fields = self.fields() | {"reason": problem.reason, "problem": problem.message}
             logger.warning("unusable", extra={"fields": fields})
         self._failures += 1
         self.problem = problem
-        if self._pass is not None:
-            self._pass.cancel()
+        self._passes.end()
 
     async def _disconnect(self) -> None:
         backend, self.backend, self._connection = self.backend, None, None
-        if self._pass is not None:
-            self._pass.cancel()
+        self._passes.end()
         if backend is not None:
             await backend.close()
 
@@ -292,7 +283,7 @@ class Lane(ABC, Generic[R, B, S]):
         try:
             await self.reconciler.reporter.bus_status(self.bus, update)
         except (Unavailable, Rejected) as error:
-            logger.warning("status not written: %s", error, extra={"fields": self._fields()})
+            logger.warning("status not written: %s", error, extra={"fields": self.fields()})
         self.bus = self.reconciler.store.buses.get(self.key, self.bus)
 
     async def _sweep(self, backend: B) -> None:
@@ -300,13 +291,18 @@ class Lane(ABC, Generic[R, B, S]):
         try:
             await self.sweep(backend)
         except (Unavailable, Rejected) as error:
-            logger.warning("sweep failed: %s", error, extra={"fields": self._fields()})
+            logger.warning("sweep failed: %s", error, extra={"fields": self.fields()})
             self.leftovers.sweep_due = True
 
-    def _fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, str]:
+        """Name the lane, for log lines."""
         return key_fields(EventBus.kind, self.key) | {"of": self.reconciler.kind}
 
     # --- the resources
+
+    async def _pass_over_resources(self) -> None:
+        await self._looked.wait()
+        await self._passes.run()
 
     async def _resync(self) -> None:
         while True:
@@ -314,90 +310,7 @@ class Lane(ABC, Generic[R, B, S]):
             await asyncio.sleep(self._timing.resync_seconds * share)
             self.mark_all(Urgency.RESYNC)
             self.leftovers.sweep_due = True
-            self._attention.set()
-
-    async def _work(self) -> None:
-        await self._looked.wait()
-        while True:
-            await self._report_slots.acquire()
-            await self.queue.ready()
-            await asyncio.sleep(LINGER_SECONDS)
-            items = self.queue.take(self._batch_size)
-            begun = self._clock()
-            batch, error = await self._pass_over(items)
-            self.queue.paced(items, self._clock() - begun)
-            task = asyncio.create_task(self._finish(items, batch, error))
-            self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
-
-    async def _pass_over(self, items: Sequence[Item[Key]]) -> tuple[Batch[R, Any] | None, BackendError | None]:
-        """Make a pass; no batch if the bus is, or turns out to be, unusable, and the error that said so."""
-        if self.problem is not None or self.backend is None:
-            return None, None
-        failed: BackendError | None = None
-        keys = [item.key for item in items]
-        self._pass = asyncio.create_task(self.reconciler.change(self.bus, self.backend, keys))
-        try:
-            return await asyncio.shield(self._pass), None
-        except (Unavailable, Rejected) as error:
-            failed = error
-            logger.warning("pass failed: %s", error, extra={"fields": self._fields()})
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # we are being stopped; else the supervisor ended the pass
-                self._pass.cancel()
-                await asyncio.gather(self._pass, return_exceptions=True)
-                raise
-        except Exception:
-            logger.exception("pass failed", extra={"fields": self._fields()})
-        finally:
-            self._pass = None
-        self._attention.set()
-        return None, failed
-
-    async def _finish(
-        self, items: Sequence[Item[Key]], batch: Batch[R, Any] | None, error: BackendError | None
-    ) -> None:
-        results: Mapping[Key, Next]
-        try:
-            results = await (self._hold(items, error) if batch is None else self.reconciler.report(batch))
-        except Exception:
-            logger.exception("a report failed", extra={"fields": self._fields()})
-            results = {item.key: Next.RETRY for item in items}
-        finally:
-            self._report_slots.release()
-        outcomes, later = (batch.outcomes(), batch.again()) if batch is not None else ({}, {})
-        for item in items:
-            again = results.get(item.key) is Next.RETRY
-            self.queue.done(item.key, ok=not again)
-            if again:
-                self._parked.add(item.key)  # an outage that ends ends the wait as well
-                self.queue.retry(item.key)
-            else:
-                self._look_later(item.key, later.get(item.key))
-                outcome = outcomes.get(item.key, Reason.BUS_UNAVAILABLE)
-                self.reconciler.metrics.seconds.labels(self.reconciler.kind, outcome).observe(
-                    self._clock() - item.since
-                )
-
-    def _look_later(self, key: Key, seconds: float | None) -> None:
-        """Look at a resource again when its time comes; where that is far off, a resync finds out anew before."""
-        if seconds is not None and seconds < LONGEST_RESYNC * self._timing.resync_seconds:
-            self.queue.add_later(key, seconds)
-
-    async def _hold(self, items: Sequence[Item[Key]], error: BackendError | None) -> dict[Key, Next]:
-        """Say that the bus is unusable, and keep the keys until it is usable again."""
-        resources = self.reconciler.resources_at(self.bus, [item.key for item in items])
-        if self.problem is None:  # the pass failed and the supervisor has yet to find out why
-            if isinstance(error, Rejected):  # the bus answers, and this is its answer
-                await asyncio.gather(*(self.reconciler.refuse(resource, error) for resource in resources))
-            return {item.key: Next.RETRY for item in items}
-        self._parked.update(item.key for item in items)
-        problem = self.unusable(self.problem)
-        results = await asyncio.gather(*(self.reconciler.refuse(resource, problem) for resource in resources))
-        if self.problem is None:  # it came back while we were saying so
-            return {item.key: Next.RETRY for item in items}
-        return {resource.metadata.key: result for resource, result in zip(resources, results, strict=True)}
+            self.look_again()
 
 
 def reprobe_pause(failures: int, looked_seconds: float) -> float:

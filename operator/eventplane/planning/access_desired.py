@@ -9,7 +9,7 @@ from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
-from eventplane.api.metadata import Metadata
+from eventplane.api.metadata import Metadata, SecretRef
 from eventplane.api.publication import Publication
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_state import AccessQuery, Grant, PrincipalQuery, ScramMechanism
@@ -27,6 +27,11 @@ _LEAST_ITERATIONS: Final = 4096
 """What Kafka demands; it takes four times as many, which would make many users at once slow."""
 _ITERATIONS_RANGE: Final = 2048
 _SCRAM: Final = frozenset({"SCRAM-SHA-512", "SCRAM-SHA-256"})
+_WAYS_OUT: Final[Mapping[str | None, str]] = {
+    "TLS": "set credentials.certificateSecretRef",
+    "OAUTHBEARER": "set credentials.oauthSecretRef",
+}
+"""How Eventplane's own consumer gets credentials, by the authentication of the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +243,7 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     |---------------------------|-----------------------|---------------------------------------------|
     | nothing                   | any                   | nobody: anybody may do everything           |
     | SCRAM, and no certificate | any                   | a user that is made for it                  |
-    | TLS or PLAIN              | a template            | the principal that is mapped to it          |
+    | TLS, PLAIN or OAUTHBEARER | a template            | the principal that is mapped to it          |
     | else                      | any                   | refuse IdentityNotSupported                 |
     """
     if takes_users(kafka):
@@ -246,9 +251,9 @@ def _principal(resource: Access, bus: EventBus, kafka: KafkaConnection, user: st
     if not maps_principals(bus):
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
-            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates or by PLAIN, and Kafka"
-            " can be given new users only with SCRAM: its owner can name a listener with SCRAM in spec.kafka, or a"
-            " template in spec.kafka.principals for those that it has",
+            f"EventBus {'/'.join(bus.metadata.key)} knows its users by client certificates, by PLAIN or by"
+            " OAUTHBEARER, and Kafka can be given new users only with SCRAM: its owner can name a listener with SCRAM"
+            " in spec.kafka, or a template in spec.kafka.principals for those that it has",
         )
     name = principal_name(resource, bus)
     if isinstance(name, Refusal):
@@ -277,12 +282,16 @@ def _not_ours_to_issue(resource: Access, bus: EventBus) -> Refusal | None:
             " credentials.rotateEvery out, and renew them where they are issued",
         )
     instead = _instead_of_our_process(resource)
-    by_certificate = bus.spec.kafka.authentication is not None and bus.spec.kafka.authentication.type == "TLS"
-    if instead is not None and not (by_certificate and credentials.certificate_secret_ref is not None):
+    kind = bus.spec.kafka.authentication.type if bus.spec.kafka.authentication is not None else None
+    given: dict[str | None, SecretRef | None] = {
+        "TLS": credentials.certificate_secret_ref,
+        "OAUTHBEARER": credentials.oauth_secret_ref,
+    }
+    if instead is not None and given.get(kind) is None:
         return Refusal(
             Reason.IDENTITY_NOT_SUPPORTED,
             f"EventBus {where} has users that come with their own credentials, and Eventplane's own process has none: "
-            + ("set credentials.certificateSecretRef" if by_certificate else instead),
+            + _WAYS_OUT.get(kind, instead),
         )
     return None
 
@@ -319,12 +328,14 @@ def _writes_in_transactions(resource: Access) -> bool:
 
 def client_settings(connection: KafkaConnection, user: str | None, group: str | None = None) -> Mapping[str, str]:
     """Tell what a client has to know beside its password, by librdkafka's names."""
+    has_username = connection.mechanism is not None and connection.tokens is None
     settings = {
         "bootstrap.servers": ",".join(connection.bootstrap_servers),
         "security.protocol": connection.protocol,
         "ssl.ca.pem": connection.ca_pem,
         "sasl.mechanism": connection.mechanism,
-        "sasl.username": user if connection.mechanism else None,
+        "sasl.username": user if has_username else None,
         "group.id": group,
+        **(connection.tokens.public_settings() if connection.tokens is not None else {}),
     }
     return {key: value for key, value in settings.items() if value is not None}

@@ -1,6 +1,6 @@
 """Outcomes to status: what is said about a Publication or Subscription, its container included."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from eventplane.planning.objects import (
     ApplyObject,
     DeleteObject,
     Manifest,
+    ObservedObject,
 )
 from eventplane.planning.occurrences import Occurrence, problem_occurrence
 from eventplane.planning.outcome import BackendError, Outcome
@@ -116,16 +117,32 @@ def application_status(
     )
 
 
+_BLIND = (("Ready", "False"), ("HPAActive", "False"), ("Fallback", "True"))
+"""What a ScaledObject says when its Deployment does not follow the lag: by KEDA's `Ready` alone it is well-formed."""
 _OF_ACCESS = (ConditionType.TOPICS_READY, ConditionType.ACCESS_GRANTED)
 
 
 def _autoscaled(case: ApplicationCase) -> Iterator[Verdict]:
     """Say whether the number of pods follows the lag, where that is asked for. Readiness does not hang on it."""
-    if case.desired.autoscaled:
+    failing = next((each for each in map(_why_not_scaled, case.observed.values()) if each is not None), None)
+    if case.desired.autoscaled and failing is not None:
+        yield Verdict("False", Reason.AUTOSCALER_FAILING, f"KEDA cannot scale the Deployment: {failing}")
+    elif case.desired.autoscaled:
         yield Verdict("True", Reason.READY, "KEDA scales the Deployment by the lag: see its ScaledObject")
     elif case.desired.autoscaled is not None:
         text = "KEDA is not installed, so there are as many pods as scaling.min: install it, or set scaling.max to that"
         yield Verdict("False", Reason.AUTOSCALER_NOT_INSTALLED, text)
+
+
+def _why_not_scaled(seen: ObservedObject) -> str | None:
+    """Read in a ScaledObject why KEDA does not scale by the lag; None where it does, or has not looked yet."""
+    manifest = seen.manifest or {}
+    if manifest.get("kind") != "ScaledObject":
+        return None
+    conditions = (manifest.get("status") or {}).get("conditions") or ()
+    told: Mapping[str, Mapping[str, str]] = {each["type"]: each for each in conditions}
+    failing = (told[kind] for kind, status in _BLIND if kind in told and told[kind]["status"] == status)
+    return next((each.get("message") or "see its ScaledObject" for each in failing), None)
 
 
 def _readable(case: ApplicationCase) -> Iterator[Verdict]:

@@ -7,7 +7,10 @@ from typing import Final
 
 from eventplane.planning.connection import RegistryConnection
 
-_LOGIN_MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
+_SECURITY: Final = "org.apache.kafka.common.security"
+_SCRAM_LOGIN: Final = f"{_SECURITY}.scram.ScramLoginModule"
+_TOKEN_LOGIN: Final = f"{_SECURITY}.oauthbearer.OAuthBearerLoginModule"
+_TOKEN_LOGIN_HANDLER: Final = f"{_SECURITY}.oauthbearer.OAuthBearerLoginCallbackHandler"
 _REGISTRY_LOGIN: Final[Mapping[str, str]] = {
     "username": "schemaRegistryUsername",
     "password": "schemaRegistryPassword",
@@ -49,6 +52,9 @@ class Binding:
             "username": user,
             "password": settings.get("sasl.password"),
             "ca.crt": settings.get("ssl.ca.pem"),
+            "oauthTokenEndpointUrl": settings.get("sasl.oauthbearer.token.endpoint.url"),
+            "oauthScope": settings.get("sasl.oauthbearer.scope"),
+            "oauth.ca.crt": settings.get("https.ca.pem"),
             "topics": ",".join(self.topics),
             "group": settings.get("group.id"),
             "transactionalIdPrefix": self.transactional_id_prefix,
@@ -94,9 +100,23 @@ def _java_properties(settings: Mapping[str, str], registry: RegistryConnection |
     if ca is not None:
         rest |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": ca}
     if user is not None and password is not None:
-        rest["sasl.jaas.config"] = f"{_LOGIN_MODULE} required username={_quoted(user)} password={_quoted(password)};"
+        rest["sasl.jaas.config"] = f"{_SCRAM_LOGIN} required username={_quoted(user)} password={_quoted(password)};"
+    if rest.pop("sasl.oauthbearer.method", None) is not None:
+        rest |= _token_properties(rest.pop("https.ca.pem", None))
     rest |= _registry_properties(registry) if registry is not None else {}
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(rest.items()))
+
+
+def _token_properties(ca: str | None) -> Mapping[str, str]:
+    """Let Java's clients get tokens from where the other settings say; who asks, the application adds (KIP-1139).
+
+    Whom to trust there they read nowhere but here.
+    """
+    trust = "" if ca is None else f' ssl.truststore.type="PEM" ssl.truststore.certificates={_quoted(ca)}'
+    return {
+        "sasl.jaas.config": f"{_TOKEN_LOGIN} required{trust};",
+        "sasl.login.callback.handler.class": _TOKEN_LOGIN_HANDLER,
+    }
 
 
 def _registry_properties(registry: RegistryConnection) -> Mapping[str, str]:
@@ -123,7 +143,7 @@ def _registry_properties(registry: RegistryConnection) -> Mapping[str, str]:
 
 def _quoted(value: str) -> str:
     """Quote as JAAS does; somebody may have put a password of his own into the Secret."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 

@@ -4,13 +4,36 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from eventplane.api.authentication import Authentication, OAuth
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import Authentication, EventBus, RegistryAuthentication, SchemaRegistry, Tls
+from eventplane.api.event_bus import EventBus, RegistryAuthentication, SchemaRegistry, Tls
 from eventplane.planning.plan import Refusal
 
-SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"]
+SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"]
 Secrets = Mapping[str, Mapping[str, str] | Refusal]
 """Secrets of one namespace by name: their decoded data, or why they cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """Where tokens come from, and who asks for them (RFC 6749, section 4.4)."""
+
+    token_endpoint_url: str
+    scope: str | None = None
+    ca_pem: str | None = field(default=None, repr=False)
+    """Certificates to trust there, PEM; None where it speaks no TLS."""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+
+    def public_settings(self) -> Mapping[str, str]:
+        """Say where tokens come from, by librdkafka's names, and nothing of who asks."""
+        settings = {
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": self.token_endpoint_url,
+            "sasl.oauthbearer.scope": self.scope,
+            "https.ca.pem": self.ca_pem,
+        }
+        return {key: value for key, value in settings.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +51,8 @@ class KafkaConnection:
     mechanism: SaslMechanism | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    tokens: TokenSource | None = None
+    """Goes with the mechanism OAUTHBEARER."""
 
     @property
     def protocol(self) -> str:
@@ -137,8 +162,16 @@ _Needed = Iterator[tuple[str, tuple[str, ...]]]
 def _needed_for_kafka(bus: EventBus) -> _Needed:
     kafka = bus.spec.kafka
     yield from _needed_for_tls(kafka.tls)
-    if kafka.authentication is not None and kafka.authentication.secret_ref is not None:
-        yield kafka.authentication.secret_ref.name, ("username", "password")
+    if kafka.authentication is not None:
+        yield from _needed_for_authentication(kafka.authentication)
+
+
+def _needed_for_authentication(authentication: Authentication) -> _Needed:
+    by_token = authentication.type == "OAUTHBEARER"
+    if authentication.oauth is not None and authentication.oauth.ca_secret_ref is not None:
+        yield authentication.oauth.ca_secret_ref.name, (authentication.oauth.ca_secret_ref.key,)
+    if authentication.secret_ref is not None:
+        yield authentication.secret_ref.name, ("clientId", "clientSecret") if by_token else ("username", "password")
 
 
 def _needed_for_registry(bus: EventBus) -> _Needed:
@@ -195,6 +228,7 @@ def _kafka_connection(bus: EventBus, secrets: _Given) -> KafkaConnection:
     kafka = bus.spec.kafka
     authentication = kafka.authentication
     certificate, login = _certificate(kafka.tls, secrets), _login(authentication, secrets)
+    oauth = authentication.oauth if authentication is not None else None
     return KafkaConnection(
         bootstrap_servers=kafka.bootstrap_servers,
         tls=kafka.tls is not None,
@@ -202,8 +236,15 @@ def _kafka_connection(bus: EventBus, secrets: _Given) -> KafkaConnection:
         certificate_pem=certificate.get("tls.crt"),
         key_pem=certificate.get("tls.key"),
         mechanism=authentication.type if authentication and authentication.type != "TLS" else None,
-        username=login.get("username"),
-        password=login.get("password"),
+        username=login.get("username") if oauth is None else None,
+        password=login.get("password") if oauth is None else None,
+        tokens=_token_source(oauth, login, secrets) if oauth is not None else None,
+    )
+
+
+def _token_source(oauth: OAuth, login: Mapping[str, str], secrets: _Given) -> TokenSource:
+    return TokenSource(
+        oauth.token_endpoint_url, oauth.scope, _ca(oauth, secrets), login["clientId"], login["clientSecret"]
     )
 
 
@@ -221,8 +262,8 @@ def _registry_connection(
     )
 
 
-def _ca(tls: Tls | None, secrets: _Given) -> str | None:
-    reference = tls.ca_secret_ref if tls else None
+def _ca(trusting: Tls | OAuth | None, secrets: _Given) -> str | None:
+    reference = trusting.ca_secret_ref if trusting else None
     return secrets[reference.name][reference.key] if reference else None
 
 

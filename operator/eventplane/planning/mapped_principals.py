@@ -24,7 +24,7 @@ _TELLS_APART: Final = re.compile(r"[^a-z0-9-]")
 def maps_principals(bus: EventBus) -> bool:
     """Tell whether the applications of a bus have principals that nobody makes."""
     kafka = bus.spec.kafka
-    known = kafka.authentication is not None and kafka.authentication.type in {"TLS", "PLAIN"}
+    known = kafka.authentication is not None and kafka.authentication.type in {"TLS", "PLAIN", "OAUTHBEARER"}
     return known and kafka.principals is not None
 
 

@@ -23,11 +23,11 @@ from eventplane.planning.workload_desired import (
 from eventplane.planning.workload_pod import (
     BINDINGS,
     PORT,
-    certificate_of,
     container_security,
     http_probe,
     liveness,
     mount,
+    own_credentials,
     resources_of,
     restricted_pod,
 )
@@ -104,10 +104,11 @@ def _deployment(
 def _pod(
     publication: Publication, relay: Relay, access: DesiredAccess, topics: RelayTopics, image: str
 ) -> dict[str, Any]:
-    secrets = {"kafka": access.query.secret_name, "eventstore": relay.store_secret_ref.name}
-    certificate = certificate_of(publication, access)
-    if certificate is not None:
-        secrets["certificate"] = certificate
+    secrets = {
+        "kafka": access.query.secret_name,
+        "eventstore": relay.store_secret_ref.name,
+        **own_credentials(publication, access),
+    }
     volumes = [
         *({"name": name, "secret": {"secretName": secret}} for name, secret in secrets.items()),
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},

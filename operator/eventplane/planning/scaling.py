@@ -9,10 +9,19 @@ from typing import Any, Final
 from eventplane.api.subscription import Subscription
 from eventplane.planning.access_desired import DesiredAccess
 from eventplane.planning.objects import Manifest
-from eventplane.planning.workload_pod import certificate_of
+from eventplane.planning.workload_pod import own_credentials
 
 KEDA_API: Final = "keda.sh/v1alpha1"
-_SASL: Final[Mapping[str, str]] = {"SCRAM-SHA-512": "scram_sha512", "SCRAM-SHA-256": "scram_sha256"}
+_SASL: Final[Mapping[str, str]] = {
+    "SCRAM-SHA-512": "scram_sha512",
+    "SCRAM-SHA-256": "scram_sha256",
+    "OAUTHBEARER": "oauthbearer",
+}
+_OWN: Final[Mapping[str, Mapping[str, str]]] = {
+    "certificate": {"cert": "tls.crt", "key": "tls.key"},
+    "oauth": {"username": "clientId", "password": "clientSecret"},
+}
+"""What KEDA calls the credentials that a principal comes with, see `own_credentials`, and where they are."""
 _FAILURES_BEFORE_FALLBACK: Final = 3
 
 
@@ -51,7 +60,7 @@ def autoscaler(
         name: of the Deployment, and of what is made.
         partitions: of each topic that is granted, by its name in Kafka.
     """
-    authentication = _authentication(desired, name, certificate_of(subscription, desired))
+    authentication = _authentication(desired, name, own_credentials(subscription, desired))
     least, most = replica_bounds(subscription, partitions.values())
     scaled = {
         "apiVersion": KEDA_API,
@@ -94,13 +103,19 @@ def _trigger(
     return trigger
 
 
-def _authentication(desired: DesiredAccess, name: str, certificate: str | None) -> Manifest | None:
-    """Point KEDA to the application's Secret, and to that of its certificate."""
+def _authentication(desired: DesiredAccess, name: str, own: Mapping[str, str]) -> Manifest | None:
+    """Point KEDA to the application's Secret, and to those with credentials of its own.
+
+    Of a token endpoint KEDA is told nothing elsewhere; whom to trust there it does not ask.
+    """
     keys = {"username": "username", "password": "password"} if desired.has_password else {}
     keys |= {"ca": "ca.crt"} if "ssl.ca.pem" in desired.settings else {}
+    if "oauth" in own:
+        keys |= {"oauthTokenEndpointUri": "oauthTokenEndpointUrl"}
+        keys |= {"scopes": "oauthScope"} if "sasl.oauthbearer.scope" in desired.settings else {}
     found = [(parameter, desired.query.secret_name, key) for parameter, key in keys.items()]
-    if certificate is not None:
-        found += [("cert", certificate, "tls.crt"), ("key", certificate, "tls.key")]
+    for folder, secret in own.items():
+        found += [(parameter, secret, key) for parameter, key in _OWN[folder].items()]
     if not found:
         return None
     references = [{"parameter": parameter, "name": secret, "key": key} for parameter, secret, key in found]

@@ -64,10 +64,9 @@ def pod_of(
         for volume in _sink_volumes(subscription):
             volumes.append(volume)
             container["volumeMounts"].append(mount(volume["name"], f"{BINDINGS}/{volume['name']}"))
-    certificate = certificate_of(subscription, access)
-    if certificate is not None:
-        volumes.append({"name": "certificate", "secret": {"secretName": certificate}})
-        container["volumeMounts"].append(mount("certificate", f"{BINDINGS}/certificate"))
+    for folder, secret in own_credentials(subscription, access).items():
+        volumes.append({"name": folder, "secret": {"secretName": secret}})
+        container["volumeMounts"].append(mount(folder, f"{BINDINGS}/{folder}"))
     return {
         **restricted_pod(object_name, container, volumes, selector),
         "terminationGracePeriodSeconds": grace,
@@ -93,10 +92,15 @@ def restricted_pod(
     }
 
 
-def certificate_of(resource: Access, access: DesiredAccess) -> str | None:
-    """Name the Secret with the certificate of its principal, where that is how Kafka knows it."""
-    reference = resource.spec.credentials.certificate_secret_ref
-    return reference.name if reference is not None and access.mark is not None else None
+def own_credentials(resource: Access, access: DesiredAccess) -> Mapping[str, str]:
+    """Name the Secrets with which its principal comes, where Kafka keeps none, by the folder that pods have them in."""
+    credentials, by_token = resource.spec.credentials, access.settings.get("sasl.mechanism") == "OAUTHBEARER"
+    references = {
+        "certificate": credentials.certificate_secret_ref,
+        "oauth": credentials.oauth_secret_ref if by_token else None,
+    }
+    given = {folder: reference.name for folder, reference in references.items() if reference is not None}
+    return given if access.mark is not None else {}
 
 
 def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.refusals import refusals
-from eventplane.transports.binding import Binding, BindingError, binding_root, read_binding
+from eventplane.transports.binding import Binding, BindingError, binding_root, own_credentials, read_binding
 from eventplane.transports.http_credentials import HttpCredentials, read_credentials
 from eventplane.transports.mounted import MountedError
 from eventplane.transports.process_settings import SettingsError, read_config, whole_number
@@ -21,7 +21,7 @@ class RuntimeSettings:
 
     config: RuntimeConfig
     client: Mapping[str, Any]
-    """Settings of librdkafka, from the Secret, and where the certificate is of who comes with one."""
+    """Settings of librdkafka, from the Secret, and the credentials of who comes with some."""
     registry: Mapping[str, str]
     """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
     credentials: Mapping[str, HttpCredentials]
@@ -44,10 +44,10 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
     """
     config = _config(Path(environment.get("EVENTPLANE_RUNTIME_CONFIG", _CONFIG)))
     bindings = binding_root(environment)
-    binding = _binding(bindings / "kafka")
+    binding, own = _binding(bindings)
     return RuntimeSettings(
         config=config,
-        client={**binding.client, **_certificate(bindings / "certificate")},
+        client={**binding.client, **own},
         registry=binding.schema_registry or {},
         credentials=_credentials(config, bindings),
         api_server=environment.get("KUBERNETES_SERVICE_HOST") or None,
@@ -67,22 +67,11 @@ def _config(path: Path) -> RuntimeConfig:
     return config
 
 
-def _binding(folder: Path) -> Binding:
+def _binding(bindings: Path) -> tuple[Binding, Mapping[str, str]]:
     try:
-        return read_binding(folder)
+        return read_binding(bindings / "kafka"), own_credentials(bindings)
     except BindingError as error:
         raise SettingsError(str(error)) from error
-
-
-def _certificate(folder: Path) -> Mapping[str, str]:
-    """Point librdkafka to a certificate that is mounted beside the binding; it reads it once."""
-    if not folder.is_dir():
-        return {}
-    files = {"ssl.certificate.location": folder / "tls.crt", "ssl.key.location": folder / "tls.key"}
-    for path in files.values():
-        if not path.is_file():
-            raise SettingsError(f"{path} is absent: credentials.certificateSecretRef names a Secret without it")
-    return {setting: str(path) for setting, path in files.items()}
 
 
 def _credentials(config: RuntimeConfig, bindings: Path) -> Mapping[str, HttpCredentials]:

@@ -14,6 +14,18 @@ _CLIENT: Final = "librdkafka.json"
 _URL: Final = "schemaRegistryUrl"
 _USERNAME: Final = "schemaRegistryUsername"
 _PASSWORD: Final = "schemaRegistryPassword"  # noqa: S105 - the name of a file
+_OWN: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "certificate": (
+        "credentials.certificateSecretRef",
+        {"ssl.certificate.location": "tls.crt", "ssl.key.location": "tls.key"},
+    ),
+    "oauth": (
+        "credentials.oauthSecretRef",
+        {"sasl.oauthbearer.client.id": "clientId", "sasl.oauthbearer.client.secret": "clientSecret"},
+    ),
+}
+"""Folders beside a binding with the credentials that a principal comes with: the field of a Subscription that names
+the Secret, and which of its keys is which setting of librdkafka."""
 _FILES: Final[Mapping[str, str]] = {
     "ssl.ca.location": "schemaRegistry.ca.crt",
     "ssl.certificate.location": "schemaRegistry.tls.crt",
@@ -61,6 +73,27 @@ def read_binding(folder: Path) -> Binding:
         registry if "url" in registry else None,
         _text(folder / "transactionalIdPrefix"),
     )
+
+
+def own_credentials(bindings: Path) -> Mapping[str, str]:
+    """Read the settings of librdkafka that a principal comes with where Kafka keeps none; empty where it does.
+
+    A certificate stays where it is, so the folder has to as well; client id and secret are read here, once.
+
+    Args:
+        bindings: the folder that bindings are in, such as `/bindings`.
+
+    Raises:
+        BindingError: naming the file.
+    """
+    settings = {}
+    for folder, (field_name, keys) in _OWN.items():
+        for setting, key in keys.items() if (bindings / folder).is_dir() else ():
+            path = bindings / folder / key
+            if not path.is_file():
+                raise BindingError(f"{path} is absent: {field_name} names a Secret without it")
+            settings[setting] = str(path) if setting.endswith(".location") else path.read_text().strip()
+    return settings
 
 
 def registry_settings(binding: Path) -> dict[str, str]:

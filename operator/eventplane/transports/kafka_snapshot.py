@@ -21,6 +21,8 @@ _SECONDS: Final = 30.0
 """So long nothing may be heard of a broker."""
 _MOST: Final = 500
 _POLL_SECONDS: Final = 0.2
+_LEADER_IS_CHOSEN: Final = frozenset({KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION})
+"""Of a topic that was just made, or while its broker goes: it answers soon."""
 
 
 class KafkaSnapshot:
@@ -94,12 +96,25 @@ class KafkaSnapshot:
         found = []
         for partition in sorted(told.partitions):
             place = (self._topic, partition)
-            low, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
+            low, end = self._ends(TopicPartition(*place))
             start = located(self._consumer, place, where)
             start.offset = max(start.offset, low)
             if start.offset < end:
                 found.append((start, end))
         return found
+
+    def _ends(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset, and the one behind the last; raises KafkaException."""
+        until = time.monotonic() + _SECONDS
+        while True:
+            try:
+                low, end = self._consumer.get_watermark_offsets(partition, timeout=_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() not in _LEADER_IS_CHOSEN or time.monotonic() > until:
+                    raise
+                self._consumer.poll(_POLL_SECONDS)  # it finds out meanwhile
+            else:
+                return low, end
 
     def _is_past(self, message: Message, end: int) -> bool:
         """Tell whether a partition is read up to its end; marks of transactions lie there and are not shown.

@@ -10,6 +10,7 @@ from kafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, Ka
 from kafka.net.inet import KafkaNetSocket
 
 from eventplane.backends.kafka import wire_client
+from eventplane.backends.kafka.token_provider import NoTokenError
 from eventplane.backends.kafka.wire_client import WireClient, failure
 from eventplane.planning.connection import KafkaConnection
 
@@ -20,6 +21,7 @@ WHAT_IS_RAISED = [
     (AttributeError("of the library's own making"), TRANSPORT),
     (KafkaTimeoutError(), TIMED_OUT),
     (TimeoutError(), TIMED_OUT),
+    (NoTokenError("401: Unauthorized"), KafkaError._AUTHENTICATION),  # noqa: SLF001
     (ssl.SSLError(1, "certificate verify failed"), SSL),
     (GroupAuthorizationFailedError(), KafkaError.GROUP_AUTHORIZATION_FAILED),
 ]

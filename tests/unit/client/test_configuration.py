@@ -97,6 +97,24 @@ def test_a_publication_says_how_transactional_ids_begin(tmp_path: Path) -> None:
     assert (config.transactional_id_prefix, config.schema_registry, config.topics) == ("shop.web-", None, ())
 
 
+def test_credentials_of_its_own_lie_beside_a_binding(tmp_path: Path) -> None:
+    root = binding(tmp_path)
+    for folder, names in {"certificate": ("tls.crt", "tls.key"), "oauth": ("clientId", "clientSecret")}.items():
+        (root / folder).mkdir()
+        with pytest.raises(ConfigurationError, match=f"{names[0]} is absent: credentials.{folder}SecretRef"):
+            config_from_environment({"SERVICE_BINDING_ROOT": str(root)})
+        for name in names:
+            (root / folder / name).write_text(f"{name}-text\n")
+    config = config_from_environment({"SERVICE_BINDING_ROOT": str(root)})
+    assert {name: config.client[name] for name in config.client if name.startswith(("ssl.", "sasl.oauth"))} == {
+        "ssl.certificate.location": str(root / "certificate" / "tls.crt"),
+        "ssl.key.location": str(root / "certificate" / "tls.key"),
+        "sasl.oauthbearer.client.id": "clientId-text",
+        "sasl.oauthbearer.client.secret": "clientSecret-text",
+    }
+    assert "clientSecret-text" not in repr(config)
+
+
 @pytest.mark.parametrize(("text", "problem"), [("{", "is not JSON"), ("[]", "does not hold settings")])
 def test_a_broken_binding_is_named(tmp_path: Path, text: str, problem: str) -> None:
     root = binding(tmp_path)

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from eventplane.controllers import lanes, queue
+from eventplane.controllers import lanes, passes, queue
 
 
 @pytest.fixture(autouse=True)
 def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "LINGER_SECONDS", 0.001)
+    monkeypatch.setattr(passes, "LINGER_SECONDS", 0.001)
     monkeypatch.setattr(lanes, "FIRST_REPROBE_SECONDS", 0.005)
     monkeypatch.setattr(lanes, "LAST_REPROBE_SECONDS", 0.01)
     monkeypatch.setattr(queue, "FIRST_RETRY_SECONDS", 0.005)

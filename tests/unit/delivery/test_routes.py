@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +18,9 @@ from eventplane.events.dead_letters import history_of
 from eventplane.events.delivery import Failure
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySink, MemorySource, MemoryWriter
+
+if TYPE_CHECKING:
+    from eventplane.transports.seams import Answered
 
 DOWN, REFUSED = Failure("Unavailable", "HTTP 503"), Failure("Rejected", "HTTP 400")
 HTTP = {"http": {"url": "http://x/"}}
@@ -61,7 +64,7 @@ class World:
     def delivered(self, route: str) -> list[int]:
         return [int(event.attributes["id"]) for event in self.sinks[route].delivered]
 
-    def dead(self) -> list[tuple[int, str | None]]:
+    def dead(self) -> list[tuple[Any, str | None]]:
         """Numbers of dead letters, and their routes."""
         found = [(record, history_of(record)) for record in self.log.records("dlq")]
         return [
@@ -80,7 +83,8 @@ class World:
 
 async def test_an_event_is_acknowledged_when_all_of_its_routes_have_taken_it() -> None:
     place = World()
-    place.sinks["even"].held = held = []
+    held: list[Answered] = []
+    place.sinks["even"].held = held
     for number in range(4):
         place.write(number)
     await until(lambda: len(place.delivered("all")) == 4 and len(held) == 2)

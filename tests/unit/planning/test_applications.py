@@ -41,6 +41,7 @@ from eventplane.planning.decision import Decision
 from eventplane.planning.objects import ApplyObject, DeleteObject, Manifest, ObjectKey, ObservedObject, key_of
 from eventplane.planning.outcome import BackendError, Outcome, Rejected, Unavailable
 from eventplane.planning.plan import Refusal
+from eventplane.planning.scaling import autoscaler
 from eventplane.planning.verdicts import condition
 from eventplane.planning.workload_desired import workload_keys
 
@@ -222,6 +223,64 @@ def test_the_number_of_pods_is_handed_over_before_it_is_let_go(
     assert "replicas" not in made[-1].manifest["spec"]
     if len(made) > 1:
         assert made[0].manifest["spec"] == {"replicas": 3}
+
+
+TRIGGERS = "ScaledObject doesn't have correct triggers specification"
+UNSEEN = "HPA is not actively scaling: unable to get external metric"
+HELD = "At least one trigger is falling back on this scaled object"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason", "words"),
+    [
+        pytest.param(None, Reason.READY, "KEDA scales", id="it has not looked yet"),
+        pytest.param([{"type": "Ready", "status": "True"}], Reason.READY, "KEDA scales", id="it sees to it"),
+        pytest.param([{"type": "Active", "status": "False"}], Reason.READY, "KEDA scales", id="nothing waits"),
+        pytest.param(
+            [{"type": "HPAActive", "status": "True"}, {"type": "Fallback", "status": "False"}],
+            Reason.READY,
+            "KEDA scales",
+            id="its autoscaler sees the lag",
+        ),
+        pytest.param(
+            [{"type": "Ready", "status": "True"}, {"type": "HPAActive", "status": "False", "message": UNSEEN}],
+            Reason.AUTOSCALER_FAILING,
+            UNSEEN,
+            id="its autoscaler sees no lag",
+        ),
+        pytest.param(
+            [
+                {"type": "Ready", "status": "True"},
+                {"type": "Fallback", "status": "True", "message": HELD},
+                {"type": "HPAActive", "status": "True"},
+            ],
+            Reason.AUTOSCALER_FAILING,
+            HELD,
+            id="it has not seen the lag for so long that it holds the number of pods",
+        ),
+        pytest.param(
+            [{"type": "Ready", "status": "False", "message": TRIGGERS}],
+            Reason.AUTOSCALER_FAILING,
+            f"KEDA cannot scale the Deployment: {TRIGGERS}",
+            id="it cannot",
+        ),
+        pytest.param([{"type": "Ready", "status": "False"}], Reason.AUTOSCALER_FAILING, "see its", id="without a word"),
+    ],
+)
+def test_whether_pods_follow_the_lag_is_what_keda_says(
+    conditions: list[dict[str, str]] | None, reason: Reason, words: str
+) -> None:
+    resource = with_spec(SETTLED, scaling=Scaling(min=1, max=9))
+    desired = wanted_objects(resource, autoscaled=True)
+    scalers = autoscaler(resource, wanted_access(resource), "billing-subscription", {"shop.orders": 3})
+    desired = replace(desired, manifests=(*desired.manifests, *scalers), autoscaled=True)
+    objects = [live(each) for each in desired.manifests]
+    objects[-1] |= {"status": {"conditions": conditions}} if conditions is not None else {}
+    status, _ = passed(application_case(resource, objects=objects, desired=desired))
+    found = condition(status.conditions, ConditionType.AUTOSCALED)
+    assert found is not None
+    assert (found.reason, found.status == "True") == (reason, reason == Reason.READY)
+    assert words in found.message
 
 
 # --- whose credentials pods have

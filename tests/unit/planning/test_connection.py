@@ -13,6 +13,7 @@ from eventplane.planning.connection import (
     RegistryConnection,
     SaslMechanism,
     Secrets,
+    TokenSource,
     access_secret_names,
     connect,
     connect_access,
@@ -46,6 +47,20 @@ MUTUAL = bus(
 ONE_SECRET = bus(
     tls={"ca_secret_ref": {"name": "all"}}, authentication={"type": "SCRAM-SHA-256", "secret_ref": {"name": "all"}}
 )
+OAUTH = {"token_endpoint_url": "http://sso/token"}
+TOKENS = bus(tls={}, authentication={"type": "OAUTHBEARER", "secret_ref": {"name": "sso"}, "oauth": OAUTH})
+SCOPED = bus(
+    authentication={
+        "type": "OAUTHBEARER",
+        "secret_ref": {"name": "sso"},
+        "oauth": {
+            "token_endpoint_url": "https://sso/token",
+            "scope": "kafka",
+            "ca_secret_ref": {"name": "sso-ca"},
+        },
+    },
+)
+CLIENT = {"clientId": "operator", "clientSecret": PASSWORD}
 AT = ("kafka:9092",)
 
 
@@ -84,6 +99,27 @@ AT = ("kafka:9092",)
             ),
             id="one Secret for everything",
         ),
+        pytest.param(
+            TOKENS,
+            {"sso": CLIENT},
+            KafkaConnection(
+                AT,
+                tls=True,
+                mechanism="OAUTHBEARER",
+                tokens=TokenSource("http://sso/token", client_id="operator", client_secret=PASSWORD),
+            ),
+            id="tokens",
+        ),
+        pytest.param(
+            SCOPED,
+            {"sso": CLIENT, "sso-ca": CA},
+            KafkaConnection(
+                AT,
+                mechanism="OAUTHBEARER",
+                tokens=TokenSource("https://sso/token", "kafka", "CA", "operator", PASSWORD),
+            ),
+            id="tokens of a scope, from who is trusted",
+        ),
     ],
 )
 def test_connect(of: EventBus, secrets: Secrets, expected: KafkaConnection) -> None:
@@ -121,6 +157,18 @@ UNREADABLE = refusal(Reason.SECRET_NOT_READABLE, "allow the operator to read Sec
             {"ca": CA, "pair": {"tls.crt": "CERT"}},
             Refusal(Reason.SECRET_INVALID, "Secret shop/pair has no tls.key: add the key"),
             id="a certificate without key",
+        ),
+        pytest.param(
+            SCOPED,
+            {"sso": LOGIN, "sso-ca": CA},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/sso has no clientId and no clientSecret: add the key"),
+            id="a password is no client secret",
+        ),
+        pytest.param(
+            SCOPED,
+            {"sso": CLIENT, "sso-ca": {}},
+            Refusal(Reason.SECRET_INVALID, "Secret shop/sso-ca has no ca.crt: add the key"),
+            id="no CA of the token endpoint in it",
         ),
         pytest.param(MUTUAL, {"ca": CA, "pair": UNREADABLE}, UNREADABLE, id="the second one is unreadable"),
     ],
@@ -183,6 +231,7 @@ def test_rotated_secret_makes_another_connection() -> None:
 
 def test_secrets_are_not_in_what_is_printed() -> None:
     printed = repr(connect(MUTUAL, {"ca": CA, "pair": PAIR})) + repr(connect(SCRAM, {"login": LOGIN}))
+    printed += repr(connect(TOKENS, {"sso": CLIENT}))
     assert PASSWORD not in printed
     assert "KEY" not in printed
 

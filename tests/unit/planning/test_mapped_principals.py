@@ -95,6 +95,7 @@ _KINDS = (publication, subscription)
     [
         (mapping_bus("{{ namespace }}.{{ name }}"), True),
         (mapping_bus("{{ namespace }}.{{ name }}", kind="PLAIN"), True),
+        (mapping_bus("{{ namespace }}.{{ name }}", kind="OAUTHBEARER"), True),
         (mapping_bus("{{ namespace }}.{{ name }}", kind="SCRAM-SHA-512"), False),
         (mapping_bus("{{ namespace }}.{{ name }}", kind=None), False),
         (mapping_bus(None), False),

@@ -162,7 +162,8 @@ SAID_BY_OTHERS: Final = {
     Reason.INTERNAL_ERROR,
     # about what runs, and what dead letters there are
     Reason.WORKLOAD_PROGRESSING, Reason.WORKLOAD_UNAVAILABLE, Reason.PODS_NOT_STARTING, Reason.NOT_PERMITTED,
-    Reason.AUTOSCALER_NOT_INSTALLED, Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD, Reason.NOT_MEASURED,
+    Reason.AUTOSCALER_NOT_INSTALLED, Reason.AUTOSCALER_FAILING, Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD,
+    Reason.NOT_MEASURED,
     # while others are waited for
     Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY, Reason.TOPIC_NOT_READY,
 }  # fmt: skip

@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from eventplane.api.conditions import Reason
-from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, translate
-from eventplane.planning.connection import KafkaConnection
+from eventplane.backends.kafka.errors import is_no_answer, is_refused_connection, refusal, translate
+from eventplane.planning.connection import KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 
 K = TypeVar("K")
@@ -23,6 +23,9 @@ OnCall = Callable[[str, float, bool], None]
 
 _TICK_SECONDS: Final = 0.1
 _CLOSE_SECONDS: Final = 0.8
+_PATIENCE: Final = 2.0
+"""How many time limits the client may take to say that one is over: it says nothing while it asks for a token, and
+asks a token endpoint that is ill for almost a minute."""
 
 
 def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, Any]:
@@ -47,7 +50,17 @@ def client_settings(connection: KafkaConnection, client_id: str) -> dict[str, An
         "sasl.username": connection.username,
         "sasl.password": connection.password,
     }
-    return settings | {key: value for key, value in secrets.items() if value is not None}
+    settings |= {key: value for key, value in secrets.items() if value is not None}
+    return settings | (_token_settings(connection.tokens) if connection.tokens is not None else {})
+
+
+def _token_settings(tokens: TokenSource) -> dict[str, str]:
+    """Let librdkafka ask for tokens by itself, and again before they end."""
+    return {
+        **tokens.public_settings(),
+        "sasl.oauthbearer.client.id": tokens.client_id,
+        "sasl.oauthbearer.client.secret": tokens.client_secret,
+    }
 
 
 class KafkaClient:
@@ -73,6 +86,7 @@ class KafkaClient:
         """Whether calls in the thread must end."""
         self._on_call = on_call
         self._refusal: KafkaError | None = None
+        self._was_let_in = False
         try:
             self._admin: AdminClient | None = AdminClient(self.settings | {"error_cb": self._note})
         except KafkaException as error:
@@ -93,7 +107,7 @@ class KafkaClient:
             send: puts the request on its way.
 
         Raises:
-            Unavailable: nobody answered.
+            Unavailable: nobody answered, Kafka or who gives tokens for it.
             Rejected: the brokers do not accept who we say we are.
         """
         if self._admin is None:
@@ -102,10 +116,10 @@ class KafkaClient:
         begun, answered = time.perf_counter(), False
         try:
             futures = send(self._admin)
-            results = await self._answers(futures.values())
+            results = await self._answers(futures.values(), api)
             answers = dict(zip(futures, results, strict=True))
             self._check_answered(answers, api, right)
-            answered = True
+            answered = self._was_let_in = True
         finally:
             self.report(api, time.perf_counter() - begun, answered=answered)
         return answers
@@ -148,13 +162,14 @@ class KafkaClient:
         if is_refused_connection(error):
             self._refusal = error
 
-    async def _answers(self, futures: Collection[Future[R]]) -> list[R | KafkaError]:
-        done = _all_done(futures)
+    async def _answers(self, futures: Collection[Future[R]], api: str) -> list[R | KafkaError]:
+        done, last = _all_done(futures), time.monotonic() + _PATIENCE * self.timeout_seconds
         while not done.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), _TICK_SECONDS)
             if not done.is_set():
                 self._poll_refusal()
+                _check_patience(last, api)
         answers: list[R | KafkaError] = []
         for future in futures:
             try:
@@ -167,13 +182,18 @@ class KafkaClient:
         if self._admin is not None:
             self._admin.poll(0)
         if self._refusal is not None:
-            raise Rejected(Reason.AUTHENTICATION_FAILED, f"Kafka refused the connection: {_cause(self._refusal)}")
+            raise refusal(self._refusal, self.settings.get("sasl.mechanism"), was_let_in=self._was_let_in)
 
     def _check_answered(self, answers: Mapping[K, R | KafkaError], api: str, right: str) -> None:
         failures = [answer for answer in answers.values() if isinstance(answer, KafkaError) and is_no_answer(answer)]
         if failures and len(failures) == len(answers):
             self._poll_refusal()
             raise translate(failures[0], api, right)
+
+
+def _check_patience(last: float, api: str) -> None:
+    if time.monotonic() > last:
+        raise Unavailable(f"{api}: Kafka's client gives no answer and no error")
 
 
 def _all_done(futures: Collection[Future[R]]) -> asyncio.Event:
@@ -202,12 +222,6 @@ def _kafka_error(exception: KafkaException) -> KafkaError:
     if isinstance(error, KafkaError):
         return error
     raise exception
-
-
-def _cause(error: KafkaError) -> str:
-    """Take addresses and durations, which change by themselves, out of what librdkafka says."""
-    text = error.str()
-    return text.split(": ", 1)[-1].split(" (after ")[0]
 
 
 def _invalid_settings(error: KafkaException) -> Rejected:

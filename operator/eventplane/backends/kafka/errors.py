@@ -6,6 +6,7 @@ from typing import Final
 from confluent_kafka import KafkaError
 
 from eventplane.api.conditions import Reason
+from eventplane.backends.kafka.token_failures import is_hasty_renewal, token_failure
 from eventplane.planning.outcome import BackendError, Rejected, Unavailable
 
 _NO_ANSWER: Final = frozenset(
@@ -65,6 +66,30 @@ def is_refused_connection(error: KafkaError) -> bool:
     return error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
+def refusal(error: KafkaError, mechanism: str | None, *, was_let_in: bool) -> BackendError:
+    """Tell what it means that a broker would not talk to us. The first row that fits wins.
+
+    | what librdkafka says                                              | what it is                    |
+    |-------------------------------------------------------------------|-------------------------------|
+    | it gets no token                                                  | what `token_failure` says     |
+    | it came too soon with another token, and has been let in with one | Unavailable: it connects anew |
+    | anything else                                                     | Rejected                      |
+
+    Args:
+        error: what a client was told of a connection.
+        mechanism: how it logs in, by Kafka's name of it; None where it does not.
+        was_let_in: whether brokers have answered this client before.
+    """
+    no_token = token_failure(error)
+    if no_token is not None:
+        return no_token
+    if mechanism == "OAUTHBEARER" and was_let_in and is_hasty_renewal(error):
+        return Unavailable(
+            "Kafka looks at tokens once a second at most, and another came sooner: let tokens hold longer"
+        )
+    return Rejected(Reason.AUTHENTICATION_FAILED, f"Kafka refused the connection: {_cause(error)}")
+
+
 def is_notice(error: KafkaError) -> bool:
     """Tell whether what a consumer reports does not keep it from reading.
 
@@ -99,6 +124,9 @@ def translate(error: KafkaError, subject: str, right: str) -> BackendError:
         subject: what it was about, for the message: `topic orders`.
         right: what the user must be allowed to do for it: `Create on topic orders`.
     """
+    no_token = token_failure(error)
+    if no_token is not None:
+        return no_token
     if error.code() in _RIGHTS:
         return Rejected(Reason.AUTHORIZATION_FAILED, f"Kafka refused {subject}: the bus's user lacks the right {right}")
     reason = _REJECTIONS.get(error.code())
@@ -107,3 +135,9 @@ def translate(error: KafkaError, subject: str, right: str) -> BackendError:
     if is_no_answer(error):
         return Unavailable(f"Kafka did not answer about {subject}: {error.str()}")
     return Unavailable(f"Kafka cannot serve {subject} now: {error.str()}")
+
+
+def _cause(error: KafkaError) -> str:
+    """Take addresses and durations, which change by themselves, out of what librdkafka says."""
+    text = error.str()
+    return text.split(": ", 1)[-1].split(" (after ")[0]

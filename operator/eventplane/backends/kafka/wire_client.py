@@ -20,6 +20,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import BrokerResponseError, KafkaTimeoutError, RequestTimedOutError
 from kafka.net.inet import KafkaNetSocket
 
+from eventplane.backends.kafka.token_failures import in_librdkafkas_words
+from eventplane.backends.kafka.token_provider import NoTokenError, TokenProvider
 from eventplane.planning.connection import KafkaConnection
 from eventplane.tls import client_context
 
@@ -79,6 +81,7 @@ class WireClient:
         self._connection = connection
         self._client_id = client_id
         self._timeout_seconds = timeout_seconds
+        self._tokens = TokenProvider(connection.tokens, timeout_seconds) if connection.tokens is not None else None
         self._admin: Admin | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=thread)
@@ -137,6 +140,8 @@ class WireClient:
 
     def _connected(self, timeout_ms: int) -> Admin:
         if self._admin is None:
+            if self._tokens is not None:
+                self._tokens.token()  # the library would ask again and again instead of telling why there is none
             self._admin = Admin(**self._settings(), bootstrap_timeout_ms=timeout_ms)
         return self._admin
 
@@ -155,6 +160,7 @@ class WireClient:
             "sasl_mechanism": connection.mechanism,
             "sasl_plain_username": connection.username,
             "sasl_plain_password": connection.password,
+            "sasl_oauth_token_provider": self._tokens,
             "request_timeout_ms": int(self._timeout_seconds * 1000),
             "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
             "proxy_url": _Socket.URL,
@@ -193,6 +199,8 @@ def _milliseconds_until(deadline: float) -> int:
 
 def failure(error: Exception) -> KafkaError:
     """Say in librdkafka's words, which the rest of the backend understands, what the library raised."""
+    if isinstance(error, NoTokenError):
+        return in_librdkafkas_words(str(error))
     if isinstance(error, KafkaTimeoutError | RequestTimedOutError | TimeoutError):
         code = KafkaError._TIMED_OUT  # noqa: SLF001 - librdkafka's name
     elif isinstance(error, ssl.SSLError):
