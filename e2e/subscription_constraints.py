@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from e2e.crd_constraints import (
@@ -25,6 +26,7 @@ _KIND: Final = "Subscription"
 _NAMES: Final = ("n", "n" * 253)
 _WORKLOAD: Final[Spec] = {"workload": {"image": "shop/billing:1"}}
 _SINK: Final[Spec] = {"sink": {"http": {"url": "http://billing/events"}}}
+_ROUTES: Final[Spec] = {"routes": {"match": "All", "to": [{"name": "billing", **_SINK}]}}
 _FUNCTION: Final[Spec] = {"sink": {"python": {"image": "shop/billing:1", "callable": "billing:handle"}}}
 _EMPTY: Final = "should be at least 1 chars long"
 _REQUIRED: Final = (ABSENT, "Required value")
@@ -35,8 +37,9 @@ def subscription_constraints() -> Iterator[Constrained]:
     yield from _topics()
     yield from _consumer()
     yield from _delivery()
-    yield from _sink()
-    yield from _function()
+    yield from _sinks()
+    yield from (_of_a_route(each) for each in _sinks())
+    yield from _routes()
     yield from _container()
     yield from _lists_of_the_container()
     yield from _probes()
@@ -53,17 +56,25 @@ def _topics() -> Iterator[Constrained]:
 
 
 def _consumer() -> Iterator[Constrained]:
-    filters, transforms = "filter is for sink: a container", "transform is for sink: a container"
+    filters, transforms = "filter is for sink and routes: a container", "transform is for sink: routes"
+    one = "name one of sink, routes and workload, or none of them"
     yield Constrained(
         _KIND,
         "",
-        ({}, _SINK, _WORKLOAD, _SINK | {"filter": "true", "transform": "event.data", "scaling": {"min": 2}}),
         (
-            (_SINK | _WORKLOAD, "name one of sink and workload, or none of them"),
+            {},
+            _SINK,
+            _WORKLOAD,
+            _ROUTES | {"filter": "true", "scaling": {"min": 2}},
+            _SINK | {"filter": "true", "transform": "event.data", "scaling": {"min": 2}},
+        ),
+        (
+            *((both, one) for both in (_SINK | _WORKLOAD, _SINK | _ROUTES, _ROUTES | _WORKLOAD)),
             ({"filter": "true"}, filters),
             (_WORKLOAD | {"filter": "true"}, filters),
             (_WORKLOAD | {"transform": "event.data"}, transforms),
-            ({"scaling": {"min": 2}}, "scaling is for sink and workload"),
+            (_ROUTES | {"transform": "event.data"}, transforms),
+            ({"scaling": {"min": 2}}, "scaling is for sink, routes and workload"),
         ),
         LEAST[_KIND],
     )
@@ -92,6 +103,54 @@ def _delivery() -> Iterator[Constrained]:
 def _duration(path: str, given: Spec) -> Constrained:
     refused = tuple((value, "should match") for value in ("", "1", "h", "1 h", "1y"))
     return Constrained(_KIND, path, ("1ms", "1h", "30d"), refused, given)
+
+
+def _sinks() -> Iterator[Constrained]:
+    """Constrain the only sink."""
+    yield from _sink()
+    yield from _function()
+
+
+def _of_a_route(each: Constrained) -> Constrained:
+    """Constrain the sink of a route in the same way."""
+    route = {"name": "r", "sink": each.given.get("sink", {})}
+    given = {**each.given, "sink": None, "routes": {"match": "All", "to": [route]}}
+    return replace(each, path=f"routes.to[].{each.path}", given=given)
+
+
+def _routes() -> Iterator[Constrained]:
+    to: list[Spec] = [{"name": f"r{number}", **_SINK} for number in range(21)]
+    given: Spec = {"routes": {"match": "All", "to": to[:1]}}
+    modes = enumerated(_KIND, "routes.match", "First", "All")
+    yield Constrained(_KIND, modes.path, modes.taken, (_REQUIRED, *modes.refused), given)
+    ends = enumerated(_KIND, "routes.unmatched", "DeadLetter", "Filter")
+    yield Constrained(_KIND, ends.path, (ABSENT, *ends.taken), ends.refused, given)
+    refused: tuple[tuple[Any, str], ...] = (
+        _REQUIRED,
+        ([], "should have at least 1 items"),
+        (to, "must have at most 20 items"),
+        (to[:1] * 2, "Duplicate value"),
+    )
+    yield Constrained(_KIND, "routes.to", (to[:1], to[:20]), refused, given)
+    names = (*((value, "should match") for value in ("A", "-a", "a-", "a.b")), ("", _EMPTY))
+    too_long = ("r" * 41, "may not be more than 40 bytes")
+    yield Constrained(_KIND, "routes.to[].name", ("r", "r" * 40, "a-1"), (_REQUIRED, *names, too_long), _filtered({}))
+    yield Constrained(_KIND, "routes.to[].sink", (_SINK["sink"],), (_REQUIRED,), given)
+    for expression in ("filter", "transform"):
+        longer = ("e" * 4097, "may not be more than 4096 bytes")
+        yield Constrained(
+            _KIND, f"routes.to[].{expression}", (ABSENT, "e", "e" * 4096), (("", _EMPTY), longer), _filtered({})
+        )
+    lost = "what no route takes is a dead letter: name a deadLetterPolicyRef, or set routes.unmatched to Filter"
+    some = {"filter": "true"}
+    policy: Spec = {"deadLetterPolicyRef": {"name": "careful"}}
+    filtered, kept = _filtered(some), {"routes": {"match": "All", "to": [{"name": "r", **_SINK, **some}]}}
+    yield Constrained(_KIND, "", (filtered, kept | policy, given), ((kept, lost),), LEAST[_KIND])
+
+
+def _filtered(fields: Spec) -> Spec:
+    """Return a route whose events may go where it does not take them."""
+    return {"routes": {"match": "All", "unmatched": "Filter", "to": [{"name": "r", **_SINK, **fields}]}}
 
 
 def _sink() -> Iterator[Constrained]:

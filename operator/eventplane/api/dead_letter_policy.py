@@ -10,9 +10,11 @@ from eventplane.api.model import ApiModel, rules
 from eventplane.api.printing import AGE, MESSAGE, READY, REASON, Column, condition_column
 from eventplane.api.quantities import Duration, RetentionTime
 
-FailureReason = Literal["Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut"]
-"""Why an event was not processed: its bytes are no event, an expression failed on it, the sink refused it (4xx), the
+AttemptFailure = Literal["Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut"]
+"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, the sink refused it (4xx), the
 sink failed (5xx) or was not there, the sink did not answer in time."""
+FailureReason = Literal[AttemptFailure, "Unrouted"]
+"""Why an event was not processed: an attempt failed, or no route takes it, which no other attempt would change."""
 
 
 class Backoff(ApiModel):
@@ -49,7 +51,9 @@ class Retry(ApiModel):
     strategy: Literal["Blocking", "RetryTopics"] = "Blocking"
     """Blocking waits in place and keeps the order; RetryTopics moves the event aside into a topic for each length of
     wait, so that those behind it go on."""
-    give_up_on: tuple[FailureReason, ...] = Field(default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=5)
+    give_up_on: tuple[AttemptFailure, ...] = Field(
+        default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=5
+    )
     """What is set aside at once, because another attempt would end the same."""
 
 

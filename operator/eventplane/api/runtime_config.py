@@ -3,7 +3,8 @@
 It holds no secrets: credentials are mounted beside it. Times are milliseconds.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -11,7 +12,21 @@ from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.api.delivery import Delivery, Expression
 from eventplane.api.model import ApiModel
 from eventplane.api.quantities import milliseconds
+from eventplane.api.routes import Match, RouteName, Unmatched
 from eventplane.api.sink import Batching, HttpSink, PythonFunction
+
+Credential = Literal["token", "signature", "ca", "certificate"]
+_FOLDERS: Final[Mapping[Credential, str]] = {
+    "token": "sink",
+    "signature": "sink-signature",
+    "ca": "sink-ca",
+    "certificate": "sink-certificate",
+}
+
+
+def credential_folder(what: Credential, route: str = "") -> str:
+    """Name the volume, and the folder of bindings, of a Secret that a service is spoken to with."""
+    return f"route-{what}-{route}" if route else _FOLDERS[what]
 
 
 class RetryTier(ApiModel):
@@ -54,7 +69,57 @@ class TopicSink(ApiModel):
     """Name in Kafka."""
 
 
-class RuntimeConfig(ApiModel):
+class Destination(ApiModel):
+    """Where events are delivered to: one of these."""
+
+    http: HttpSink | None = None
+    """A service to deliver to."""
+    python: PythonFunction | None = None
+    """A function of this image to deliver to."""
+    topic: TopicSink | None = None
+    """A topic to deliver to."""
+
+    @property
+    def batching(self) -> Batching | None:
+        """How events go together; None: each by itself."""
+        if self.http is not None and self.http.content_mode == "Batched":
+            return self.http.batch or Batching()
+        return self.python.batch if self.python is not None else None
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long an attempt may take; 0: the sink has no such limit."""
+        sink = self.http or self.python
+        return 0.0 if sink is None else milliseconds(sink.timeout) / 1000
+
+    def most_under_way(self, concurrency: int) -> int:
+        """Tell how many events may be on their way to a sink that is waited for, with so many requests."""
+        return concurrency * (self.batching.max_events if self.batching is not None else 1)
+
+
+class RuntimeRoute(Destination):
+    """One way for events."""
+
+    name: RouteName
+    """What it is called."""
+    filter: Expression | None = None
+    """Which events it takes; None: all."""
+    transform: Expression | None = None
+    """What becomes the data of the event that is delivered."""
+
+
+class RuntimeRoutes(ApiModel):
+    """Which events go where."""
+
+    match: Match
+    """By the first route that takes an event, or by all that do."""
+    unmatched: Unmatched = "DeadLetter"
+    """What becomes of an event that no route takes."""
+    to: tuple[RuntimeRoute, ...] = Field(min_length=1)
+    """The routes, in order."""
+
+
+class RuntimeConfig(Destination):
     """One Subscription, as its consumer has to know it."""
 
     version: Literal[1] = 1
@@ -83,27 +148,15 @@ class RuntimeConfig(ApiModel):
     """How surely and in what order."""
     retry: RetryRules
     """What becomes of failures."""
-    http: HttpSink | None = None
-    """A service to deliver to."""
-    python: PythonFunction | None = None
-    """A function of this image to deliver to."""
-    topic: TopicSink | None = None
-    """A topic to deliver to."""
+    routes: RuntimeRoutes | None = None
+    """Instead of one destination: several, and which events go where."""
 
     @property
-    def batching(self) -> Batching | None:
-        """How events go together; None: each by itself."""
-        if self.http is not None and self.http.content_mode == "Batched":
-            return self.http.batch or Batching()
-        return self.python.batch if self.python is not None else None
+    def full_name(self) -> str:
+        """Namespace and name of the Subscription, as headers have them."""
+        return f"{self.namespace}/{self.name}"
 
     @property
-    def most_under_way(self) -> int:
-        """How many events may be on their way to a sink that is waited for."""
-        return self.delivery.concurrency * (self.batching.max_events if self.batching is not None else 1)
-
-    @property
-    def timeout_seconds(self) -> float:
-        """How long an attempt may take; 0: the sink has no such limit."""
-        sink = self.http or self.python
-        return 0.0 if sink is None else milliseconds(sink.timeout) / 1000
+    def destinations(self) -> Mapping[str, Destination]:
+        """Where events are delivered to, by the names of routes; a sole destination has none: the empty text."""
+        return {"": self} if self.routes is None else {route.name: route for route in self.routes.to}

@@ -1,5 +1,6 @@
 """Subscription: the right to read events from topics, and where they go."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from eventplane.api.delivery import Delivery, Expression
 from eventplane.api.event_bus import LabelSelector
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import Column
+from eventplane.api.routes import Routes
 from eventplane.api.sink import Sink
 from eventplane.api.workload import Scaling, Workload
 
@@ -39,13 +41,29 @@ class SubscriptionSpec(AccessSpec):
         immutable("busRef", "Subscription"),
         immutable("secretName", "Subscription"),
         ("has(self.topics) != has(self.topicSelector)", "name the topics either by topics or by topicSelector"),
-        ("!has(self.sink) || !has(self.workload)", "name one of sink and workload, or none of them"),
-        ("!has(self.filter) || has(self.sink)", "filter is for sink: a container of your own filters by itself"),
+        (
+            "[has(self.sink), has(self.routes), has(self.workload)].filter(given, given).size() <= 1",
+            "name one of sink, routes and workload, or none of them",
+        ),
+        (
+            "!has(self.filter) || has(self.sink) || has(self.routes)",
+            "filter is for sink and routes: a container of your own filters by itself",
+        ),
         (
             "!has(self.transform) || has(self.sink)",
-            "transform is for sink: a container of your own transforms by itself",
+            "transform is for sink: routes have their own, and a container of your own transforms by itself",
         ),
-        ("!has(self.scaling) || has(self.sink) || has(self.workload)", "scaling is for sink and workload"),
+        (
+            (
+                "!has(self.routes) || self.routes.unmatched == 'Filter' || has(self.deadLetterPolicyRef)"
+                " || self.routes.to.exists(route, !has(route.filter))"
+            ),
+            "what no route takes is a dead letter: name a deadLetterPolicyRef, or set routes.unmatched to Filter",
+        ),
+        (
+            "!has(self.scaling) || has(self.sink) || has(self.routes) || has(self.workload)",
+            "scaling is for sink, routes and workload",
+        ),
     )
 
     topics: tuple[SubscribedTopic, ...] = Field(
@@ -64,12 +82,27 @@ class SubscriptionSpec(AccessSpec):
     """What is done about events that cannot be processed; default: they are tried for ever, in place."""
     sink: Sink | None = None
     """Where Eventplane's own consumer delivers to."""
+    routes: Routes | None = None
+    """Instead of one sink: several, and which events go where."""
     workload: Workload | None = None
     """A container of your own that consumes."""
     start_from: Annotated[str, Field(pattern=START_PATTERN)] = "Latest"
     """Where a group begins that has not read yet: Earliest, Latest, or a time, RFC 3339."""
     scaling: Scaling | None = None
     """How many pods consume; default: one."""
+
+    @property
+    def sinks(self) -> Mapping[str, Sink]:
+        """Where Eventplane's own consumer delivers to, by the names of routes; a sole sink has none: the empty text."""
+        if self.routes is not None:
+            return {route.name: route.sink for route in self.routes.to}
+        return {} if self.sink is None else {"": self.sink}
+
+    @property
+    def sink_topics(self) -> tuple[str, ...]:
+        """The EventTopics that Eventplane's own consumer delivers to, each once."""
+        refs = (sink.topic_ref for sink in self.sinks.values())
+        return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
 
 
 class SubscriptionStatus(AccessStatus):

@@ -17,6 +17,7 @@ from eventplane.controllers.children import Children
 from eventplane.controllers.policy_shelf import PolicyShelf
 from eventplane.controllers.shelf import Key, Shelf, cause
 from eventplane.events.waits import child_names
+from eventplane.planning.access_desired import Topics
 from eventplane.planning.buses import BusDirectory
 from eventplane.planning.dead_letters import Policy
 from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, selects_topic
@@ -227,11 +228,10 @@ class Store:
         ref = subscription.spec.dead_letter_policy_ref
         return None if ref is None else self.policies.named((subscription.metadata.namespace, ref.name))
 
-    def sink_topic_of(self, subscription: Subscription) -> EventTopic | None:
-        """Find the EventTopic that a Subscription delivers to; None where it names none, or one that does not exist."""
-        sink = subscription.spec.sink
-        ref = sink.topic_ref if sink is not None else None
-        return None if ref is None else self.topics.get((subscription.metadata.namespace, ref.name))
+    def sink_topics_of(self, subscription: Subscription) -> Topics:
+        """Find the EventTopics that a Subscription delivers to, by the names that it calls them."""
+        namespace = subscription.metadata.namespace
+        return {name: self.topics.get((namespace, name)) for name in subscription.spec.sink_topics}
 
     def positions_of(self, publication: Publication) -> EventTopic | None:
         """Find the EventTopic of a relay's positions; None where there is no relay, or no such EventTopic."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from eventplane.events.record import Record
@@ -13,7 +14,9 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 class Counts:
     """Numbers since the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, routes: Iterable[str] = ()) -> None:
+        self.routes: Mapping[str, Counts] = {name: Counts() for name in routes if name}
+        """What became of events by each route, where there are any; what follows is of those that had none."""
         self.received = 0
         self.filtered = 0
         self.deduplicated = 0
@@ -27,6 +30,15 @@ class Counts:
         self.latencies = [0] * (len(BUCKETS) + 1)
         """How many took at most so long, bucket by bucket, and how many longer."""
         self.latency_sum = 0.0
+
+    def of(self, route: str) -> "Counts":
+        """Return what is counted for a route, or these where it has no name."""
+        return self.routes[route] if route else self
+
+    @property
+    def delivered_in_all(self) -> int:
+        """How many records sinks took, whatever the route."""
+        return self.delivered + sum(each.delivered for each in self.routes.values())
 
     def deliver(self, record: Record, now_ms: int) -> None:
         """Count a record that the sink took, and the time since its timestamp, where it has one."""

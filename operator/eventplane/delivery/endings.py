@@ -67,14 +67,15 @@ class Endings:
         # how often it was put off through no fault of its own is not counted, so it is always the shorter wait
         attempt = work.attempt if failure is None or failure.blames_event else 1
         verdict = decide(failure, attempt, self._rules, self._ordering, chance)
+        counts = self._counts.of(work.route)
         if failure is not None:
-            self._counts.failures[failure.reason] += 1
+            counts.failures[failure.reason] += 1
             work.first_failure_ms = work.first_failure_ms or self._ambience.now_ms()
         match verdict:
             case Acknowledge():
                 self._delivered(work)
             case RetryInPlace(delay_ms):
-                self._counts.retried_in_place += 1
+                counts.retried_in_place += 1
                 self._try_later(work, failure, delay_ms)
             case MoveToTier(topic, moved, delay_ms):
                 self._set_aside(work, topic, moved, delay_ms)
@@ -87,13 +88,13 @@ class Endings:
         self.progressed.set()
 
     def _delivered(self, work: Work) -> None:
-        self._counts.deliver(work.record, self._ambience.now_ms())
+        self._counts.of(work.route).deliver(work.record, self._ambience.now_ms())
         self.finish(work)
 
     def _try_later(self, work: Work, failure: Failure | None, delay_ms: int) -> None:
         if failure is not None:
             work.attempt = attempts_after(failure, work.attempt)
-        if work.partition.lanes.held(work.lane, work.offset, work):
+        if work.partition.lanes[work.route].held(work.lane, work.offset, work):
             self._loop.call_later(delay_ms / 1000, self._again, work)
 
     def _again(self, work: Work) -> None:
@@ -108,10 +109,11 @@ class Endings:
         self._progress(work.partition)
         if work.partition.is_gone:
             return
+        counts = self._counts.of(work.route)
         if delay_ms is None:
-            self._counts.dead_lettered[failure.reason] += 1
+            counts.dead_lettered[failure.reason] += 1
         else:
-            self._counts.retried_in_topic += 1
+            counts.retried_in_topic += 1
         if work.partition.stopped is None and work.partition.held:
             self._flow.offer_first(work.partition.held)
             work.partition.held = []
@@ -121,10 +123,11 @@ class Endings:
     def finish(self, work: Work) -> None:
         """Do nothing more about work; the one behind it in its lane may start."""
         partition = work.partition
-        partition.tracker.finished(work.offset)
-        partition.records -= 1
-        partition.bytes -= work.size
-        following = partition.lanes.left(work.lane, work.offset)
+        if partition.is_last(work.offset):
+            partition.tracker.finished(work.offset)
+            partition.records -= 1
+            partition.bytes -= work.size
+        following = partition.lanes[work.route].left(work.lane, work.offset)
         if following is not None:
             self._flow.offer(following)
         self._resume(partition)

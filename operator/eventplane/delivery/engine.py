@@ -12,7 +12,7 @@ from typing import Final
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience, Endings
-from eventplane.delivery.flow import Flow
+from eventplane.delivery.flow import Flow, Outlet
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, Inbox
 from eventplane.delivery.repeats import Repeats
@@ -39,9 +39,15 @@ class Ports:
     """What the engine is connected to."""
 
     source: Source
-    sink: Sink
+    sink: Sink | Mapping[str, Sink]
+    """The only one, or those of the routes by their names."""
     writer: Writer
     registry: DataReader | None = None
+
+    @property
+    def sinks(self) -> Mapping[str, Sink]:
+        """The sinks, of which a sole one has no name."""
+        return self.sink if isinstance(self.sink, Mapping) else {"": self.sink}
 
 
 class Engine:
@@ -49,14 +55,14 @@ class Engine:
 
     def __init__(self, config: RuntimeConfig, ports: Ports, ambience: Ambience | None = None) -> None:
         """Compile what there is to compile; raises ExpressionError."""
-        self.counts = Counts()
+        self.counts = Counts(ports.sinks)
         self.problem: str | None = None
         self.ended_event = asyncio.Event()
         self.is_assigned = False
         self._rules = config.retry
         self._ordering = config.delivery.ordering
         self._source = ports.source
-        self._sink = ports.sink
+        self._keeps_order = {route: sink.keeps_order for route, sink in ports.sinks.items()}
         self._ambience = ambience or Ambience()
         self._interpreter = Interpreter(config, has_registry=ports.registry is not None)
         self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, self._ambience.now_ms)
@@ -64,12 +70,11 @@ class Engine:
         self._retry_topics = frozenset(config.retry.topics)
         self._partitions: dict[Place, PartitionWork] = {}
         self._loop = asyncio.get_running_loop()
-        limit = _PIPELINED if ports.sink.keeps_order else config.most_under_way
-        self._flow = Flow(ports.sink, limit, self._answered)
+        self._flow = Flow({name: _outlet(config, name, sink) for name, sink in ports.sinks.items()}, self._answered)
         self._inbox = Inbox(
             config, ports.registry, self._interpreter, self._ambience.now_ms, self._enter, self._flow.pump
         )
-        aside = SettingAside(f"{config.namespace}/{config.name}", ports.writer, self._ambience.now_ms)
+        aside = SettingAside(config.full_name, ports.writer, self._ambience.now_ms)
         self._endings = Endings(config, self.counts, self._flow, aside, self._ambience, self._try_again, self._resume)
         self._commit_timer = self._loop.call_later(_COMMIT_SECONDS, self._commit)
 
@@ -84,7 +89,7 @@ class Engine:
             self._partitions[place] = new_partition(
                 place,
                 self._ordering,
-                pipelined=self._sink.keeps_order,
+                self._keeps_order,
                 is_retry=place[0] in self._retry_topics,
                 now=now,
             )
@@ -221,7 +226,7 @@ class Engine:
         if not partition.is_paused and partition.is_full(len(self._partitions)):
             partition.is_paused = True
             self._source.pause(partition.place)
-        return Work(partition, record, offset, size, decoded, partition.lanes.lane_of(record.key()))
+        return Work(partition, record, offset, size, decoded, partition.lanes[""].lane_of(record.key()))
 
     def _enter(self, work: Work) -> None:
         """Look at work from the inbox."""
@@ -245,7 +250,7 @@ class Engine:
         return False
 
     def _queue(self, work: Work) -> None:
-        if work.partition.lanes.enter(work.lane, work.offset, work):
+        if work.partition.lanes[""].enter(work.lane, work.offset, work):
             self._flow.offer(work)
 
     # --- from the sink's answer on
@@ -271,3 +276,9 @@ class Engine:
         offsets = {place: offset for place, offset in changed.items() if offset is not None}
         if offsets:
             self._source.commit(offsets)
+
+
+def _outlet(config: RuntimeConfig, route: str, sink: Sink) -> Outlet:
+    if sink.keeps_order:
+        return Outlet(sink, _PIPELINED)
+    return Outlet(sink, config.destinations[route].most_under_way(config.delivery.concurrency))

@@ -16,7 +16,9 @@ class Interpreter:
         """Compile what there is to compile; raises ExpressionError."""
         self._processor = Processor(config)
         self._has_registry = has_registry
-        self._reads_data = self._processor.reads_data or config.topic is None
+        self._reads_data = self._processor.reads_data or any(
+            each.topic is None for each in config.destinations.values()
+        )
 
     def decode(self, record: Record, origin: Origin | None = None) -> Event | Failure:
         """Make an event of a record; `origin` is where it was read at first, if that is not where it is."""

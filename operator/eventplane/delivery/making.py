@@ -34,7 +34,7 @@ from eventplane.events.delivery import (
 )
 from eventplane.events.event import Event
 from eventplane.events.outgoing import topic_record
-from eventplane.events.processing import Filtered, NewData
+from eventplane.events.processing import Filtered, NewData, Routed
 from eventplane.events.record import Place, Record, place_of_record
 from eventplane.tracing import is_tracing
 from eventplane.transports.seams import Made, Write
@@ -142,6 +142,8 @@ class Maker:
         if isinstance(event, Failure):
             return event
         made = task.made or self._interpreter.process(event)
+        if isinstance(made, Routed):
+            raise AssertionError("no transaction has routes")  # noqa: TRY004 - refused before; for type checkers
         if isinstance(made, Filtered | Failure):
             return made
         try:

@@ -1,6 +1,7 @@
 """Writes of what failed into retry and dead-letter topics, until they succeed: before that, nothing is acknowledged."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +40,8 @@ class SettingAside:
             now_ms=self._now_ms(),
             delay_ms=delay_ms,
         )
+        if work.route:
+            history = dataclasses.replace(history, route=work.route)
         self._send(work, topic, history, done)
 
     def _send(self, work: Work, topic: str, history: History, done: Callable[[], None]) -> None:

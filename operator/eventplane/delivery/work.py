@@ -1,7 +1,7 @@
 """An event on its way through the process, and the partition that it came from."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +39,8 @@ class Work:
     first_failure_ms: int | None = None
     history: History | None = None
     """What is known of it where it comes from a retry topic."""
+    route: str = ""
+    """Which of its routes this is about; empty: it has but one sink, or no route yet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,13 +48,16 @@ class PartitionWork:
     """What is being done about one partition."""
 
     place: Place
-    lanes: Lanes[Work]
+    lanes: Mapping[str, Lanes[Work]]
+    """By route; what has no route yet is in those of the empty name."""
     is_pipelined: bool = False
     is_retry: bool = False
     """Its records wait until they are due."""
     tracker: OffsetTracker = field(default_factory=OffsetTracker)
     inbox: deque[Work] = field(default_factory=deque)
     """Not looked at yet: not due, or their data have to be read with the help of the registry."""
+    shared: dict[int, int] = field(default_factory=dict)
+    """How many routes still have to end, by offset, where there are several."""
     held: list[Work] = field(default_factory=list)
     """May start once the partition goes on."""
     is_reading: bool = False
@@ -65,6 +70,13 @@ class PartitionWork:
     is_leaving: bool = False
     is_gone: bool = False
     stopped: str | None = None
+
+    def is_last(self, offset: int) -> bool:
+        """Note that a route of an event has ended; tell whether it was the last."""
+        left = self.shared.pop(offset, 1) - 1
+        if left:
+            self.shared[offset] = left
+        return not left
 
     def is_full(self, partitions: int) -> bool:
         """Tell whether no more should be read for now, as one of so many partitions."""
@@ -82,6 +94,18 @@ class PartitionWork:
         return PartitionSight(self.place, self.under_way, now - self.progress, self.stopped)
 
 
-def new_partition(place: Place, ordering: Ordering, *, pipelined: bool, is_retry: bool, now: float) -> PartitionWork:
-    """Begin with a partition."""
-    return PartitionWork(place, Lanes(ordering, pipelined=pipelined), pipelined, is_retry, progress=now)
+def new_partition(
+    place: Place, ordering: Ordering, keeps_order: Mapping[str, bool], *, is_retry: bool, now: float
+) -> PartitionWork:
+    """Begin with a partition.
+
+    Args:
+        place: which.
+        ordering: what has to stay in order, in each route.
+        keeps_order: whether the sink of a route does so by itself.
+        is_retry: whether its records wait until they are due.
+        now: seconds of the loop's clock.
+    """
+    lanes: dict[str, Lanes[Work]] = {"": Lanes(ordering, pipelined=True)}  # a route is found without waiting
+    lanes |= {route: Lanes(ordering, pipelined=keeps) for route, keeps in keeps_order.items()}
+    return PartitionWork(place, lanes, all(keeps_order.values()), is_retry, progress=now)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eventplane.api.dead_letter_policy import FailureReason
-from eventplane.events.dead_letters import REPLAYED_FROM, history_of, own_headers
+from eventplane.events.dead_letters import REPLAYED_FROM, ROUTE, history_of, own_headers
 from eventplane.events.record import Header, Record, place_of_record
 
 
@@ -45,6 +45,8 @@ class DeadLetter:
     """Where the dead letter lies, from 0."""
     dead_letter_offset: int
     """Where the dead letter lies."""
+    route: str | None = None
+    """The only route of the Subscription that it is for; None: it is for all that take it."""
 
     @property
     def error_reason(self) -> str:
@@ -79,11 +81,15 @@ class DeadLetter:
             "dead_letter_topic": self.dead_letter_topic,
             "dead_letter_partition": self.dead_letter_partition,
             "dead_letter_offset": self.dead_letter_offset,
+            "route": self.route,
         }
 
     def headers_of_replay(self) -> Sequence[Header]:
-        """Return the headers with which it is sent again: those that it had, and where it comes from."""
-        return [*self.headers, (REPLAYED_FROM, self.lies_at.encode())]
+        """Return the headers with which it is sent again: those that it had, where it comes from, and its route."""
+        told = [(REPLAYED_FROM, self.lies_at.encode())]
+        if self.route is not None:
+            told.append((ROUTE, f"{self.subscription}/{self.route}".encode()))
+        return [*self.headers, *told]
 
 
 def dead_letter_of(record: Record) -> DeadLetter | None:
@@ -112,6 +118,7 @@ def dead_letter_of(record: Record) -> DeadLetter | None:
         dead_letter_topic=lies_in[0],
         dead_letter_partition=lies_in[1],
         dead_letter_offset=record.offset() or 0,
+        route=history.route,
     )
 
 

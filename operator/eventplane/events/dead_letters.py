@@ -6,16 +6,17 @@ means is as in Spring for Apache Kafka (`kafka_dlt-*`, `retry_topic-*`); the nam
 | header | meaning |
 |---|---|
 | `eventplane-subscription` | namespace/name of the Subscription that failed |
-| `eventplane-reason` | Undecodable, ExpressionFailed, Rejected, Unavailable, TimedOut |
+| `eventplane-reason` | Undecodable, ExpressionFailed, Rejected, Unavailable, TimedOut, Unrouted |
 | `eventplane-exception` | what was wrong, for people |
 | `eventplane-attempts` | attempts so far |
 | `eventplane-first-failure`, `eventplane-last-failure` | when, milliseconds since 1970 |
 | `eventplane-topic`, `eventplane-partition`, `eventplane-offset` | where it was read at first |
 | `eventplane-timestamp` | of the original record, milliseconds since 1970; absent if it had none |
 | `eventplane-due` | in retry topics: when the next attempt may be made, milliseconds since 1970 |
+| `eventplane-route` | namespace/name/route: the only route of that Subscription that it is for; absent: any |
 
-One that is sent to its topic again has none of these, but `eventplane-replayed-from`: topic/partition/offset of the
-dead letter.
+One that is sent to its topic again has of these only `eventplane-route`, where it was for one, and
+`eventplane-replayed-from`: topic/partition/offset of the dead letter.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from eventplane.events.record import Header, Place, Record, place_of_record
 
 PREFIX: Final = "eventplane-"
 REPLAYED_FROM: Final = f"{PREFIX}replayed-from"
+ROUTE: Final = f"{PREFIX}route"
 _LONGEST_EXCEPTION: Final = 2_000
 _REASONS: Final[frozenset[str]] = frozenset(get_args(FailureReason))
 
@@ -51,6 +53,8 @@ class History:
     first_failure_ms: int
     last_failure_ms: int
     due_ms: int | None = None
+    route: str | None = None
+    """The only route that it is for; None: it is for all that take it."""
 
     def headers(self, record: Record) -> list[Header]:
         """Return the record's own headers, with this history in place of an older one."""
@@ -66,6 +70,7 @@ class History:
             "offset": self.origin.offset,
             "timestamp": self.origin.timestamp_ms,
             "due": self.due_ms,
+            "route": f"{self.subscription}/{self.route}" if self.route is not None else None,
         }
         return own_headers(record) + [
             (PREFIX + name, str(value).encode("utf-8", "replace"))
@@ -77,6 +82,18 @@ class History:
 def own_headers(record: Record) -> list[Header]:
     """Return the headers that a record had before anything happened to it."""
     return [header for header in record.headers() or () if not header[0].startswith(PREFIX)]
+
+
+def route_of(record: Record, subscription: str) -> str | None:
+    """Tell the only route that a record is for, of those of a Subscription; None: nothing was said to that.
+
+    Args:
+        record: what was read.
+        subscription: namespace/name; what another has noted for itself means nothing.
+    """
+    found = next((value for name, value in record.headers() or () if name == ROUTE), None)
+    whose, _slash, route = (found or b"").decode("utf-8", "replace").rpartition("/")
+    return route if whose == subscription and route else None
 
 
 def was_set_aside(record: Record) -> bool:
@@ -122,6 +139,7 @@ def set_aside(
         first_failure_ms=first_failure_ms or now_ms,
         last_failure_ms=now_ms,
         due_ms=None if delay_ms is None else now_ms + delay_ms,
+        route=route_of(record, subscription),
     )
 
 
@@ -156,6 +174,7 @@ def history_of(record: Record) -> History | None:
             first_failure_ms=int(found["first-failure"]),
             last_failure_ms=int(found["last-failure"]),
             due_ms=_whole(found.get("due")),
+            route=route_of(record, found["subscription"]),
         )
     except (KeyError, ValueError):
         return None

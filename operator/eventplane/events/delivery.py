@@ -5,7 +5,7 @@
 | 1 | succeeded | | | Acknowledge |
 | 2 | failed, and no event is to blame | | | RetryInPlace, for as long as it takes, and no attempt is counted |
 | 3 | failed | no dead-letter topic, no tiers | | RetryInPlace: nothing is given up |
-| 4 | failed for a reason to give up on | dead-letter topic | | DeadLetter |
+| 4 | failed for a reason to give up on, or no route takes it | dead-letter topic | | DeadLetter |
 | 5 | failed, and it was the last attempt | dead-letter topic | | DeadLetter |
 | 6 | failed | tiers | Partition | RetryInPlace: a topic aside would lose the order that was asked for |
 | 7 | failed | tiers | Key, None | MoveToTier: those behind it go on. Order within a key holds within a tier only |
@@ -94,7 +94,7 @@ def decide(
         return ACKNOWLEDGE
     if not failure.blames_event:
         return RetryInPlace(_wait(failure, _LONGEST_MS if attempt > 1 else _FIRST_MS, 0, chance))
-    if rules.dead_letter_topic is not None and (failure.reason in rules.give_up_on or attempt >= rules.attempts):
+    if rules.dead_letter_topic is not None and (_is_final(failure, rules) or attempt >= rules.attempts):
         return DeadLetter(rules.dead_letter_topic, failure)
     if rules.tiers and ordering != "Partition":
         tier = rules.tiers[min(attempt, len(rules.tiers)) - 1]
@@ -105,6 +105,11 @@ def decide(
 def attempts_after(failure: Failure, attempt: int) -> int:
     """Tell the number of the attempt that follows one that failed."""
     return attempt + 1 if failure.blames_event else attempt
+
+
+def _is_final(failure: Failure, rules: RetryRules) -> bool:
+    """Tell whether another attempt would end the same; no attempt brings an event a route."""
+    return failure.reason in rules.give_up_on or failure.reason == "Unrouted"
 
 
 def _delay_ms(attempt: int, rules: RetryRules) -> int:

@@ -1,23 +1,32 @@
-"""What is done with an event before it is delivered: a filter, then a transform, both CEL and compiled once."""
+"""What is done with an event before it is delivered: a filter, routes, a transform, all of it CEL and compiled once.
 
-from collections.abc import Callable, Mapping
+| # | the Subscription | the event | outcome |
+|---|---|---|---|
+| 1 | any | its filter is false | Filtered |
+| 2 | no routes | any other | Unchanged, or NewData where there is a transform |
+| 3 | routes, match First | some routes take it | Routed to the first of them |
+| 4 | routes, match All | some routes take it | Routed to each of them |
+| 5 | routes, unmatched DeadLetter | no route takes it | Failure: Unrouted |
+| 6 | routes, unmatched Filter | no route takes it | Filtered |
+| 7 | any | an expression that has to be asked fails on it | Failure: ExpressionFailed; nothing of it is delivered |
+
+An event that was set aside for a route is asked about that one only: the others have taken it, or were told by a record
+of their own. If the route is gone, none takes it.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
 
-from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.api.runtime_config import RuntimeConfig, RuntimeRoutes
+from eventplane.events.dead_letters import route_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
-from eventplane.events.expressions import Expression, ExpressionError
-from eventplane.events.subscribed import ATTRIBUTES, FIELDS, compile_filter, compile_transform
-
-_MOST_REMEMBERED: Final = 4096
-_COSTLY: Final = frozenset(FIELDS) - frozenset(ATTRIBUTES) | {"time"}
-"""What of an event is not a text that is there anyway."""
-_RAW: Final = {"datacontenttype": "content-type"}
-"""Attributes that are in headers of another name."""
+from eventplane.events.event_expressions import EventExpression
+from eventplane.events.expressions import ExpressionError
+from eventplane.events.subscribed import compile_filter, compile_transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,140 +46,137 @@ class NewData:
     data: bytes
 
 
-Processed: TypeAlias = Filtered | Unchanged | NewData | Failure
+Deliverable: TypeAlias = Unchanged | NewData
+
+
+class RouteTaken(NamedTuple):
+    """A route that takes an event, and what it delivers."""
+
+    route: str
+    made: Deliverable
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The event is to be delivered by these routes, of which there is one at least."""
+
+    taken: tuple[RouteTaken, ...]
+
+
+Processed: TypeAlias = Filtered | Deliverable | Routed | Failure
 FILTERED: Final = Filtered()
 UNCHANGED: Final = Unchanged()
 
 
-class EventExpression:
-    """An expression over `event`, given only what it reads."""
+class _Way:
+    """A filter and a transform."""
 
-    def __init__(self, expression: Expression) -> None:
-        self._expression = expression
-        reads = [path.split(".") for path in expression.paths]
-        names = {path[1] for path in reads if len(path) > 1}
-        if any(len(path) == 1 for path in reads):
-            names = set(FIELDS)
-        self._costly = frozenset(names & _COSTLY)
-        self._names = tuple(sorted(names - _COSTLY))
-        self._raw_names = tuple(_RAW.get(name, f"ce_{name}") for name in self._names)
-        self._remembered: dict[tuple[str | bytes | None, ...], Any] = {}
+    def __init__(self, wanted: str | None, transform: str | None, route: str = "") -> None:
+        """Compile them; raises ExpressionError."""
+        self._filter = EventExpression(compile_filter(wanted)) if wanted is not None else None
+        self._transform = EventExpression(compile_transform(transform)) if transform is not None else None
+        self._of = f" of route {route}" if route else ""
 
     @property
     def reads_data(self) -> bool:
-        """Whether the data of an event have to be decoded for it."""
-        return "data" in self._costly
-
-    def evaluate(self, event: Event) -> Any:
-        """Return what it makes of an event; the answer for the same few attributes is remembered.
-
-        Raises:
-            ExpressionError: it failed.
-            UndecodableError: it reads attributes or data that are none.
-        """
-        if self._costly:
-            return self._expression.evaluate(self._view(event))
-        raw = event.raw
-        key = tuple(map(event.attributes.get, self._names)) if raw is None else tuple(map(raw.get, self._raw_names))
-        try:
-            return self._remembered[key]
-        except KeyError:
-            pass
-        result = self._expression.evaluate(event.attributes)
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[key] = result
-        return result
-
-    def _view(self, event: Event) -> Mapping[str, Any]:
-        view: dict[str, Any] = {}
-        if self._names:
-            attributes = event.attributes
-            view = {name: attributes[name] for name in self._names if name in attributes}
-        for name in self._costly:
-            value = _COSTLY_FIELDS[name](event)
-            if value is not None:
-                view[name] = value
-        if "data" in self._costly:
-            view["data"] = event.data()
-        return view
-
-
-def _moment(event: Event) -> Any:
-    """Read RFC 3339; what is none stays a text."""
-    text = event.attributes.get("time")
-    try:
-        return text and datetime.fromisoformat(text)
-    except ValueError:
-        return text
-
-
-def _extensions(event: Event) -> Mapping[str, str]:
-    return {name: value for name, value in event.attributes.items() if name not in ATTRIBUTES}
-
-
-def _key(event: Event) -> str | None:
-    key = event.record.key()
-    return key.decode("utf-8", "replace") if key is not None else None
-
-
-_COSTLY_FIELDS: Final[Mapping[str, Callable[[Event], Any]]] = {
-    "time": _moment,
-    "extensions": _extensions,
-    "headers": Event.headers,
-    "key": _key,
-    "topic": lambda event: event.record.topic(),
-    "data": lambda _event: None,  # null is data too
-}
-
-
-class Processor:
-    """Filter and transform of one Subscription."""
-
-    def __init__(self, config: RuntimeConfig) -> None:
-        """Compile its expressions; raises ExpressionError."""
-        self._filter = EventExpression(compile_filter(config.filter)) if config.filter is not None else None
-        self._transform = EventExpression(compile_transform(config.transform)) if config.transform is not None else None
-
-    @property
-    def reads_data(self) -> bool:
-        """Whether it looks into the data."""
         return any(each is not None and each.reads_data for each in (self._filter, self._transform))
 
-    def process(self, event: Event) -> Processed:
-        """Filter, then transform."""
-        if self._filter is not None:
-            answer = self._outcome("filter", self._filter, event)
-            if answer is False:
-                return FILTERED
-            if isinstance(answer, Failure):
-                return answer
-            if answer is not True:
-                return _wrong("filter", f"it is neither true nor false but a {type(answer).__name__}")
+    def takes(self, event: Event) -> bool | Failure:
+        """Tell whether the filter is true."""
+        if self._filter is None:
+            return True
+        answer = self._outcome("filter", self._filter, event)
+        if isinstance(answer, bool | Failure):
+            return answer
+        return self._wrong("filter", f"it is neither true nor false but a {type(answer).__name__}")
+
+    def make(self, event: Event) -> Deliverable | Failure:
+        """Transform."""
         if self._transform is None:
             return UNCHANGED
         made = self._outcome("transform", self._transform, event)
-        return made if isinstance(made, Failure) else _as_json(made)
+        if isinstance(made, Failure):
+            return made
+        try:
+            return NewData(orjson.dumps(made, default=_json_default, option=orjson.OPT_NON_STR_KEYS))
+        except TypeError as error:
+            return self._wrong("transform", f"its result is no JSON: {error}")
 
-    @staticmethod
-    def _outcome(which: str, expression: EventExpression, event: Event) -> Any:
+    def _outcome(self, which: str, expression: EventExpression, event: Event) -> Any:
         try:
             return expression.evaluate(event)
         except UndecodableError as error:
             return Failure("Undecodable", str(error))
         except ExpressionError as error:
-            return _wrong(which, str(error))
+            return self._wrong(which, str(error))
+
+    def _wrong(self, which: str, message: str) -> Failure:
+        return Failure("ExpressionFailed", f"{which}{self._of}: {message}")
 
 
-def _as_json(made: Any) -> NewData | Failure:
-    try:
-        return NewData(orjson.dumps(made, default=_json_default, option=orjson.OPT_NON_STR_KEYS))
-    except TypeError as error:
-        return _wrong("transform", f"its result is no JSON: {error}")
+class _Router:
+    """The routes of one Subscription."""
+
+    def __init__(self, routes: RuntimeRoutes, subscription: str) -> None:
+        """Compile their expressions; raises ExpressionError."""
+        self._ways = {each.name: _Way(each.filter, each.transform, each.name) for each in routes.to}
+        self._takes_all = routes.match == "All"
+        self._filters_unmatched = routes.unmatched == "Filter"
+        self._subscription = subscription
+
+    @property
+    def reads_data(self) -> bool:
+        return any(way.reads_data for way in self._ways.values())
+
+    def route(self, event: Event) -> Filtered | Routed | Failure:
+        """Decide by the table above."""
+        only = route_of(event.record, self._subscription)
+        taken: list[RouteTaken] = []
+        for outcome in self._asked(event, only):
+            if isinstance(outcome, Failure):
+                return outcome
+            taken.append(outcome)
+            if not self._takes_all:
+                break
+        if taken:
+            return Routed(tuple(taken))
+        if self._filters_unmatched:
+            return FILTERED
+        return Failure("Unrouted", "no route takes it" if only is None else f"route {only} does not take it any more")
+
+    def _asked(self, event: Event, only: str | None) -> Iterator[RouteTaken | Failure]:
+        """Ask one after the other; what is not looked at any more is not asked."""
+        for name, way in self._ways.items():
+            if only is not None and name != only:
+                continue
+            takes = way.takes(event)
+            if takes is False:
+                continue
+            made = takes if isinstance(takes, Failure) else way.make(event)
+            yield made if isinstance(made, Failure) else RouteTaken(name, made)
 
 
-def _wrong(which: str, message: str) -> Failure:
-    return Failure("ExpressionFailed", f"{which}: {message}")
+class Processor:
+    """Filter, routes and transform of one Subscription."""
+
+    def __init__(self, config: RuntimeConfig) -> None:
+        """Compile its expressions; raises ExpressionError."""
+        self._way = _Way(config.filter, config.transform)
+        self._router = _Router(config.routes, config.full_name) if config.routes is not None else None
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether it looks into the data."""
+        return self._way.reads_data or (self._router is not None and self._router.reads_data)
+
+    def process(self, event: Event) -> Processed:
+        """Decide by the table above."""
+        takes = self._way.takes(event)
+        if takes is False:
+            return FILTERED
+        if isinstance(takes, Failure):
+            return takes
+        return self._way.make(event) if self._router is None else self._router.route(event)
 
 
 def _json_default(value: Any) -> Any:

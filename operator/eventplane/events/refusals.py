@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from eventplane.api.runtime_config import RuntimeConfig
-from eventplane.events.expressions import ExpressionError
-from eventplane.events.processing import Processor
+from eventplane.api.runtime_config import Destination, RuntimeConfig
+from eventplane.events.subscribed import expression_fault
 
 Check: TypeAlias = Callable[[RuntimeConfig], str | None]
 
@@ -22,14 +21,26 @@ def refusals(config: RuntimeConfig, *, has_handlers: bool = False) -> tuple[str,
 
 
 def _one_sink(config: RuntimeConfig) -> str | None:
-    if sum(each is not None for each in (config.http, config.python, config.topic)) != 1:
-        return "http, python, topic: name exactly one of them"
-    return None
+    if config.routes is not None and _sinks(config):
+        return "routes: they are there instead of http, python and topic"
+    wrong = [name for name, each in config.destinations.items() if len(_sinks(each)) != 1]
+    return None if not wrong else f"{_field(wrong[0])}http, python, topic: name exactly one of them"
+
+
+def _sinks(destination: Destination) -> list[object]:
+    return [each for each in (destination.http, destination.python, destination.topic) if each is not None]
+
+
+def _field(route: str) -> str:
+    """Begin the name of a field of a route; a sole destination is one of the configuration itself."""
+    return f"routes.to[{route}]." if route else ""
 
 
 def _transactions_are_possible(config: RuntimeConfig) -> str | None:
     if config.delivery.guarantee != "ExactlyOnce":
         return None
+    if config.routes is not None:
+        return "delivery.guarantee: ExactlyOnce is for one sink, a topic, and not for routes: use AtLeastOnce"
     if config.topic is None:
         return "delivery.guarantee: ExactlyOnce is for a sink that is a topic: use AtLeastOnce"
     if config.transactional_id_prefix is None:
@@ -52,7 +63,7 @@ def _tiers_end(config: RuntimeConfig) -> str | None:
 
 def _no_circle(config: RuntimeConfig) -> str | None:
     written = {tier.topic for tier in config.retry.tiers} | {config.retry.dead_letter_topic}
-    written |= {config.topic.topic if config.topic is not None else None}
+    written |= {each.topic.topic for each in config.destinations.values() if each.topic is not None}
     circle = sorted(set(config.topics) & written - {None})
     return f"topics: {', '.join(circle)} would be written to as well, a circle" if circle else None
 
@@ -64,17 +75,21 @@ def _majors_are_readable(config: RuntimeConfig) -> str | None:
 
 
 def _majors_are_delivered(config: RuntimeConfig) -> str | None:
-    if config.majors and config.topic is not None and config.transform is None:
+    ways = config.routes.to if config.routes is not None else (config,)
+    if config.majors and any(way.topic is not None and way.transform is None for way in ways):
         return "majors: a topic gets data as they were written, unless there is a transform, such as event.data"
     return None
 
 
-def _expressions_compile(config: RuntimeConfig) -> str | None:
-    try:
-        Processor(config)
-    except ExpressionError as error:
-        return f"filter, transform: {error}"
+def _routes_transform(config: RuntimeConfig) -> str | None:
+    if config.routes is not None and config.transform is not None:
+        return "transform: with routes each of them has its own"
     return None
+
+
+def _expressions_compile(config: RuntimeConfig) -> str | None:
+    fault = expression_fault(config.filter, config.transform, config.routes.to if config.routes is not None else ())
+    return None if fault is None else f"{fault[0]}: {fault[1]}"
 
 
 _CHECKS: Final[tuple[Check, ...]] = (
@@ -85,5 +100,6 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _no_circle,
     _majors_are_readable,
     _majors_are_delivered,
+    _routes_transform,
     _expressions_compile,
 )

@@ -20,10 +20,10 @@ from eventplane.client.data_reader import RegistryReader
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event, UndecodableError
+from eventplane.events.event_expressions import EventExpression
 from eventplane.events.expressions import ExpressionError
 from eventplane.events.outgoing import http_request
 from eventplane.events.positions import format_positions
-from eventplane.events.processing import EventExpression
 from eventplane.events.record import Record
 from eventplane.events.subscribed import compile_filter
 

@@ -300,8 +300,8 @@ def _instead_of_our_process(resource: Access) -> str | None:
     """Say what to do where no process of Eventplane's can have the credentials of a resource; None: it wants none."""
     if isinstance(resource, Publication) and resource.spec.relay is not None:
         return "run the relay by yourself"
-    if isinstance(resource, Subscription) and resource.spec.sink is not None:
-        return "take workload instead of sink"
+    if isinstance(resource, Subscription) and resource.spec.sinks:
+        return f"take workload instead of {'sink' if resource.spec.routes is None else 'routes'}"
     return None
 
 

@@ -49,13 +49,12 @@ def needs_of(resource: Managed | DeadLetterPolicy) -> frozenset[Place]:
 
 
 def _needs_of_subscription(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """Name kind and name of the topics that it reads, of the one that it delivers to, and of its policy."""
+    """Name kind and name of the topics that it reads, of those that it delivers to, and of its policy."""
     spec = subscription.spec
     yield from ((EventTopic.kind, each.name) for each in spec.topics)
     if spec.topic_selector is not None:
         yield EventTopic.kind, EVERY
-    if spec.sink is not None and spec.sink.topic_ref is not None:
-        yield EventTopic.kind, spec.sink.topic_ref.name
+    yield from ((EventTopic.kind, name) for name in spec.sink_topics)
     if spec.dead_letter_policy_ref is not None:
         yield DeadLetterPolicy.kind, spec.dead_letter_policy_ref.name
 

@@ -28,7 +28,7 @@ _FAILURES_BEFORE_FALLBACK: Final = 3
 def wants_autoscaling(subscription: Subscription) -> bool:
     """Tell whether the number of pods is to follow the lag."""
     scaling = subscription.spec.scaling
-    consumes = subscription.spec.sink is not None or subscription.spec.workload is not None
+    consumes = bool(subscription.spec.sinks) or subscription.spec.workload is not None
     return scaling is not None and consumes and scaling.most > scaling.min
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eventplane.api import API_VERSION
 from eventplane.api.access import Access
@@ -22,7 +22,7 @@ from eventplane.planning.workload_desired import (
     head_of,
     no_sink_topic,
     object_name,
-    with_sink_topic,
+    with_sink_topics,
 )
 
 
@@ -39,8 +39,8 @@ class Circumstances:
     """The image of Eventplane's own consumer."""
     topics: Topics
     """The EventTopics that it reads."""
-    sink_topic: EventTopic | None = None
-    """The one that it delivers to, if it names one that exists."""
+    sink_topics: Topics = field(default_factory=dict)
+    """Those that it delivers to."""
     policy: Policy = None
     """The policy that it names."""
     siblings: Iterable[EventTopic] = ()
@@ -61,7 +61,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
     access = desire_access(subscription, around.bus, around.connection, around.topics, around.cluster, around.twin)
     if isinstance(access, Refusal):
         return access
-    access = with_sink_topic(access, subscription, around.sink_topic, around.bus)
+    access = with_sink_topics(access, subscription, around.sink_topics, around.bus)
     drained = around.drained if _is_rolled_out(subscription) else ()
     letters = desire_dead_letters(subscription, around.policy, around.bus, around.topics, around.siblings, drained)
     access = _with_dead_letters(access, letters)
@@ -71,7 +71,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
         access,
         around.runtime_image,
         retry=letters.rules,
-        sink_topic=topic_to_grant(around.sink_topic, around.bus),
+        sink_topics=_names(around.sink_topics, around.bus),
         autoscaled=autoscaled,
         majors=_majors(subscription, around),
     )
@@ -104,8 +104,14 @@ def _is_rolled_out(subscription: Subscription) -> bool:
 def _majors(subscription: Subscription, around: Circumstances) -> Mapping[str, int]:
     """Tell in which major version the events of a topic are to be read, by its name in Kafka."""
     asked = {each.name: each.major for each in subscription.spec.topics}
-    names = {ref: topic_to_grant(around.topics.get(ref), around.bus) for ref in asked}
-    return {name: major for ref, major in asked.items() if major is not None and (name := names[ref]) is not None}
+    names = _names({ref: around.topics.get(ref) for ref in asked}, around.bus)
+    return {names[ref]: major for ref, major in asked.items() if major is not None and ref in names}
+
+
+def _names(topics: Topics, bus: EventBus) -> Mapping[str, str]:
+    """Name topics in Kafka as far as they have been made."""
+    found = {ref: topic_to_grant(topic, bus) for ref, topic in topics.items()}
+    return {ref: name for ref, name in found.items() if name is not None}
 
 
 def _registry(subscription: Subscription, around: Circumstances) -> tuple[bool, Refusal | None]:
@@ -120,7 +126,7 @@ def _registry(subscription: Subscription, around: Circumstances) -> tuple[bool, 
     """
     registry = around.bus.spec.schema_registry
     has_schema = any(topic is not None and topic.spec.schemas.value is not None for topic in around.topics.values())
-    if subscription.spec.sink is None or registry is None or not has_schema:
+    if not subscription.spec.sinks or registry is None or not has_schema:
         return False, None
     return True, no_login_for_applications(around.bus) if registry.applications is None else None
 

@@ -9,14 +9,15 @@ from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
 from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
 from eventplane.api.event_bus import EventBus
-from eventplane.api.event_topic import EventTopic
-from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
-from eventplane.api.sink import PythonFunction, PythonSink
+from eventplane.api.routes import Routes
+from eventplane.api.runtime_config import RetryRules, RuntimeConfig, RuntimeRoute, RuntimeRoutes, TopicSink
+from eventplane.api.sink import PythonFunction, PythonSink, Sink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Scaling
-from eventplane.planning.access_desired import DesiredAccess, with_topic
+from eventplane.planning.access_desired import DesiredAccess, Topics, with_topic
 from eventplane.planning.dead_letter_topics import name_label
 from eventplane.planning.dead_letters import try_for_ever
+from eventplane.planning.delivery import sink_field
 from eventplane.planning.objects import Manifest, ObjectKey, Owner, key_of, owned_head
 from eventplane.planning.plan import Refusal, fingerprint
 from eventplane.planning.workload_pod import pod_of
@@ -68,7 +69,7 @@ def desire_workload(
     runtime_image: str,
     *,
     retry: RetryRules | None = None,
-    sink_topic: str | None = None,
+    sink_topics: Mapping[str, str] | None = None,
     autoscaled: bool = False,
     majors: Mapping[str, int] | None = None,
 ) -> DesiredObjects:
@@ -81,7 +82,7 @@ def desire_workload(
         access: what it may do, and by which Secret.
         runtime_image: the image of Eventplane's own consumer, for `sink`.
         retry: what its dead-letter policy says; None where it has none.
-        sink_topic: name in Kafka of the topic that `sink` delivers to.
+        sink_topics: names in Kafka of the EventTopics that it delivers to, by their own.
         autoscaled: whether another decides how many pods there are.
         majors: in which major version of its Schema a topic is to be read, by its name in Kafka.
     """
@@ -91,8 +92,8 @@ def desire_workload(
     if access.missing:
         return DesiredObjects(left_alone=workload_keys(subscription), deployment=deployment)
     config = None
-    if subscription.spec.sink is not None:
-        config = _config_text(runtime_config(subscription, access, retry or try_for_ever(), sink_topic, majors))
+    if subscription.spec.sinks:
+        config = _config_text(runtime_config(subscription, access, retry or try_for_ever(), sink_topics or {}, majors))
     made = [_service_account(subscription)]
     if config is not None:
         made.append(_config_map(subscription, config))
@@ -105,7 +106,7 @@ def desire_workload(
 
 def has_workload(subscription: Subscription) -> bool:
     """Tell whether a Subscription asks for a Deployment."""
-    return subscription.spec.workload is not None or subscription.spec.sink is not None
+    return subscription.spec.workload is not None or bool(subscription.spec.sinks)
 
 
 def workload_keys(resource: Access) -> frozenset[ObjectKey]:
@@ -130,27 +131,25 @@ def object_key(resource: Access, api_version: str, kind: str) -> ObjectKey:
     return ObjectKey(api_version, kind, resource.metadata.namespace, object_name(resource))
 
 
-# --- the topic of a sink
+# --- the topics of sinks
 
 
-def with_sink_topic(
-    access: DesiredAccess, subscription: Subscription, topic: EventTopic | None, bus: EventBus
-) -> DesiredAccess:
-    """Let a Subscription write to the topic that it delivers to."""
-    sink = subscription.spec.sink
-    if sink is None or sink.topic_ref is None:
-        return access
-    return with_topic(access, subscription, sink.topic_ref.name, topic, bus, "WRITE")
+def with_sink_topics(access: DesiredAccess, subscription: Subscription, topics: Topics, bus: EventBus) -> DesiredAccess:
+    """Let a Subscription write to the topics that it delivers to."""
+    for ref in subscription.spec.sink_topics:
+        access = with_topic(access, subscription, ref, topics.get(ref), bus, "WRITE")
+    return access
 
 
 def no_sink_topic(subscription: Subscription) -> Refusal | None:
     """Refuse a sink that delivers to a topic that it reads: each event would come back for ever."""
-    sink = subscription.spec.sink
-    if sink is None or sink.topic_ref is None or sink.topic_ref.name not in {t.name for t in subscription.spec.topics}:
-        return None
-    return Refusal(
-        Reason.INVALID_SPEC, f"sink.topicRef names {sink.topic_ref.name}, which is read too: events would go in circles"
-    )
+    read = {topic.name for topic in subscription.spec.topics}
+    for route, sink in subscription.spec.sinks.items():
+        if sink.topic_ref is not None and sink.topic_ref.name in read:
+            name, field = sink.topic_ref.name, sink_field(route)
+            text = f"{field}.topicRef names {name}, which is read too: events would go in circles"
+            return Refusal(Reason.INVALID_SPEC, text)
+    return None
 
 
 # --- the runtime's configuration
@@ -160,7 +159,7 @@ def runtime_config(
     subscription: Subscription,
     access: DesiredAccess,
     retry: RetryRules,
-    sink_topic: str | None,
+    sink_topics: Mapping[str, str],
     majors: Mapping[str, int] | None = None,
 ) -> RuntimeConfig:
     """Write what Eventplane's own consumer has to know."""
@@ -178,10 +177,33 @@ def runtime_config(
         transform=spec.transform,
         delivery=spec.delivery,
         retry=retry,
-        http=spec.sink.http if spec.sink is not None else None,
-        python=_function(spec.sink.python) if spec.sink is not None else None,
-        topic=TopicSink(topic=sink_topic) if sink_topic is not None else None,
+        routes=_routes(spec.routes, sink_topics),
+        **(_destination(spec.sink, sink_topics) if spec.sink is not None else {}),
     )
+
+
+def _routes(asked: Routes | None, sink_topics: Mapping[str, str]) -> RuntimeRoutes | None:
+    if asked is None:
+        return None
+    to = tuple(
+        RuntimeRoute(
+            name=route.name,
+            filter=route.filter,
+            transform=route.transform,
+            **_destination(route.sink, sink_topics),
+        )
+        for route in asked.to
+    )
+    return RuntimeRoutes(match=asked.match, unmatched=asked.unmatched, to=to)
+
+
+def _destination(sink: Sink, sink_topics: Mapping[str, str]) -> dict[str, Any]:
+    topic = sink_topics.get(sink.topic_ref.name) if sink.topic_ref is not None else None
+    return {
+        "http": sink.http,
+        "python": _function(sink.python),
+        "topic": TopicSink(topic=topic) if topic is not None else None,
+    }
 
 
 def _function(sink: PythonSink | None) -> PythonFunction | None:
@@ -207,7 +229,7 @@ def selector_of(subscription: Subscription) -> Mapping[str, str]:
 
 def labels_of(subscription: Subscription) -> Mapping[str, str]:
     """Label what a Subscription becomes."""
-    component = "sink" if subscription.spec.sink is not None else "workload"
+    component = "sink" if subscription.spec.sinks else "workload"
     return {**selector_of(subscription), "app.kubernetes.io/component": component}
 
 

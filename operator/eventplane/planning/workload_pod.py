@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from eventplane.api.access import Access
 from eventplane.api.metadata import SecretRef
+from eventplane.api.runtime_config import Credential, credential_folder
 from eventplane.api.sink import HttpSink, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import EnvVar, Probe, Resources, Workload
@@ -53,7 +54,7 @@ def pod_of(
         container, grace = _own_container(workload, secret_name), workload.termination_grace_seconds
         pull = [{"name": each.name} for each in workload.image_pull_secrets]
     else:
-        function = subscription.spec.sink.python if subscription.spec.sink is not None else None
+        function = next((each.python for each in subscription.spec.sinks.values() if each.python is not None), None)
         container, grace = _runtime_container(function, runtime_image, secret_name), _RUNTIME_GRACE_SECONDS
         pull = [{"name": each.name} for each in function.image_pull_secrets] if function is not None else []
         volumes += [
@@ -108,25 +109,24 @@ def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
     What is absent keeps no container from starting: it ends and says what it misses, which is in the status then; what
     the kubelet says of volumes is not.
     """
-    http = subscription.spec.sink.http if subscription.spec.sink is not None else None
-    if http is None:
-        return
-    for name, reference, files in _sink_secrets(http):
-        if reference is not None:
-            items = [{"key": key, "path": path} for key, path in files.items()]
-            yield {"name": name, "secret": {"secretName": reference.name, "items": items, "optional": True}}
+    for route, sink in subscription.spec.sinks.items():
+        for what, reference, files in _sink_secrets(sink.http) if sink.http is not None else ():
+            if reference is not None:
+                items = [{"key": key, "path": path} for key, path in files.items()]
+                secret = {"secretName": reference.name, "items": items, "optional": True}
+                yield {"name": credential_folder(what, route), "secret": secret}
 
 
-def _sink_secrets(http: HttpSink) -> Iterator[tuple[str, SecretRef | None, Mapping[str, str]]]:
+def _sink_secrets(http: HttpSink) -> Iterator[tuple[Credential, SecretRef | None, Mapping[str, str]]]:
     """Give the folder for each Secret that may be asked for, and the files there by the keys that they are from."""
-    yield "sink", http.bearer_token_secret_ref, {"token": "token"}
+    yield "token", http.bearer_token_secret_ref, {"token": "token"}
     if http.signature is not None:
         keys = {"secret": "secret", "previousSecret": "previousSecret"}
-        yield "sink-signature", http.signature.secret_ref, keys
+        yield "signature", http.signature.secret_ref, keys
     if http.tls is not None:
         authority = http.tls.ca_secret_ref
-        yield "sink-ca", authority, {authority.key: "ca.crt"} if authority is not None else {}
-        yield "sink-certificate", http.tls.certificate_secret_ref, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
+        yield "ca", authority, {authority.key: "ca.crt"} if authority is not None else {}
+        yield "certificate", http.tls.certificate_secret_ref, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
 
 
 def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.api.runtime_config import Destination
 from eventplane.api.sink import Batching, PythonFunction
 from eventplane.api.sink import HttpSink as HttpService
 from eventplane.delivery.attempt_spans import TracedSink
@@ -104,65 +104,63 @@ def _in_transactions(settings: RuntimeSettings, sink_topic: str, exchange: Excha
 
 def _at_least_once(settings: RuntimeSettings, source: KafkaSource, writer: KafkaWriter) -> Assembly:
     config = settings.config
-    sink = _traced(settings, _sink(settings, writer))
+    sinks = {
+        route: _traced(settings, to, _sink(settings, route, to, writer)) for route, to in config.destinations.items()
+    }
     engine = Engine(
-        config, Ports(source, sink, writer, _registry(settings)), Ambience(leave_seconds=settings.leave_seconds)
+        config, Ports(source, sinks, writer, _registry(settings)), Ambience(leave_seconds=settings.leave_seconds)
     )
 
     async def close() -> None:
         engine.close()
-        await sink.close()
+        for sink in sinks.values():
+            await sink.close()
         await writer.close(_FLUSH_SECONDS)
 
     return Assembly(engine, source, lambda: source.start(engine), close)
 
 
-def _traced(settings: RuntimeSettings, sink: Sink) -> Sink:
+def _traced(settings: RuntimeSettings, to: Destination, sink: Sink) -> Sink:
     """Make spans of attempts where they are exported; those of functions are made where these are called."""
-    config = settings.config
-    return sink if config.python is not None or not is_tracing() else TracedSink(sink, config.group)
+    return sink if to.python is not None or not is_tracing() else TracedSink(sink, settings.config.group)
 
 
-def _sink(settings: RuntimeSettings, writer: Writer) -> Sink:
-    config = settings.config
-    if config.topic is not None:
-        return TopicSink(config.topic.topic, writer)
-    if config.python is not None:
-        return _function_sink(config, config.python)
-    if config.http is None:
+def _sink(settings: RuntimeSettings, route: str, to: Destination, writer: Writer) -> Sink:
+    if to.topic is not None:
+        return TopicSink(to.topic.topic, writer)
+    at_once = settings.config.delivery.concurrency
+    if to.python is not None:
+        return _function_sink(to, to.python, at_once)
+    if to.http is None:
         raise SettingsError("http, python, topic: name exactly one of them")  # refused before; for type checkers
-    return _service_sink(settings, config.http)
-
-
-def _service_sink(settings: RuntimeSettings, service: HttpService) -> Sink:
-    config = settings.config
-    client = HttpClient(
-        HttpTarget(
-            url=service.url,
-            timeout_seconds=config.timeout_seconds,
-            retry_statuses=frozenset(service.retry_statuses),
-            credentials=settings.credentials,
-            connections=config.delivery.concurrency,
-            api_server=settings.api_server,
-        )
+    target = HttpTarget(
+        url=to.http.url,
+        timeout_seconds=to.timeout_seconds,
+        retry_statuses=frozenset(to.http.retry_statuses),
+        credentials=settings.credentials[route],
+        connections=at_once,
+        api_server=settings.api_server,
     )
+    return _service_sink(to, to.http, HttpClient(target), at_once)
+
+
+def _service_sink(to: Destination, service: HttpService, client: HttpClient, at_once: int) -> Sink:
     if service.content_mode == "Batched":
-        limits = batch_limits(config.batching or Batching())
-        return HttpBatchSink(client, limits, config.delivery.concurrency)
+        return HttpBatchSink(client, batch_limits(to.batching or Batching()), at_once)
     return HttpSink(client, service.content_mode)
 
 
-def _function_sink(config: RuntimeConfig, function: PythonFunction) -> Sink:
+def _function_sink(to: Destination, function: PythonFunction, at_once: int) -> Sink:
     """Call functions as an EventSubscriber does; here, since the SDK takes as long to import as all the rest."""
     from eventplane.client.batch_sink import BatchSink  # noqa: PLC0415
     from eventplane.client.handler_sink import HandlerSink  # noqa: PLC0415
     from eventplane.client.handlers import Handlers  # noqa: PLC0415
     from eventplane.runtime.loading import load_function  # noqa: PLC0415
 
-    handler, at_once = load_function(function.callable), config.delivery.concurrency
-    if config.batching is not None:
-        return BatchSink(handler, batch_limits(config.batching), at_once, config.timeout_seconds)
-    return HandlerSink(Handlers.of_one(handler), at_once, config.timeout_seconds)
+    handler = load_function(function.callable)
+    if to.batching is not None:
+        return BatchSink(handler, batch_limits(to.batching), at_once, to.timeout_seconds)
+    return HandlerSink(Handlers.of_one(handler), at_once, to.timeout_seconds)
 
 
 def _registry(settings: RuntimeSettings) -> DataReader | None:

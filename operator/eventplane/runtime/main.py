@@ -67,7 +67,7 @@ async def run(settings: RuntimeSettings) -> int:
     await probes.stop()
     problem = work.problem or next(iter(problems), None)
     if problem is None:
-        logger.info("ended", extra={"fields": {"delivered": work.counts.delivered}})
+        logger.info("ended", extra={"fields": {"delivered": work.counts.delivered_in_all}})
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
@@ -76,9 +76,8 @@ async def run(settings: RuntimeSettings) -> int:
 def _patience(config: RuntimeConfig) -> Patience:
     """Wait for what the sink is given the time for."""
     least = Patience()
-    return dataclasses.replace(
-        least, partition_seconds=max(least.partition_seconds, _SOME_ATTEMPTS * config.timeout_seconds)
-    )
+    longest = max(each.timeout_seconds for each in config.destinations.values())
+    return dataclasses.replace(least, partition_seconds=max(least.partition_seconds, _SOME_ATTEMPTS * longest))
 
 
 def _spare_the_collector() -> None:

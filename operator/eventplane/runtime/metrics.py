@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -60,27 +60,43 @@ def _counted(counts: Counts) -> Iterable[Metric]:
     """Show all that was counted."""
     for name, documentation, number in (
         ("received", "Events that were read, retries by topic included.", counts.received),
-        ("filtered", "Events that the filter kept back.", counts.filtered),
+        ("filtered", "Events that the filter kept back, or that no route takes and that may go.", counts.filtered),
         ("deduplicated", "Events that had come before.", counts.deduplicated),
-        ("delivered", "Events that the sink took.", counts.delivered),
     ):
         yield counter_family(f"{_PREFIX}_{name}", documentation, {"": number})
-    retried = {"InPlace": counts.retried_in_place, "Topic": counts.retried_in_topic}
-    yield counter_family(f"{_PREFIX}_retried", "Further attempts, by where they wait.", retried, ("where",))
-    yield counter_family(f"{_PREFIX}_failed_attempts", "Attempts that failed, by reason.", counts.failures, ("reason",))
-    yield counter_family(
-        f"{_PREFIX}_dead_lettered", "Events that were given up, by reason.", counts.dead_lettered, ("reason",)
+    routes = {"": counts, **counts.routes}
+    """What has no route has that label empty, which is as if it had none."""
+    delivered = {name: each.delivered for name, each in routes.items()}
+    yield counter_family(f"{_PREFIX}_delivered", "Events that the sink took, by route.", delivered, ("route",))
+    yield _by_route(
+        "retried",
+        "Further attempts, by where they wait.",
+        "where",
+        {name: {"InPlace": each.retried_in_place, "Topic": each.retried_in_topic} for name, each in routes.items()},
     )
-    yield _histogram(counts)
+    failures = {name: each.failures for name, each in routes.items()}
+    yield _by_route("failed_attempts", "Attempts that failed, by reason.", "reason", failures)
+    given_up = {name: each.dead_lettered for name, each in routes.items()}
+    yield _by_route("dead_lettered", "Events that were given up, by reason.", "reason", given_up)
+    yield _histogram(routes)
 
 
-def _histogram(counts: Counts) -> Metric:
+def _by_route(name: str, documentation: str, label: str, numbers: Mapping[str, Mapping[str, int]]) -> Metric:
+    family = CounterMetricFamily(f"{_PREFIX}_{name}", documentation, labels=(label, "route"))
+    for route, found in numbers.items():
+        for value, number in tuple(found.items()):
+            family.add_metric((value, route), number)
+    return family
+
+
+def _histogram(routes: Mapping[str, Counts]) -> Metric:
     family = HistogramMetricFamily(
-        f"{_PREFIX}_end_to_end_seconds", "Time from the record's timestamp to the sink's answer."
+        f"{_PREFIX}_end_to_end_seconds", "Time from the record's timestamp to the sink's answer.", labels=("route",)
     )
-    total, buckets = 0, []
-    for bound, number in zip((*BUCKETS, "+Inf"), counts.latencies, strict=True):
-        total += number
-        buckets.append((str(bound), float(total)))
-    family.add_metric((), buckets, counts.latency_sum)
+    for route, counts in routes.items():
+        total, buckets = 0, []
+        for bound, number in zip((*BUCKETS, "+Inf"), counts.latencies, strict=True):
+            total += number
+            buckets.append((str(bound), float(total)))
+        family.add_metric((route,), buckets, counts.latency_sum)
     return family

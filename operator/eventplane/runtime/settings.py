@@ -24,8 +24,8 @@ class RuntimeSettings:
     """Settings of librdkafka, from the Secret, and the credentials of who comes with some."""
     registry: Mapping[str, str]
     """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
-    credentials: HttpCredentials
-    """What a service is shown."""
+    credentials: Mapping[str, HttpCredentials]
+    """What a service is shown, by the names of routes, as with a configuration's destinations."""
     api_server: str | None
     """Of the cluster in whose pod this runs, where the kubelet has put it; None: it runs in none."""
     instance_id: str | None
@@ -74,8 +74,9 @@ def _binding(bindings: Path) -> tuple[Binding, Mapping[str, str]]:
         raise SettingsError(str(error)) from error
 
 
-def _credentials(config: RuntimeConfig, bindings: Path) -> HttpCredentials:
+def _credentials(config: RuntimeConfig, bindings: Path) -> Mapping[str, HttpCredentials]:
+    services = {route: each.http for route, each in config.destinations.items() if each.http is not None}
     try:
-        return read_credentials(config.http, bindings) if config.http is not None else HttpCredentials()
+        return {route: read_credentials(service, bindings, route) for route, service in services.items()}
     except MountedError as error:
         raise SettingsError(str(error)) from error

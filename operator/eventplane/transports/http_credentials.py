@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from eventplane.api.runtime_config import credential_folder
 from eventplane.api.sink import HttpSink, HttpTls
 from eventplane.events.webhooks import SigningSecretError, signing_key
 from eventplane.tls import client_context
@@ -27,7 +28,7 @@ class HttpCredentials:
     """What connections are made with; others stay as they are until they are not needed any more."""
 
 
-def read_credentials(sink: HttpSink, bindings: Path) -> HttpCredentials:
+def read_credentials(sink: HttpSink, bindings: Path, route: str = "") -> HttpCredentials:
     """Read what a sink asks for where its pod has it mounted.
 
     Raises:
@@ -35,11 +36,12 @@ def read_credentials(sink: HttpSink, bindings: Path) -> HttpCredentials:
     """
     token, keys, tls = None, None, None
     if sink.bearer_token_secret_ref is not None:
-        token = _token(bindings / "sink" / "token")
+        token = _token(bindings / credential_folder("token", route) / "token")
     if sink.signature is not None:
-        keys = _signing_keys(bindings / "sink-signature")
+        keys = _signing_keys(bindings / credential_folder("signature", route))
     if sink.tls is not None:
-        tls = _tls(sink.tls, bindings / "sink-ca" / "ca.crt", bindings / "sink-certificate")
+        authority = bindings / credential_folder("ca", route) / "ca.crt"
+        tls = _tls(sink.tls, authority, bindings / credential_folder("certificate", route))
     return HttpCredentials(token, keys, tls)
 
 

@@ -60,6 +60,7 @@ def test_as_a_document(value: bytes | None, expected: dict[str, Any]) -> None:
         "dead_letter_topic": "dlq",
         "dead_letter_partition": 1,
         "dead_letter_offset": 9,
+        "route": None,
     }
 
 

@@ -36,6 +36,7 @@ MOMENTS = st.integers(0, 10**13)
         MOMENTS,
         MOMENTS,
         st.none() | MOMENTS,
+        st.none() | st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
     )
 )
 def test_read_as_written(history: History) -> None:

@@ -22,10 +22,18 @@ TO_TOPIC = {"http": None, "topic": {"topic": "out"}, "delivery": ONCE, "transact
 REGISTRY = {"schemaRegistryUrl": "http://registry", "majors": {"orders": 2}}
 
 
+def routed(*to: dict[str, Any]) -> dict[str, Any]:
+    return {"http": None, "routes": {"match": "All", "to": to}}
+
+
+ROUTED = routed({"name": "a", "http": {"url": "http://a"}}, {"name": "b", "topic": {"topic": "out"}})
+
+
 def test_nothing_against_what_can_be_done() -> None:
     assert refusals(RuntimeConfig.model_validate(GOOD)) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **REGISTRY})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **TO_TOPIC})) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, **ROUTED})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, "http": None, "python": {"callable": "m:f"}})) == ()
 
 
@@ -54,7 +62,17 @@ def test_nothing_against_what_can_be_done() -> None:
         pytest.param(
             {**REGISTRY, "http": None, "topic": {"topic": "out"}}, "majors:", id="majors to a topic as written"
         ),
-        pytest.param({"filter": "event.type =="}, "filter, transform: line 1", id="an expression that is none"),
+        pytest.param({**ROUTED, "http": {"url": "http://x"}}, "routes:", id="routes and a sink"),
+        pytest.param(routed({"name": "a"}), "routes.to[a].http, python, topic:", id="a route to nowhere"),
+        pytest.param({**ROUTED, "delivery": ONCE}, "delivery.guarantee:", id="routes exactly once"),
+        pytest.param({**ROUTED, "transform": "event.data"}, "transform: with routes", id="one transform for all"),
+        pytest.param(routed({"name": "a", "topic": {"topic": "orders"}}), "topics: orders", id="a route in a circle"),
+        pytest.param(
+            routed({"name": "a", "filter": "event.type ==", "topic": {"topic": "out"}}),
+            "routes.to[a].filter: line 1",
+            id="an expression of a route that is none",
+        ),
+        pytest.param({"filter": "event.type =="}, "filter: line 1", id="an expression that is none"),
     ],
 )
 def test_refusal(change: dict[str, Any], field: str) -> None:

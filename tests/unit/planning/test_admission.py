@@ -1,5 +1,7 @@
 """What is turned away at the door: the rows of `review_topic` and of `review_subscription`."""
 
+from typing import Any
+
 import pytest
 from builders import event_bus, event_topic, metadata, refusal, settled, subscription
 
@@ -17,6 +19,20 @@ STRICT = event_bus(defaults={"config": {"min.insync.replicas": "2"}})
 RIVAL = metadata("elder", "billing")
 SMALL, LARGE = event_topic(partitions=3), event_topic(partitions=5)
 NOT_FOUND, AMBIGUOUS = refusal(Reason.BUS_NOT_FOUND), refusal(Reason.BUS_AMBIGUOUS)
+
+
+def route(name: str, url: str = "http://x/", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "sink": {"http": {"url": url}}, **fields}
+
+
+def function(name: str, image: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "sink": {"python": {"image": image, "callable": f"m:{name}", **fields}}}
+
+
+def routed(*to: dict[str, Any], match: str = "First", **fields: Any) -> Subscription:
+    return subscription(routes={"match": match, "to": to}, **fields)
+
+
 NOT_ALLOWED = refusal(Reason.NAMESPACE_NOT_ALLOWED)
 
 
@@ -162,6 +178,56 @@ SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id
             id="an address of a cluster",
         ),
         pytest.param(subscription(sink={"topic_ref": {"name": "returns"}}), None, None, id="no service at all"),
+        pytest.param(routed(route("a", filter="true"), route("b")), None, None, id="routes"),
+        pytest.param(
+            routed(route("a"), route("b", filter="event.type =="), match="All"),
+            None,
+            "correct spec.routes.to[b].filter: line 1, column 14: Syntax error: mismatched input '<EOF>'",
+            id="a typo in the filter of a route",
+        ),
+        pytest.param(
+            routed(route("a", transform="evnt.data"), match="All"),
+            None,
+            "correct spec.routes.to[a].transform: line 1, column 5: undeclared reference to 'evnt.data'; what an "
+            "expression knows is event, and CEL's functions",
+            id="a typo in the transform of a route",
+        ),
+        pytest.param(
+            routed(route("a"), route("b")),
+            None,
+            "with match First, route a has no filter and takes all events: give it one, or put it last",
+            id="a route that would never get an event",
+        ),
+        pytest.param(routed(route("a"), route("b"), match="All"), None, None, id="all routes get all events"),
+        pytest.param(
+            routed(route("a"), delivery={"guarantee": "ExactlyOnce"}),
+            None,
+            "delivery.guarantee ExactlyOnce is for sink.topicRef; routes have no transactions: set AtLeastOnce, or make"
+            " a Subscription with one topicRef for each route",
+            id="routes exactly once",
+        ),
+        pytest.param(
+            routed(route("a", url="http://169.254.169.254/")),
+            None,
+            "correct routes.to[a].sink.http.url: 169.254.169.254 is no address of a service",
+            id="a route to a cloud's metadata",
+        ),
+        pytest.param(
+            routed(function("a", "shop/a:1"), function("b", "shop/b:1"), match="All"),
+            None,
+            "routes with python run in one container: give them the same image, env, envFromSecrets, imagePullSecrets"
+            " and resources, or make a Subscription for each",
+            id="two images",
+        ),
+        pytest.param(
+            routed(function("a", "shop/a:1"), function("b", "shop/a:1", timeout="1s"), match="All"),
+            None,
+            None,
+            id="two functions of one image",
+        ),
+        pytest.param(
+            routed(route("a"), delivery={"deduplicate": {}}), None, None, id="what comes twice is not delivered twice"
+        ),
     ],
 )
 def test_subscriptions_are_turned_away(asked: Subscription, before: Subscription | None, message: str | None) -> None:

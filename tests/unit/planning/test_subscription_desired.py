@@ -162,7 +162,9 @@ def test_what_makes_no_sense_is_refused(spec: dict[str, Any], reason: Reason) ->
 
 
 def test_the_topic_of_a_sink_is_told_and_written_to() -> None:
-    desired = resolved(subscription(sink={"topic_ref": {"name": "bills"}}), sink_topic=settled(event_topic("bills")))
+    desired = resolved(
+        subscription(sink={"topic_ref": {"name": "bills"}}), sink_topics={"bills": settled(event_topic("bills"))}
+    )
     assert config_of(desired)["topic"] == {"topic": "shop.bills"}
     assert Grant("TOPIC", "shop.bills", "WRITE") in desired.access.grants
 

@@ -19,7 +19,7 @@ from builders import (
 )
 
 from eventplane.api.conditions import Reason
-from eventplane.api.runtime_config import RetryRules, RuntimeConfig
+from eventplane.api.runtime_config import RetryRules, RuntimeConfig, TopicSink
 from eventplane.api.subscription import Subscription
 from eventplane.events.refusals import refusals
 from eventplane.planning.access_state import Grant
@@ -29,7 +29,7 @@ from eventplane.planning.workload_desired import (
     DesiredObjects,
     config_hash,
     no_sink_topic,
-    with_sink_topic,
+    with_sink_topics,
     workload_keys,
 )
 
@@ -291,7 +291,7 @@ def test_only_what_is_asked_for_is_mounted(tls: dict[str, Any], names: dict[str,
 def test_a_service_of_batches_has_so_many_events_under_way(http: dict[str, Any], most: int) -> None:
     resource = sinking(sink={"http": {"url": "http://x", **http}}, delivery={"concurrency": 4})
     text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
-    assert RuntimeConfig.model_validate_json(text).most_under_way == most
+    assert RuntimeConfig.model_validate_json(text).most_under_way(4) == most
 
 
 FUNCTION = {
@@ -327,7 +327,11 @@ def test_the_runtime_is_told_of_a_function_what_it_has_to_know() -> None:
     text = manifest_of(wanted_objects(resource), "ConfigMap")["data"]["runtime.json"]
     config = RuntimeConfig.model_validate_json(text)
     assert config.python is not None
-    assert (config.python.callable, config.timeout_seconds, config.most_under_way) == ("billing.events:handle", 60, 80)
+    assert (config.python.callable, config.timeout_seconds, config.most_under_way(4)) == (
+        "billing.events:handle",
+        60,
+        80,
+    )
     assert refusals(config) == ()
     assert "database" not in text
     assert "shop/billing:3" not in text
@@ -397,20 +401,24 @@ def delivering(**fields: Any) -> Subscription:
 def test_who_delivers_to_a_topic_may_write_to_it() -> None:
     resource = delivering()
     access = wanted_access(resource)
-    more = with_sink_topic(access, resource, RETURNS, BUS)
+    more = with_sink_topics(access, resource, {"returns": RETURNS}, BUS)
     assert more.grants - access.grants == {Grant("TOPIC", "shop.returns", "WRITE")}
     assert (more.missing, more.transactional_id_prefix) == ((), None)
-    text = manifest_of(wanted_objects(resource, more, sink_topic="shop.returns"), "ConfigMap")["data"]["runtime.json"]
+    text = manifest_of(wanted_objects(resource, more, sink_topics={"returns": "shop.returns"}), "ConfigMap")["data"][
+        "runtime.json"
+    ]
     config = RuntimeConfig.model_validate_json(text)
     assert config.topic is not None
     assert (config.topic.topic, config.http) == ("shop.returns", None)
-    assert (config.most_under_way, config.timeout_seconds) == (16, 0.0)
+    assert (config.most_under_way(16), config.timeout_seconds) == (16, 0.0)
 
 
 def test_who_delivers_exactly_once_is_told_its_transactional_ids() -> None:
     resource = delivering(delivery={"guarantee": "ExactlyOnce"})
-    access = with_sink_topic(wanted_access(resource), resource, RETURNS, BUS)
-    text = manifest_of(wanted_objects(resource, access, sink_topic="shop.returns"), "ConfigMap")["data"]["runtime.json"]
+    access = with_sink_topics(wanted_access(resource), resource, {"returns": RETURNS}, BUS)
+    text = manifest_of(wanted_objects(resource, access, sink_topics={"returns": "shop.returns"}), "ConfigMap")["data"][
+        "runtime.json"
+    ]
     config = RuntimeConfig.model_validate_json(text)
     assert config.transactional_id_prefix == access.transactional_id_prefix is not None
     assert refusals(config) == ()
@@ -418,7 +426,7 @@ def test_who_delivers_exactly_once_is_told_its_transactional_ids() -> None:
 
 def test_a_topic_that_is_not_there_yet_is_waited_for() -> None:
     resource = delivering()
-    more = with_sink_topic(wanted_access(resource), resource, None, BUS)
+    more = with_sink_topics(wanted_access(resource), resource, {}, BUS)
     assert [each.reason for each in more.missing] == [Reason.TOPIC_NOT_FOUND]
     assert "shop/returns" in more.missing[0].message
 
@@ -426,10 +434,10 @@ def test_a_topic_that_is_not_there_yet_is_waited_for() -> None:
 def test_others_get_no_more_than_before() -> None:
     for resource in (consumer(), sinking()):
         access = wanted_access(resource)
-        assert with_sink_topic(access, resource, RETURNS, BUS) is access
+        assert with_sink_topics(access, resource, {"returns": RETURNS}, BUS) is access
     resource = delivering()
     open_to_all = wanted_access(resource, connection=KafkaConnection(("kafka:9092",)))
-    assert with_sink_topic(open_to_all, resource, RETURNS, BUS) is open_to_all
+    assert with_sink_topics(open_to_all, resource, {"returns": RETURNS}, BUS) is open_to_all
 
 
 def test_events_do_not_go_in_circles() -> None:
@@ -438,3 +446,58 @@ def test_events_do_not_go_in_circles() -> None:
     assert refusal is not None
     assert refusal.reason == Reason.INVALID_SPEC
     assert [no_sink_topic(each) for each in (consumer(), sinking(), delivering())] == [None, None, None]
+
+
+# --- routes
+
+
+ROUTES: dict[str, Any] = {
+    "match": "All",
+    "unmatched": "Filter",
+    "to": [
+        {
+            "name": "emails",
+            "filter": "event.data.paid",
+            "sink": {"http": {"url": "http://x", "bearer_token_secret_ref": {"name": "token"}}},
+        },
+        {"name": "back", "transform": "event.data.id", "sink": {"topic_ref": {"name": "returns"}}},
+        {"name": "book", "sink": {"python": FUNCTION}},
+    ],
+}
+
+
+def routing(**fields: Any) -> Subscription:
+    return subscription(**{"routes": ROUTES, **fields})
+
+
+def test_routes_are_told_to_the_consumer() -> None:
+    resource = routing(filter="event.type != 'x'")
+    access = with_sink_topics(wanted_access(resource), resource, {"returns": RETURNS}, BUS)
+    assert Grant("TOPIC", "shop.returns", "WRITE") in access.grants
+    objects = wanted_objects(resource, access, sink_topics={"returns": "shop.returns"})
+    config = RuntimeConfig.model_validate_json(manifest_of(objects, "ConfigMap")["data"]["runtime.json"])
+    assert refusals(config) == ()
+    assert (config.http, config.python, config.topic, config.filter) == (None, None, None, "event.type != 'x'")
+    assert config.routes is not None
+    assert (config.routes.match, config.routes.unmatched) == ("All", "Filter")
+    emails, back, book = config.routes.to
+    assert (emails.name, emails.filter, emails.http is not None) == ("emails", "event.data.paid", True)
+    assert (back.transform, back.topic) == ("event.data.id", TopicSink(topic="shop.returns"))
+    assert (book.python is not None, book.topic) == (True, None)
+    assert manifest_of(objects, "Deployment")["metadata"]["labels"]["app.kubernetes.io/component"] == "sink"
+
+
+def test_each_route_has_its_secrets_in_folders_of_its_own() -> None:
+    pod = pod_of(routing())
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    assert secrets["route-token-emails"] == "token"
+    mounted = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert "/bindings/route-token-emails" in mounted
+    assert pod["containers"][0]["image"] == FUNCTION["image"], "all of it runs in the function's image"
+
+
+def test_a_route_does_not_lead_back() -> None:
+    to = [*ROUTES["to"], {"name": "loop", "sink": {"topic_ref": {"name": "orders"}}}]
+    refusal = no_sink_topic(routing(routes={**ROUTES, "to": to}))
+    assert refusal is not None
+    assert refusal.message.startswith("routes.to[loop].sink.topicRef names orders")
