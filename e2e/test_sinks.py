@@ -1,4 +1,4 @@
-"""What else a sink can be, through the chart: signed batches over mutual TLS, a function in an image, another topic."""
+"""What else a sink can be, through the chart: signed batches over mutual TLS, a function, another topic, and routes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ async def handle(event: Event) -> None:
 
 def billing(bus: Resource, sink: Resource, **spec: Any) -> Resource:
     """Return the Subscription that delivers orders to a sink."""
-    return application("Subscription", "billing", "orders", bus=bus, startFrom="Earliest", sink=sink, **spec)
+    return taking_orders(bus, sink=sink, **spec)
+
+
+def taking_orders(bus: Resource, **spec: Any) -> Resource:
+    return application("Subscription", "billing", "orders", bus=bus, startFrom="Earliest", **spec)
 
 
 def certificates(shop: Workspace, folder: Path) -> None:
@@ -110,3 +114,19 @@ def test_to_another_topic_exactly_once_though_the_pod_is_killed(
     # what the pod left open ends when its transaction times out, after 30 to 40 s
     shop.until("Subscription", "billing", lambda found: found["status"].get("lag") == 0, seconds=120)
     assert Counter(ids_in(view, f"{shop.namespace}.invoices", len(sent))) == Counter(sent)
+
+
+def test_events_go_by_content_to_a_service_and_to_a_topic(shop: Workspace, main_bus: Resource, view: KafkaView) -> None:
+    service = http_service(shop, "billing", failing_percent=0)
+    service.until_at_work()
+    shop.apply(topic("exports", main_bus, partitions=2), policy())
+    shop.until_ready("exports")
+    few = {"name": "few", "filter": "event.data.number < 50", "sink": {"http": {"url": service.url}}}
+    rest = {"name": "rest", "sink": {"topicRef": {"name": "exports"}}}
+    routes = {"match": "First", "to": [few, rest]}
+    shop.apply(taking_orders(main_bus, routes=routes, deadLetterPolicyRef={"name": "quick"}))
+    shop.until_ready("billing", "Subscription", seconds=60)
+    sent = publish(shop, SENT)
+    assert until_all_are_done(shop, SENT)["delivered"] == SENT
+    assert service.delivered() == Counter(sent[:50])
+    assert Counter(ids_in(view, f"{shop.namespace}.exports", SENT - 50)) == Counter(sent[50:])
