@@ -164,6 +164,8 @@ SAID_BY_OTHERS: Final = {
     Reason.WORKLOAD_PROGRESSING, Reason.WORKLOAD_UNAVAILABLE, Reason.PODS_NOT_STARTING, Reason.NOT_PERMITTED,
     Reason.AUTOSCALER_NOT_INSTALLED, Reason.AUTOSCALER_FAILING, Reason.ABOVE_THRESHOLD, Reason.BELOW_THRESHOLD,
     Reason.NOT_MEASURED,
+    # about whom a gateway lets in
+    Reason.GATEWAY_NOT_CONFIGURED, Reason.ISSUER_NOT_FOUND,
     # while others are waited for
     Reason.SCHEMA_NOT_FOUND, Reason.SCHEMA_NOT_READY, Reason.REFERENCE_NOT_READY, Reason.TOPIC_NOT_READY,
 }  # fmt: skip
