@@ -81,8 +81,8 @@ class CallerRate(ApiModel):
     """How fast one caller may publish."""
 
     identity: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:.", max_length=320)
-    """Who it is, as records name it in the header eventplane-caller: `system:serviceaccount:<namespace>:<name>`, or
-    `<name of the issuer>:<subject>`."""
+    """Who it is, as records name it in the header eventplane-caller: `system:serviceaccount:NAMESPACE:NAME`, or
+    `ISSUER:SUBJECT`, the issuer by its name."""
     events_per_second: int = Field(ge=1, le=1_000_000)
     """How many events it may publish on average, through each pod, instead of those that anybody may."""
 
