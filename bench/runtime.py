@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,15 +131,19 @@ class Consumer:
         self._process = subprocess.Popen([sys.executable, "-m", "eventplane.runtime"], env=environment)
 
     def numbers(self) -> dict[str, float]:
-        """Return the counters; empty while it starts."""
+        """Return the numbers, whatever their labels; empty while it starts."""
         if self._process.poll() is not None:
             raise BenchError(f"the consumer ended with {self._process.returncode}")
         try:
             text = _get(f"http://127.0.0.1:{self._port}/metrics")
         except OSError:
             return {}
-        lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-        return {name.removeprefix("eventplane_runtime_"): float(value) for name, value in lines}
+        found: dict[str, float] = defaultdict(float)
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                found[name.removeprefix("eventplane_runtime_").partition("{")[0]] += float(value)
+        return found
 
     def measure(self, count: int) -> tuple[float, float]:
         """Wait until all is done; return the seconds that all of it would take at the speed seen, and RSS in MiB.
