@@ -9,7 +9,7 @@ export PATH := $(dir $(UV)):$(PATH)
 CASE ?= topics
 N ?= 1000
 
-.PHONY: help demo test test-keda check generate cluster-up cluster-down image bench setup
+.PHONY: help demo test test-keda check generate cluster-up cluster-down image bench setup on-servers on-cluster
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,8 +18,14 @@ demo: setup ## a real cluster, a real Kafka, the operator, the samples, an event
 	$(RUN) python -m e2e.demo
 
 test: check ## everything but test-keda: check, then contract, integration and end-to-end tests on real servers
-	$(RUN) pytest tests/contract tests/integration -n 2 --dist loadfile -m 'not alone'
-	$(RUN) pytest tests/contract -m alone
+	$(MAKE) --jobs 2 --keep-going on-servers on-cluster
+
+# Side by side: each waits for servers half of its time.
+on-servers: setup
+	$(RUN) pytest tests/contract
+	$(RUN) pytest tests/integration -n 2 --dist loadfile
+
+on-cluster: setup
 	$(RUN) pytest e2e --ignore=e2e/test_keda.py
 
 test-keda: setup ## pods that follow the lag by a real KEDA, which is built the first time: 20 minutes of processor time

@@ -190,7 +190,6 @@ async def test_looking_makes_no_group(kafka_gauges: KafkaGaugeArena, topic: str)
     assert f"{topic}.nobody" not in await kafka_gauges.groups()
 
 
-@pytest.mark.alone
 @pytest.mark.kafka3
 async def test_the_loss_of_a_coordinator_is_got_over(kafka3_gauges: KafkaGaugeArena, topic: str) -> None:
     groups = [f"{topic}.{number}" for number in range(12)]  # some of them with each of the three brokers
