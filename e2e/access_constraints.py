@@ -58,12 +58,13 @@ def _callers(kind: str) -> Iterator[Constrained]:
     """Take up to a hundred ServiceAccounts, and as many subjects of issuers, each once."""
     many = [{"name": f"account-{number}"} for number in range(100)]
     given = {"gateway": {"serviceAccounts": [{"name": "web"}]}}
+    nobody: tuple[Spec, ...] = ({}, {"serviceAccounts": []}, {"oidcSubjects": []})
     ada = {"issuer": "people", "subject": "ada"}
     yield Constrained(
         kind,
         "gateway",
         (ABSENT, given["gateway"], {"oidcSubjects": [ada]}, given["gateway"] | {"oidcSubjects": [ada]}),
-        (({}, "name serviceAccounts, oidcSubjects or both"),),
+        tuple((each, "name serviceAccounts, oidcSubjects or both") for each in nobody),
     )
     yield from _subjects(kind, ada)
     yield Constrained(
@@ -71,7 +72,6 @@ def _callers(kind: str) -> Iterator[Constrained]:
         "gateway.serviceAccounts",
         ([{"name": "web"}], many),
         (
-            ([], "name serviceAccounts, oidcSubjects or both"),
             ([*many, {"name": "more"}], "must have at most 100 items"),
             ([{"name": "web"}, {"name": "web"}], "Duplicate value"),
         ),
@@ -88,7 +88,6 @@ def _subjects(kind: str, ada: Spec) -> Iterator[Constrained]:
         place,
         ([ada], [ada, ada | {"issuer": "machines"}], many),
         (
-            ([], "name serviceAccounts, oidcSubjects or both"),
             ([*many, ada], "must have at most 100 items"),
             ([ada, ada], "Duplicate value"),
         ),

@@ -279,10 +279,11 @@ def _callers_of_the_gateway(gateway: Spec) -> Iterator[Constrained]:
         (
             ([*issuers, people], "must have at most 16 items"),
             ([people, people | {"issuer": "https://elsewhere"}], "Duplicate value"),
-            ([people, twice], "an issuer has one name: take the others out of oidc"),
         ),
         given,
     )
+    refused = (gateway | {"oidc": [people, twice]}, "an issuer has one name: take the others out of oidc")
+    yield Constrained(bus, "gateway", (), (refused,))
     yield issuer_name(bus, "gateway.oidc[].name", given)
     reserved = (("system", "system is what ServiceAccounts begin with: take another"),)
     yield Constrained(bus, "gateway.oidc[].name", ("systems",), reserved, given)
