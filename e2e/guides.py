@@ -19,6 +19,7 @@ from e2e import servers
 from e2e.cluster.lifecycle import servers_dir
 from e2e.http_service import client_deployment, http_service
 from e2e.installation import CHART, Installation
+from e2e.keda import Keda
 from e2e.workspace import Workspace, application, scram_bus, topic
 from hack import console_page
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 GUIDE: Final = CHART.parent.parent / "docs/guide"
 Prepare: TypeAlias = Callable[[Workspace], Mapping[str, str]]
 """Makes what a page takes for granted; returns what is called otherwise than there, so that pages do not collide."""
-_FAILING_PERCENT: Final = 50
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,26 @@ def _schemas(place: Workspace) -> Mapping[str, str]:
 
 
 def _consumers(place: Workspace) -> Mapping[str, str]:
-    """Make a bus, a producer and a service."""
+    """Make a bus, a producer, and a service that fails half the time."""
+    _shop(place, failing_percent=50)
+    return {"shop": place.namespace}
+
+
+def _autoscaling(place: Workspace) -> Mapping[str, str]:
+    """Make a bus, a producer, and a service that is away."""
+    _shop(place, failing_percent=0)
+    place.kubectl("scale", "deployment/billing", "--replicas=0")
+    return {"shop": place.namespace}
+
+
+def _shop(place: Workspace, failing_percent: int) -> None:
     place.allow_applications()
     place.apply(*scram_bus("main", servers.load(servers_dir()).kafka))
     place.apply(topic("orders", partitions=3), application("Publication", "web", "orders"))
     place.until_ready("web", "Publication")
     place.apply(client_deployment("web", "web-publication"))
-    http_service(place, "billing", failing_percent=_FAILING_PERCENT).until_at_work()
+    http_service(place, "billing", failing_percent=failing_percent).until_at_work()
     place.kubectl("wait", "deployment/web", "--for=condition=Available", "--timeout=60s")
-    return {"shop": place.namespace}
 
 
 def _examples(place: Workspace) -> Mapping[str, str]:
@@ -86,6 +97,8 @@ def _examples(place: Workspace) -> Mapping[str, str]:
 
 
 GUIDES: Final = (Guide("schemas", _schemas), Guide("consumers", _consumers), Guide("examples", _examples))
+AUTOSCALING: Final = Guide("autoscaling", _autoscaling)
+"""It needs a KEDA that runs."""
 
 
 def _shell(
@@ -115,12 +128,15 @@ def _shell(
 
 
 def main(names: list[str]) -> int:
-    """Write those pages, or all."""
+    """Write those pages, or all but the one that needs KEDA, which is built and installed for it."""
     cluster = harness.up()
     Installation(cluster).install({})
     for guide in GUIDES:
         if not names or guide.name in names:
             guide.page.write_text(guide.rendered(cluster))
+    if AUTOSCALING.name in names:
+        with Keda(cluster):
+            AUTOSCALING.page.write_text(AUTOSCALING.rendered(cluster))
     return 0
 
 

@@ -13,6 +13,8 @@ from e2e.cluster.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
 
     from e2e.cluster import Cluster
 
@@ -47,6 +49,15 @@ class Keda:
         with step("KEDA's manifests") as current:
             self._config = go_build.module_source(go_build.KEDA, _MODULE, current) / "config"
 
+    def __enter__(self) -> Self:
+        self.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.uninstall()
+
     def install(self) -> None:
         """Build KEDA from its sources where that was not done yet, apply it, and return when its metrics are served.
 
@@ -68,7 +79,8 @@ class Keda:
             current.result("installed from its module")
 
     def uninstall(self) -> None:
-        """Take it away again, its CRDs last; nobody may use it any more."""
+        """Take it away again: what it has a finalizer on, then itself, its CRDs last."""
+        self._cluster.kubectl("delete", "scaledobjects", "--all", "--all-namespaces", timeout=120)
         self._cluster.kubectl(
             "delete", "--ignore-not-found", "--filename=-", feed=_listed(self._manifests("none")), timeout=120
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.conftest import RESYNC_SECONDS
+from e2e.guides import AUTOSCALING
 from e2e.http_service import http_service
 from e2e.keda import Keda
 from e2e.servers.polling import poll
@@ -43,10 +44,8 @@ GONE_SECONDS = 90
 @pytest.fixture(scope="module")
 def keda(operator: Installation) -> Iterator[Keda]:
     """A KEDA that runs."""
-    keda = Keda(operator.cluster)
-    keda.install()
-    yield keda
-    keda.uninstall()
+    with Keda(operator.cluster) as keda:
+        yield keda
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +132,11 @@ def test_pods_go_when_nothing_waits_but_the_least(shop: Workspace) -> None:
     assert poll(lambda: pods(shop) == 1, CALM_SECONDS + LOOK_SECONDS, every=1), get(shop, "scaledobject")
     shop.until_ready("billing", "Subscription", seconds=60)
     autoscaled(shop, "True", RESYNC_SECONDS)
+
+
+@pytest.mark.timeout(700)
+def test_the_page_shows_what_its_commands_print(keda: Keda, operator: Installation, shop: Workspace) -> None:
+    del keda, shop  # it is installed, and the operator knows it
+    assert AUTOSCALING.rendered(operator.cluster) == AUTOSCALING.page.read_text(), (
+        "run python -m e2e.guides autoscaling"
+    )

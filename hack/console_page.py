@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Run: TypeAlias = Callable[[str], str]
 """Runs a command and returns what it prints."""
+_SECONDS = 420
+"""So long a command may take; some wait for an autoscaler."""
 
 
 def rendered(page: str, run: Run) -> str:
@@ -42,6 +44,6 @@ def printed(command: str, folder: Path, environment: Mapping[str, str]) -> str:
         text=True,
         cwd=folder,
         env=dict(environment),
-        timeout=120,
+        timeout=_SECONDS,
     )
     return ended.stdout if ended.stdout.endswith("\n") or not ended.stdout else f"{ended.stdout}\n"
