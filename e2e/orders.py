@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Producer
 
 from e2e.applications import application_of
+from e2e.workspace import application
 
 if TYPE_CHECKING:
     from e2e.kafka_view import KafkaView
@@ -30,6 +31,11 @@ def policy(**retry: Any) -> Resource:
         "metadata": {"name": "quick"},
         "spec": {"retry": {"attempts": 3, "backoff": backoff, **retry}},
     }
+
+
+def taking_orders(bus: Resource, **spec: Any) -> Resource:
+    """Return the Subscription billing, which reads orders from the beginning."""
+    return application("Subscription", "billing", "orders", bus=bus, startFrom="Earliest", **spec)
 
 
 def publish(shop: Workspace, count: int) -> list[str]:

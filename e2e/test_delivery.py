@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.http_service import http_service
-from e2e.orders import dead, policy, publish, until_all_are_done
-from e2e.workspace import application, condition
+from e2e.orders import dead, policy, publish, taking_orders, until_all_are_done
+from e2e.workspace import condition
 
 if TYPE_CHECKING:
     from e2e.http_service import HttpService
@@ -24,16 +24,7 @@ SENT = 400
 
 def ten_lines(service: HttpService, bus: Resource, **spec: Any) -> Resource:
     """Return the Subscription that delivers orders to a service."""
-    return application(
-        "Subscription",
-        "billing",
-        "orders",
-        bus=bus,
-        startFrom="Earliest",
-        sink={"http": {"url": service.url}},
-        deadLetterPolicyRef={"name": "quick"},
-        **spec,
-    )
+    return taking_orders(bus, sink={"http": {"url": service.url}}, deadLetterPolicyRef={"name": "quick"}, **spec)
 
 
 @pytest.mark.parametrize("strategy", ["Blocking", "RetryTopics"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -12,9 +12,9 @@ from standardwebhooks.webhooks import Webhook
 from e2e.cluster.derived_image import build_and_load
 from e2e.cluster.operator_image import DEVELOPMENT
 from e2e.http_service import host_of, http_service
-from e2e.orders import ids_in, policy, publish, until_all_are_done
+from e2e.orders import ids_in, policy, publish, taking_orders, until_all_are_done
 from e2e.servers.certificates import Authority
-from e2e.workspace import application, secret, topic
+from e2e.workspace import secret, topic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,15 +39,6 @@ async def handle(event: Event) -> None:
 """
 
 
-def billing(bus: Resource, sink: Resource, **spec: Any) -> Resource:
-    """Return the Subscription that delivers orders to a sink."""
-    return taking_orders(bus, sink=sink, **spec)
-
-
-def taking_orders(bus: Resource, **spec: Any) -> Resource:
-    return application("Subscription", "billing", "orders", bus=bus, startFrom="Earliest", **spec)
-
-
 def certificates(shop: Workspace, folder: Path) -> None:
     """Apply the certificate of the service, that of who calls it, and whom both trust."""
     authority = Authority(folder)
@@ -68,7 +59,7 @@ def test_signed_batches_over_mutual_tls(shop: Workspace, main_bus: Resource, tmp
     tls = {"caSecretRef": {"name": "billing-ca"}, "certificateSecretRef": {"name": "billing-caller"}}
     signature = {"secretRef": {"name": "billing-signature"}}
     sink = {"url": service.url, "contentMode": "Batched", "signature": signature, "tls": tls}
-    shop.apply(billing(main_bus, {"http": sink}))
+    shop.apply(taking_orders(main_bus, sink={"http": sink}))
     shop.until_ready("billing", "Subscription", seconds=60)
     sent = publish(shop, SENT)
     assert until_all_are_done(shop, SENT)["delivered"] == SENT
@@ -89,7 +80,7 @@ def test_a_function_in_an_image_of_its_own(shop: Workspace, main_bus: Resource, 
     dockerfile = f"FROM {DEVELOPMENT}\nWORKDIR /app\nCOPY billing_events.py .\n"
     image = build_and_load("eventplane/application", dockerfile, {module.name: module})
     python = {"image": image, "callable": "billing_events:handle"}
-    shop.apply(policy(), billing(main_bus, {"python": python}, deadLetterPolicyRef={"name": "quick"}))
+    shop.apply(policy(), taking_orders(main_bus, sink={"python": python}, deadLetterPolicyRef={"name": "quick"}))
     shop.until_ready("billing", "Subscription", seconds=60)
     sent = publish(shop, SENT)
     counted = until_all_are_done(shop, SENT)
@@ -105,7 +96,7 @@ def test_to_another_topic_exactly_once_though_the_pod_is_killed(
     shop.apply(topic("invoices", main_bus, partitions=2))
     shop.until_ready("invoices")
     exactly = {"guarantee": "ExactlyOnce"}
-    shop.apply(billing(main_bus, {"topicRef": {"name": "invoices"}}, delivery=exactly))
+    shop.apply(taking_orders(main_bus, sink={"topicRef": {"name": "invoices"}}, delivery=exactly))
     shop.until_ready("billing", "Subscription", seconds=60)
     sent = publish(shop, SENT)
     until_all_are_done(shop, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from typing import TYPE_CHECKING
 
 from e2e.cluster import engine as engines
@@ -53,17 +53,9 @@ def _build(engine: Engine, repository: str, dockerfile: str, files: Mapping[str,
     if not engine.has_image(name):
         with scratch_dir("derived-image") as context:
             for told, path in files.items():
-                _put(path, context / told)
+                shutil.copy2(path, context / told)
             (context / "Dockerfile").write_text(dockerfile)
             command = ["docker", "build", "--force-rm", "--network", "none", "--tag", name, str(context)]
             logged(command, "derived-image-build", step, env=engine.build_environment)
         engine.remove_images(repository, keep=(name,))
     return name
-
-
-def _put(path: Path, target: Path) -> None:
-    try:
-        os.link(path, target)
-    except OSError:  # of another file system
-        target.write_bytes(path.read_bytes())
-        target.chmod(path.stat().st_mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from integration.event_topics import Topics
 from integration.token_issuers import TokenIssuers
 
 from e2e.servers import Kafka
@@ -22,6 +23,12 @@ def event_kafka() -> Iterator[Kafka]:
     """One broker."""
     with Kafka(brokers=1) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def topics(event_kafka: Kafka) -> Topics:
+    """What the broker has."""
+    return Topics(event_kafka)
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,18 @@ class Consumers:
             process.kill()
 
 
+def config_of(topic: str, /, **others: Any) -> dict[str, Any]:
+    """Configure a Subscription that has its topic's name and reads it from the beginning, unless others say else."""
+    return {
+        "namespace": "shop",
+        "name": topic,
+        "group": f"group-{topic}",
+        "topics": [topic],
+        "startFrom": "Earliest",
+        **others,
+    }
+
+
 @contextmanager
 def consumers(folder: Path, kafka: Kafka, config: dict[str, Any]) -> Iterator[Consumers]:
     """Write a configuration; what is started with it ends with the context."""

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from builders import CLUSTER, event_topic, mapping_bus, settled, subscription
-from integration.consumer_process import consumers
+from builders import mapping_bus, subscription
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics
-from integration.http_service import HttpService
+from integration.granted_access import granted_access
+from integration.http_service import HttpService, mount
 from integration.service_process import wait_until
 
-from eventplane.backends.kafka import KafkaPrincipalBackend
-from eventplane.planning.access import decide_access
-from eventplane.planning.access_case import AccessCase
-from eventplane.planning.access_changes import GrantAccess
-from eventplane.planning.access_desired import DesiredAccess, desire_access
-from eventplane.planning.access_state import ObservedAccess
-from eventplane.planning.connection import AccessConnection, KafkaConnection
+from eventplane.planning.access_desired import DesiredAccess
+from eventplane.planning.connection import KafkaConnection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,22 +32,11 @@ BUS = mapping_bus("{{ name }}.{{ namespace }}")
 
 
 async def granted(kafka: Kafka) -> DesiredAccess:
-    """Grant the principal of the Subscription what it asks for, as the operator does."""
+    """Grant the principal of the Subscription what it asks for."""
     way_in = KafkaConnection((kafka.bootstrap("SSL"),), tls=True, ca_pem=kafka.ca_pem, certificate_pem="C", key_pem="K")
-    made = settled(event_topic())
-    topic = made.model_copy(update={"status": made.status.model_copy(update={"topic_name": TOPIC})})
-    desired = desire_access(BILLING, BUS, AccessConnection(way_in), {"orders": topic}, CLUSTER)
-    assert isinstance(desired, DesiredAccess)
-    case = AccessCase(BILLING, BUS, desired, ObservedAccess(), "never", datetime(2026, 1, 1, tzinfo=UTC))
     certificate, key = kafka.client_certificate(kafka.admin.username)
-    backend = KafkaPrincipalBackend(replace(way_in, certificate_pem=certificate, key_pem=key), client_id="integration")
-    try:
-        for change in decide_access(case).changes:
-            if isinstance(change, GrantAccess):
-                assert [outcome.error for outcome in await backend.apply([change])] == [None]
-    finally:
-        await backend.close()
-    return desired
+    operator = replace(way_in, certificate_pem=certificate, key_pem=key)
+    return await granted_access(BILLING, BUS, way_in, TOPIC, operator)
 
 
 async def test_a_sink_reads_with_its_certificate(event_kafka: Kafka, tmp_path: Path) -> None:
@@ -60,25 +44,15 @@ async def test_a_sink_reads_with_its_certificate(event_kafka: Kafka, tmp_path: P
     topics.create(TOPIC)
     desired = await granted(event_kafka)
     with HttpService() as service:
-        told: dict[str, Any] = {
-            "namespace": "shop",
-            "name": "billing",
-            "group": desired.group,
-            "topics": [TOPIC],
-            "startFrom": "Earliest",
-            "http": {"url": service.url},
-            "retry": {"attempts": 1},
-        }
+        told = config_of(TOPIC, name="billing", group=desired.group, http={"url": service.url}, retry={"attempts": 1})
         with consumers(tmp_path / "c", event_kafka, told) as started:
-            (tmp_path / "c" / "kafka" / "librdkafka.json").write_text(desired.secret_data("")["librdkafka.json"])
-            mounted = tmp_path / "c" / "certificate"
-            mounted.mkdir()
+            mount(tmp_path / "c" / "kafka", desired.secret_data(""))
             certificate, key = event_kafka.client_certificate(desired.user or "")
-            (mounted / "tls.crt").write_text(certificate)
+            mount(tmp_path / "c" / "certificate", {"tls.crt": certificate})
             half = started.start()
             assert half.ended() == 2
             assert "tls.key is absent: credentials.certificateSecretRef" in half.log()
-            (mounted / "tls.key").write_text(key)
+            mount(tmp_path / "c" / "certificate", {"tls.key": key})
             topics.write(TOPIC, [(None, json.dumps({"id": "o-1"}).encode(), {})])
             process = started.start()
             wait_until(lambda: topics.committed(desired.group or "", TOPIC) == 1, "it is read")

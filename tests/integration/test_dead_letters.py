@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from commands import Ended
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.http_service import Answer, HttpService
 from integration.service_process import wait_until
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kafka
 
 _NUMBERS = count(1)
-
-
-@pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
 
 
 @pytest.fixture
@@ -58,15 +53,11 @@ def test_listed_and_replayed_until_the_service_takes_them(
     dead = f"{name}.dlq"
     topics.create(name, dead, partitions=3)
     poison = b"\xff\xfe no event"
-    told = {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
-        "topics": [name],
-        "startFrom": "Earliest",
-        "delivery": {"deduplicate": {"window": "1h"}},
-        "retry": {"attempts": 1, "giveUpOn": ["Undecodable", "Rejected"], "deadLetterTopic": dead},
-    }
+    told = config_of(
+        name,
+        delivery={"deduplicate": {"window": "1h"}},
+        retry={"attempts": 1, "giveUpOn": ["Undecodable", "Rejected"], "deadLetterTopic": dead},
+    )
     is_well = False
     service = HttpService(lambda request, _: Answer(204 if is_well or int(request.id) % 2 else 400))
     with service, consumers(tmp_path / "c", event_kafka, {**told, "http": {"url": service.url}}) as started:

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.service_process import wait_until
 
@@ -24,11 +24,6 @@ KEYS = 40
 
 
 @pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
-
-
-@pytest.fixture
 def name() -> str:
     """Of a topic that no other test uses."""
     return f"once-{next(_NUMBERS)}"
@@ -36,13 +31,8 @@ def name() -> str:
 
 def config(name: str, **others: Any) -> dict[str, Any]:
     """A Subscription from one topic to another."""
-    return {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
+    told = {
         "transactionalIdPrefix": f"{name}.",
-        "topics": [name],
-        "startFrom": "Earliest",
         "topic": {"topic": f"{name}.out"},
         "delivery": {"guarantee": "ExactlyOnce"},
         "retry": {
@@ -51,8 +41,8 @@ def config(name: str, **others: Any) -> dict[str, Any]:
             "giveUpOn": ["Undecodable", "ExpressionFailed", "Rejected"],
             "deadLetterTopic": f"{name}.dlq",
         },
-        **others,
     }
+    return config_of(name, **{**told, **others})
 
 
 def numbers(messages: list[Any]) -> list[int]:

@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.service_process import wait_until
 
@@ -52,11 +52,6 @@ def batch(events: list[Event]) -> list[Exception | None]:
 
 
 @pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
-
-
-@pytest.fixture
 def name(topics: Topics) -> str:
     """A topic that no other test uses, and one for its dead letters."""
     name = f"python-{next(_NUMBERS)}"
@@ -82,16 +77,11 @@ class Application:
 
 
 def config(name: str, function: str, python: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
-    return {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
-        "topics": [name],
-        "startFrom": "Earliest",
+    told = {
         "retry": {"attempts": 2, "delaysMs": [10], "giveUpOn": ["Rejected"], "deadLetterTopic": f"{name}.dlq"},
         "python": {"callable": f"shop_events:{function}", "timeout": "500ms", **(python or {})},
-        **others,
     }
+    return config_of(name, **{**told, **others})
 
 
 def reasons(topics: Topics, name: str) -> dict[str, tuple[str, str]]:

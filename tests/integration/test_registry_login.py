@@ -6,13 +6,13 @@ import asyncio
 import json
 import ssl
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from builders import subscription, wanted_access
 from confluent_kafka.serialization import MessageField, SerializationContext
 from contract.registry_proxy import RegistryProxy
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics
 from integration.http_service import HttpService
 from integration.service_process import wait_until
@@ -57,16 +57,14 @@ async def test_avro_is_read_from_a_registry_that_asks_for_a_password_over_tls(
     with HttpService() as service:
         async with RegistryProxy(event_registry.url, tls=_server(authority), login=READER) as proxy:
             reader = RegistryConnection(proxy.url, ca, username=READER[0], password=READER[1])
-            told: dict[str, Any] = {
-                "namespace": "shop",
-                "name": "login",
-                "group": "group-login",
-                "topics": [TOPIC],
-                "startFrom": "Earliest",
-                "schemaRegistryUrl": proxy.url,
-                "http": {"url": service.url},
-                "retry": {"attempts": 2, "delaysMs": [10], "deadLetterTopic": f"{TOPIC}.dlq"},
-            }
+            told = config_of(
+                TOPIC,
+                name="login",
+                group="group-login",
+                schemaRegistryUrl=proxy.url,
+                http={"url": service.url},
+                retry={"attempts": 2, "delaysMs": [10], "deadLetterTopic": f"{TOPIC}.dlq"},
+            )
             event = _event({"url": event_registry.url})
             with consumers(tmp_path / "c", event_kafka, told) as started:
                 topics.write(TOPIC, [(None, event, {})])

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, header
 from integration.http_service import Answer, HttpService, Request
 from integration.service_process import wait_until
@@ -29,22 +29,9 @@ RETRY: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
-
-
 def config(name: str, match: str, to: list[dict[str, Any]], **others: Any) -> dict[str, Any]:
-    return {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
-        "topics": [name],
-        "startFrom": "Earliest",
-        "retry": {**RETRY, "deadLetterTopic": f"{name}.dlq"},
-        "routes": {"match": match, "to": to},
-        **others,
-    }
+    told = {"retry": {**RETRY, "deadLetterTopic": f"{name}.dlq"}, "routes": {"match": match, "to": to}}
+    return config_of(name, **{**told, **others})
 
 
 def numbers(ids: list[str]) -> list[int]:

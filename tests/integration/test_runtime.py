@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.http_service import Answer, HttpService, Request, mount, server_context
 from integration.service_process import wait_until
@@ -36,11 +36,6 @@ QUICK: dict[str, Any] = {
 
 
 @pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
-
-
-@pytest.fixture
 def name() -> str:
     """Of a topic that no other test uses; its dead letters end in .dlq."""
     return f"run-{next(_NUMBERS)}"
@@ -48,15 +43,7 @@ def name() -> str:
 
 def config(name: str, **others: Any) -> dict[str, Any]:
     """A Subscription that reads one topic from its beginning."""
-    return {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
-        "topics": [name],
-        "startFrom": "Earliest",
-        "retry": {**QUICK, "deadLetterTopic": f"{name}.dlq"},
-        **others,
-    }
+    return config_of(name, **{"retry": {**QUICK, "deadLetterTopic": f"{name}.dlq"}, **others})
 
 
 def ids(messages: list[Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka.serialization import MessageField, SerializationContext
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, header
 from integration.http_service import HttpService
 from integration.service_process import wait_until
@@ -48,18 +48,16 @@ def test_majors_are_read_as_asked(event_kafka: Kafka, event_registry: Registry, 
     with closing(EventSerializer({"url": event_registry.url}, major=2)) as new:
         values += [new({"id": str(number), "total": {"cents": number * 100}}, context) for number in range(20, 40)]
     with HttpService() as service:
-        told = {
-            "namespace": "shop",
-            "name": "majors",
-            "group": "group-majors",
-            "topics": [TOPIC],
-            "startFrom": "Earliest",
-            "schemaRegistryUrl": event_registry.url,
-            "majors": {TOPIC: 2},
-            "filter": "event.data.total.cents < 3900",
-            "http": {"url": service.url},
-            "retry": {"attempts": 2, "delaysMs": [10], "giveUpOn": ["Undecodable"], "deadLetterTopic": f"{TOPIC}.dlq"},
-        }
+        told = config_of(
+            TOPIC,
+            name="majors",
+            group="group-majors",
+            schemaRegistryUrl=event_registry.url,
+            majors={TOPIC: 2},
+            filter="event.data.total.cents < 3900",
+            http={"url": service.url},
+            retry={"attempts": 2, "delaysMs": [10], "giveUpOn": ["Undecodable"], "deadLetterTopic": f"{TOPIC}.dlq"},
+        )
         with consumers(tmp_path / "c", event_kafka, told) as started:
             topics.write(TOPIC, [(None, value, {}) for value in values])
             topics.write(TOPIC, [(None, b"\x00\x00\x00\x00\x01short", {}), (None, b"\x00\x00\x0f\xff\xffunknown", {})])

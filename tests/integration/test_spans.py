@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics, cloud_event, header
 from integration.gateway_process import gateway
 from integration.http_service import Answer, HttpService
@@ -29,11 +29,6 @@ TRACE, CALLER = PARENT.split("-")[1:3]
 
 
 @pytest.fixture
-def topics(event_kafka: Kafka) -> Topics:
-    return Topics(event_kafka)
-
-
-@pytest.fixture
 def name() -> str:
     """Of a topic that no other test uses."""
     return f"spans-{next(_NUMBERS)}"
@@ -47,15 +42,7 @@ def collector() -> Iterator[SpanCollector]:
 
 def config(name: str, **others: Any) -> dict[str, Any]:
     retry = {"attempts": 2, "delaysMs": [20], "giveUpOn": ["Undecodable", "Rejected"]}
-    return {
-        "namespace": "shop",
-        "name": name,
-        "group": f"group-{name}",
-        "topics": [name],
-        "startFrom": "Earliest",
-        "retry": retry,
-        **others,
-    }
+    return config_of(name, **{"retry": retry, **others})
 
 
 def write_traced(topics: Topics, name: str) -> None:

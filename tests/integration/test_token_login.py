@@ -7,16 +7,16 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from builders import CLUSTER, event_topic, mapping_bus, publication, settled, subscription
+from builders import CLUSTER, mapping_bus, publication, subscription
 from contract.test_kafka_principals import NO_GROUP, NO_TOPIC, consume, produce
-from integration.consumer_process import consumers
+from integration.consumer_process import config_of, consumers
 from integration.event_topics import Topics
-from integration.http_service import HttpService
+from integration.granted_access import granted_access
+from integration.http_service import HttpService, mount
 from integration.service_process import wait_until
 from integration.token_issuers import AUDIENCE
 
@@ -24,13 +24,9 @@ from e2e.clients.programs import java_login
 from e2e.servers import Kafka
 from e2e.servers.configuration import TokenIssuer
 from eventplane.api.conditions import Reason
-from eventplane.backends.kafka import KafkaPrincipalBackend, KafkaTopicBackend
-from eventplane.planning.access import decide_access
-from eventplane.planning.access_case import AccessCase
-from eventplane.planning.access_changes import GrantAccess
-from eventplane.planning.access_desired import DesiredAccess, desire_access
-from eventplane.planning.access_state import ObservedAccess
-from eventplane.planning.connection import AccessConnection, KafkaConnection, TokenSource
+from eventplane.backends.kafka import KafkaTopicBackend
+from eventplane.planning.access_desired import DesiredAccess
+from eventplane.planning.connection import KafkaConnection, TokenSource
 from eventplane.planning.outcome import Rejected, Unavailable
 from eventplane.planning.topic_changes import CreateTopic
 from eventplane.planning.topic_state import Owner, TopicQuery
@@ -186,22 +182,7 @@ async def test_a_token_that_brokers_do_not_believe_is_refused(
 
 
 async def granted(resource: Access, way_in: KafkaConnection, topic_name: str = TOPIC) -> DesiredAccess:
-    """Grant the principal of a resource what it asks for, as the operator does."""
-    made = settled(event_topic())
-    topic = made.model_copy(update={"status": made.status.model_copy(update={"topic_name": topic_name})})
-    desired = desire_access(resource, BUS, AccessConnection(way_in), {"orders": topic}, CLUSTER)
-    assert isinstance(desired, DesiredAccess)
-    case = AccessCase(resource, BUS, desired, ObservedAccess(), "never", datetime(2026, 1, 1, tzinfo=UTC))
-    backend = KafkaPrincipalBackend(way_in, client_id="integration")
-    try:
-        for change in decide_access(case).changes:
-            if isinstance(change, GrantAccess):
-                assert [outcome.error for outcome in await backend.apply([change])] == [None]
-        found = await backend.observe([desired.query.principal]) if desired.query.principal else {}
-        assert [each.grants for each in found.values()] == [desired.grants]
-    finally:
-        await backend.close()
-    return desired
+    return await granted_access(resource, BUS, way_in, topic_name)
 
 
 def client(desired: DesiredAccess, client_id: str) -> ClientConfig:
@@ -236,21 +217,12 @@ async def test_a_sink_reads_on_when_its_token_has_ended(
     del short_tokens
     desired, topics = await granted(PAYMENTS, way_in, OF_SINK), Topics(token_kafka)
     with HttpService() as service:
-        told: dict[str, Any] = {
-            "namespace": "shop",
-            "name": "payments",
-            "group": desired.group,
-            "topics": [OF_SINK],
-            "startFrom": "Earliest",
-            "http": {"url": service.url},
-            "retry": {"attempts": 1},
-        }
+        told = config_of(
+            OF_SINK, name="payments", group=desired.group, http={"url": service.url}, retry={"attempts": 1}
+        )
         with consumers(tmp_path / "c", token_kafka, told) as started:
-            (tmp_path / "c" / "kafka" / "librdkafka.json").write_text(desired.secret_data("")["librdkafka.json"])
-            mounted = tmp_path / "c" / "oauth"
-            mounted.mkdir()
-            (mounted / "clientId").write_text("shop.payments")
-            (mounted / "clientSecret").write_text(f"{OWN}\n")
+            mount(tmp_path / "c" / "kafka", desired.secret_data(""))
+            mount(tmp_path / "c" / "oauth", {"clientId": "shop.payments", "clientSecret": f"{OWN}\n"})
             before = issuers.renewed.count("shop.payments")
             process = started.start()
             process.wait_ready()
