@@ -96,7 +96,7 @@ def autoscaled(shop: Workspace, status: str, seconds: float) -> Resource:
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300, func_only=True)
 def test_pods_follow_the_lag_up_to_the_partitions(keda: Keda, shop: Workspace) -> None:
     found = autoscaled(shop, "True", DISCOVERY_SECONDS)
     assert poll(lambda: says(shop, "HPAActive") == "True", LOOK_SECONDS, every=1), get(shop, "scaledobject")
@@ -106,7 +106,7 @@ def test_pods_follow_the_lag_up_to_the_partitions(keda: Keda, shop: Workspace) -
     assert password not in keda.log()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(400, func_only=True)
 def test_who_cannot_see_the_lag_takes_no_pod_away_and_the_status_says_so(shop: Workspace, view: KafkaView) -> None:
     """It needs the test before, and so does the next need this: an autoscaler takes minutes to calm down."""
     user, group = (shop.secret(NAME) or {})["username"], f"{shop.namespace}.billing"
@@ -124,7 +124,7 @@ def test_who_cannot_see_the_lag_takes_no_pod_away_and_the_status_says_so(shop: W
     assert pods(shop) == PARTITIONS
 
 
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(700, func_only=True)
 def test_pods_go_when_nothing_waits_but_the_least(shop: Workspace) -> None:
     service = http_service(shop, "billing", failing_percent=0)
     service.until_at_work()
@@ -134,7 +134,7 @@ def test_pods_go_when_nothing_waits_but_the_least(shop: Workspace) -> None:
     autoscaled(shop, "True", RESYNC_SECONDS)
 
 
-@pytest.mark.timeout(700)
+@pytest.mark.timeout(700, func_only=True)
 def test_the_page_shows_what_its_commands_print(keda: Keda, operator: Installation, shop: Workspace) -> None:
     del keda, shop  # it is installed, and the operator knows it
     assert AUTOSCALING.rendered(operator.cluster) == AUTOSCALING.page.read_text(), (
