@@ -87,12 +87,14 @@ def test_the_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(
     assert poll(lambda: len(operator.pods()) == 2, 60, every=0.5)
     leader = operator.wait_for_leader()
     leases = CoordinationV1Api(place.objects.api_client)
-    before = leases.list_namespaced_lease(NAMESPACE).metadata.resource_version
+    listed = leases.list_namespaced_lease(NAMESPACE).metadata
+    assert listed is not None
     operator.delete_pod(leader)
     place.apply(topic("t", main_bus))
     place.until_ready("t")
     holders = [leader]
-    for change in Watch().stream(leases.list_namespaced_lease, NAMESPACE, resource_version=before, timeout_seconds=60):
+    since = {"resource_version": listed.resource_version, "timeout_seconds": 60}
+    for change in Watch().stream(leases.list_namespaced_lease, NAMESPACE, **since):
         holder = change["object"].spec.holder_identity
         holders += [holder] * (holder != holders[-1])
         if holder not in {leader, None}:

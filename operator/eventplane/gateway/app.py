@@ -17,14 +17,14 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
-from eventplane.events.grants import Right
+from eventplane.events.grants import Right, Rights
 from eventplane.gateway.authentication import Authenticator, Caller
 from eventplane.gateway.exchange import Answer, Receive, Request, Scope, Send, problem_answer, send_answer
 from eventplane.gateway.metrics import GatewayMetrics
-from eventplane.gateway.mounted import MountedGrants
 from eventplane.gateway.problems import Problem, ProblemError
 from eventplane.gateway.publishing import Order, Publishing
 from eventplane.gateway.streaming import Streaming, Wish
+from eventplane.transports.mounted import Mounted
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Gateway:
     def __init__(
         self,
         authenticator: Authenticator,
-        grants: MountedGrants,
+        grants: Mounted[Rights],
         publishing: Publishing,
         streaming: Streaming,
         metrics: GatewayMetrics,
@@ -84,7 +84,7 @@ class Gateway:
         try:
             caller = await self._permitted(request, topic, right)
             if right == "publish":
-                return await self._publishing.publish(request, Order(caller, topic, self._grants.rights))
+                return await self._publishing.publish(request, Order(caller, topic, self._grants.made))
             await self._subscribed(request, topic, caller, send)
         except ProblemError as error:
             return problem_answer(error.problem)
@@ -97,13 +97,13 @@ class Gateway:
 
     async def _permitted(self, request: Request, topic: str, right: Right) -> Caller:
         caller = await self._authenticator.authenticate(request.headers.get("authorization"))
-        if not self._grants.rights.allow(caller.identity, right, topic):
+        if not self._grants.made.allow(caller.identity, right, topic):
             raise ProblemError(HTTPStatus.FORBIDDEN, f"{caller.identity} has no right to {right} to {topic}")
         return caller
 
     async def _subscribed(self, request: Request, topic: str, caller: Caller, send: Send) -> None:
         def may_go_on() -> bool:
-            return self._grants.rights.allow(caller.identity, "subscribe", topic)
+            return self._grants.made.allow(caller.identity, "subscribe", topic)
 
         try:
             await self._streaming.serve(request, send, Wish(caller, topic, may_go_on))

@@ -18,7 +18,7 @@ from eventplane.gateway.app import Gateway
 from eventplane.gateway.authentication import Authenticator, Verifier
 from eventplane.gateway.directory import KafkaDirectory
 from eventplane.gateway.metrics import GatewayMetrics
-from eventplane.gateway.mounted import MountedCertificate, MountedGrants, keep_fresh
+from eventplane.gateway.mounted import keep_fresh, mounted_certificate, mounted_rights
 from eventplane.gateway.oidc import OidcVerifier
 from eventplane.gateway.pages import public_pages
 from eventplane.gateway.publishing import Publishing
@@ -60,8 +60,8 @@ async def run(settings: GatewaySettings) -> int:
         SettingsError: certificates to trust are.
     """
     config = settings.config
-    grants = MountedGrants(settings.grants)
-    certificate = MountedCertificate(Path(config.certificate_dir)) if config.certificate_dir is not None else None
+    grants = mounted_rights(settings.grants)
+    certificate = mounted_certificate(Path(config.certificate_dir)) if config.certificate_dir is not None else None
     metrics = GatewayMetrics()
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -73,7 +73,7 @@ async def run(settings: GatewaySettings) -> int:
         streaming = _streaming(settings, directory, metrics)
         pages = public_pages(config.limits)
         gateway = Gateway(_authenticator(settings, session), grants, publishing, streaming, metrics, pages)
-        context = None if certificate is None else certificate.context
+        context = None if certificate is None else certificate.made
         server = GatewayServer(gateway, settings.host, settings.port, context, settings.drain_seconds)
         probes = _probes(settings.probe_port, metrics, gateway, directory, server)
         await probes.start()

@@ -35,8 +35,10 @@ class Mounted(Generic[T]):
         self._paths = paths
         self._make = make
         self._texts = self._read()
-        self._made = make(self._texts)
-        self._is_current = True
+        self.made = make(self._texts)
+        """As the files had it when they were looked at last."""
+        self.is_current = True
+        """Whether what they hold now is of use."""
         self._next_look = float("-inf")
 
     def current(self, now: float) -> T:
@@ -47,21 +49,22 @@ class Mounted(Generic[T]):
         """
         if now >= self._next_look:
             self._next_look = now + _SECONDS
-            self._look()
-        return self._made
+            self.refresh()
+        return self.made
 
-    def _look(self) -> None:
+    def refresh(self) -> None:
+        """Look at the files, and make it anew if they have changed."""
         try:
             texts = self._read()
             if texts != self._texts:
-                self._made = self._make(texts)
+                self.made = self._make(texts)
                 self._texts = texts
                 logger.info("mounted files were read again", extra={"fields": {"files": self._names()}})
-            self._is_current = True
+            self.is_current = True
         except MountedError as error:
-            if self._is_current:
+            if self.is_current:
                 logger.error("what was read before is used on", extra={"fields": {"problem": str(error)}})  # noqa: TRY400
-            self._is_current = False
+            self.is_current = False
 
     def _names(self) -> list[str]:
         return [str(path) for path in self._paths]

@@ -9,7 +9,7 @@ from builders import CLUSTER, event_bus
 
 from eventplane.api.gateway import Gateway
 from eventplane.api.gateway_config import Grant, Grants
-from eventplane.gateway.mounted import MountedGrants
+from eventplane.gateway.mounted import mounted_rights
 from eventplane.gateway.settings import read_settings
 from eventplane.planning.connection import AccessConnection, KafkaConnection, RegistryConnection
 from eventplane.planning.gateway_desired import DesiredGateway, GatewayCircumstances, desire_gateway
@@ -81,7 +81,7 @@ def test_the_gateway_reads_what_the_operator_writes(tmp_path: Path) -> None:
     assert settings.broker.client["sasl.password"] == "secret"
     assert settings.broker.schema_registry is not None
     assert settings.broker.client_id == "main-gateway-1"
-    rights = MountedGrants(settings.grants).rights
+    rights = mounted_rights(settings.grants).made
     assert rights.allow("system:serviceaccount:shop:web", "publish", "shop.orders")
     assert not rights.allow("system:serviceaccount:shop:web", "subscribe", "shop.orders")
 
