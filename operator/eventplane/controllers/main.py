@@ -29,6 +29,7 @@ from eventplane.backends.topics import TopicBackend
 from eventplane.controllers.access_lane import AccessLane, ConnectAccess
 from eventplane.controllers.admission import admission_server, register_admission
 from eventplane.controllers.dispatch import Dispatcher
+from eventplane.controllers.endless import going_on
 from eventplane.controllers.garbage import look_for_garbage, spare_what_is_loaded
 from eventplane.controllers.gateways import GatewayLoop
 from eventplane.controllers.gauges import ConnectGauges, GaugeLoops
@@ -168,15 +169,13 @@ async def _act(
     )
     scraped = GaugesAtScrape(surroundings.gauges.samples)
     metrics.registry.register(scraped)
-    beside = [asyncio.create_task(each.run()) for each in (*unbound, *applications, policies, gauges, gateways)]
-    beside.append(asyncio.create_task(_watch_workloads(dispatcher, metrics)))
+    works = [each.run() for each in (*unbound, *applications, policies, gauges, gateways)]
     dispatcher.policies.lead(policies)
     logger.info("leading", extra={"fields": {"identity": settings.identity, "cluster": dispatcher.cluster}})
     try:
-        yield
+        async with going_on(*works, _watch_workloads(dispatcher, metrics)):
+            yield
     finally:
-        for work in beside:
-            await _end(work)
         metrics.registry.unregister(scraped)
         await dispatcher.stop()
 
