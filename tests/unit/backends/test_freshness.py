@@ -114,6 +114,22 @@ async def test_a_foreigner_who_deletes_what_has_shown_is_believed_after_a_while(
     assert brokers.asked == 6
 
 
+@pytest.mark.parametrize(
+    ("later", "lagging"), [pytest.param(45, ["orders"], id="as long as this one"), pytest.param(65, [], id="longer")]
+)
+async def test_another_broker_may_be_behind_as_long_as_the_first_that_shows_a_creation(
+    monkeypatch: pytest.MonkeyPatch, later: float, lagging: list[str]
+) -> None:
+    brokers = Brokers(NEW, None)
+    topics = topics_of(brokers, monkeypatch)
+    topics.created("orders")
+    brokers.now += 59
+    assert await describe(topics) == {"orders": NEW}
+    brokers.now += later
+    found = await describe(topics)
+    assert (found, topics.lagging(["orders"], found)) == ({}, lagging)
+
+
 async def test_a_look_at_many_topics_does_not_wait_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"orders-{number}" for number in range(11)]
     brokers = Brokers(None)

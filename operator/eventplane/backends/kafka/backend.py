@@ -73,7 +73,7 @@ class KafkaTopicBackend:
             self._usage.look({name: description for name, description in wanted.items() if name in asked}),
         )
         existing = await complete(self._fresh, wanted, usages)
-        lagging = frozenset(self._fresh.lagging(names, described))
+        lagging = frozenset(self._fresh.lagging(names, existing))
         return {key: self._observed(key.topic, existing.get(key.topic), lagging) for key in keys}
 
     def _observed(self, topic: str, existing: ExistingTopic | None, lagging: Container[str]) -> ObservedTopic:

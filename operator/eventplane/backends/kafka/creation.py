@@ -32,7 +32,7 @@ async def create_topics(
     made: dict[str, CreatedTopic] = {}
     wanted = [change for change in changes if change.topic not in errors]
     existed = await _create(client, creator, ledger, wanted, made, errors)
-    for topic in made:
+    for topic in (*made, *existed):
         fresh.created(topic)
     topics = {change.topic: new_topic(change, made[change.topic]) for change in wanted if change.topic in made}
     unseen = [*existed, *(topic for topic, new in topics.items() if new is None)]

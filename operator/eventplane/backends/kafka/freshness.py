@@ -35,6 +35,7 @@ class _Expectation:
     """What every broker will show of a topic soon."""
 
     until: float
+    since: float = 0.0
     present: bool = False
     absent: str | None = None
     """Id of a topic that was deleted; another one of the name is not it."""
@@ -82,8 +83,8 @@ class FreshTopics:
             topic: its name.
             needed: every look waits for it; without, only one at few topics does.
         """
-        until, absent = self._now() + _CREATION_SECONDS, self._expectation(topic).absent
-        self._expected[topic] = _Expectation(until, present=True, absent=absent, needed=needed)
+        now, absent = self._now(), self._expectation(topic).absent
+        self._expected[topic] = _Expectation(now + _CREATION_SECONDS, now, present=True, absent=absent, needed=needed)
 
     def deleted(self, topic: str, identity: str) -> None:
         """Expect a topic not to show, by its id."""
@@ -181,11 +182,13 @@ class FreshTopics:
         return [topic for topic in topics if topic not in found and self._expectation(topic).present]
 
     def _shown(self, topics: Iterable[str]) -> None:
-        """Wait no longer for what has shown once; another broker may be behind, but not by much."""
+        """Expect what has shown once for as long again as it took: so far, another broker may be behind this one."""
+        now = self._now()
         for topic in topics:
             expected = self._expected.get(topic)
-            if expected is not None and expected.present and expected.until > self._until():
-                self._expected[topic] = replace(expected, until=self._until())
+            if expected is not None and expected.present:
+                until = now + max(_WINDOW_SECONDS, now - expected.since)
+                self._expected[topic] = replace(expected, until=min(expected.until, until))
 
     def _expectation(self, topic: str) -> _Expectation:
         return self._expected.get(topic) or _Expectation(0)
