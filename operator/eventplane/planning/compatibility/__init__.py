@@ -20,7 +20,7 @@ from eventplane.planning.compatibility.protobuf import protobuf_findings
 from eventplane.planning.definitions.avro import parse_avro
 from eventplane.planning.definitions.fault import DefinitionFault
 from eventplane.planning.definitions.json_schema import parse_json_schema
-from eventplane.planning.definitions.protobuf import ProtoFile, parse_proto, read_proto
+from eventplane.planning.definitions.protobuf_model import ProtoFile
 from eventplane.planning.schema_state import CompatibilityVerdict, Definition, RegisteredVersion
 
 
@@ -123,6 +123,8 @@ def _in_its_words(version: int, verdict: CompatibilityVerdict) -> Violation:
 
 
 def _parse_proto(definition: Definition) -> ProtoFile:
+    from eventplane.planning.definitions.protobuf import parse_proto, read_proto  # noqa: PLC0415 - see its model
+
     return read_proto(parse_proto(definition.text))
 
 

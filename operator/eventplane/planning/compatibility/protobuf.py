@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventplane.planning.compatibility.finding import Direction, Finding
-from eventplane.planning.definitions.protobuf import SCALARS, ProtoField, ProtoFile, ProtoMessage
+from eventplane.planning.definitions.protobuf_model import SCALARS, ProtoField, ProtoFile, ProtoMessage
 
 _WIRE_GROUPS: Final = (
     frozenset({"int32", "int64", "uint32", "uint64", "bool"}),

@@ -10,9 +10,6 @@ from eventplane.planning.definitions.avro import avro_record_name, canonical_avr
 from eventplane.planning.definitions.fault import DefinitionFault
 from eventplane.planning.definitions.json_schema import check_json_schema, json_title
 from eventplane.planning.definitions.json_text import parse_json, to_canonical_json
-from eventplane.planning.definitions.protobuf import parse_proto, proto_record_name
-from eventplane.planning.definitions.protobuf_canonical import canonical_proto
-from eventplane.planning.definitions.protobuf_check import check_proto
 from eventplane.planning.plan import Refusal
 from eventplane.planning.plan import fingerprint as digest
 from eventplane.planning.schema_state import Definition
@@ -70,6 +67,25 @@ _KNOWN: Final[dict[bytes, str]] = {}
 _MOST_KNOWN: Final = 50_000
 """About 10 MiB."""
 
+
+def _check_proto(definition: Definition) -> None:
+    from eventplane.planning.definitions.protobuf_check import check_proto  # noqa: PLC0415 - see protobuf_model
+
+    check_proto(definition)
+
+
+def _canonical_proto(text: str) -> str:
+    from eventplane.planning.definitions.protobuf_canonical import canonical_proto  # noqa: PLC0415 - as above
+
+    return canonical_proto(text)
+
+
+def _proto_name(definition: Definition) -> str | None:
+    from eventplane.planning.definitions.protobuf import parse_proto, proto_record_name  # noqa: PLC0415 - as above
+
+    return proto_record_name(parse_proto(definition.text))
+
+
 _LANGUAGES: Final[Mapping[SchemaType, str]] = {
     "AVRO": "AVRO schema",
     "JSON": "JSON Schema",
@@ -79,17 +95,17 @@ _LANGUAGES: Final[Mapping[SchemaType, str]] = {
 _CHECKS: Final[Mapping[SchemaType, Callable[[Definition], object]]] = {
     "AVRO": parse_avro,
     "JSON": check_json_schema,
-    "PROTOBUF": check_proto,
+    "PROTOBUF": _check_proto,
 }
 
 _CANONICAL: Final[Mapping[SchemaType, Callable[[str], str]]] = {
     "AVRO": canonical_avro,
     "JSON": lambda text: to_canonical_json(parse_json(text)),
-    "PROTOBUF": canonical_proto,
+    "PROTOBUF": _canonical_proto,
 }
 
 _NAMES: Final[Mapping[SchemaType, Callable[[Definition], str | None]]] = {
     "AVRO": lambda definition: avro_record_name(parse_avro(definition)),
     "JSON": lambda definition: json_title(parse_json(definition.text)),
-    "PROTOBUF": lambda definition: proto_record_name(parse_proto(definition.text)),
+    "PROTOBUF": _proto_name,
 }

@@ -1,67 +1,18 @@
 """PROTOBUF definitions: parsed, checked, and flattened to the messages, enums and services that they define."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from proto_schema_parser import Parser, ast
 
 from eventplane.planning.definitions.fault import MAX_NESTING, DefinitionFault
+from eventplane.planning.definitions.protobuf_model import MOST_NUMBER, SCALARS, ProtoField, ProtoFile, ProtoMessage
 
-SCALARS: Final = frozenset(
-    {
-        *("double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64"),
-        *("fixed32", "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes"),
-    }
-)
 _MOST_TOKENS: Final = 40_000
 """About a second of parsing, or some 8,000 fields."""
 _TOKEN: Final = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|[\w.]+|[^\s\w]", re.DOTALL)
-MOST_NUMBER: Final = 2**29 - 1
-"""The greatest number of a field."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProtoField:
-    """A field of a message."""
-
-    name: str
-    number: int
-    type: str
-    """A scalar; the full name of a message or enum, with a dot before it where the file itself defines it, else as it
-    is written; or map<key, value>."""
-    label: str = ""
-    """required, optional, repeated, or nothing."""
-    oneof: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ProtoMessage:
-    """A message; nested ones stand beside it under their path."""
-
-    fields: tuple[ProtoField, ...] = ()
-    reserved_numbers: tuple[range, ...] = ()
-    reserved_names: frozenset[str] = frozenset()
-
-    def reserves(self, number: int) -> bool:
-        """Tell whether the number must not be used."""
-        return any(number in each for each in self.reserved_numbers)
-
-
-@dataclass(frozen=True, slots=True)
-class ProtoFile:
-    """What a definition defines, by path within its package."""
-
-    package: str = ""
-    syntax: str = "proto2"
-    messages: Mapping[str, ProtoMessage] = field(default_factory=dict)
-    enums: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
-    """Constants and their numbers."""
-    defined: tuple[str, ...] = ()
-    """Paths of messages and enums as often as they are defined."""
-    methods: Mapping[str, str] = field(default_factory=dict)
-    """Signatures by Service.Method."""
 
 
 def parse_proto(text: str) -> ast.File:

@@ -8,14 +8,8 @@ from typing import Final
 from proto_schema_parser import ast
 
 from eventplane.planning.definitions.fault import MAX_NESTING, DefinitionFault
-from eventplane.planning.definitions.protobuf import (
-    MOST_NUMBER,
-    SCALARS,
-    ProtoFile,
-    ProtoMessage,
-    parse_proto,
-    read_proto,
-)
+from eventplane.planning.definitions.protobuf import parse_proto, read_proto
+from eventplane.planning.definitions.protobuf_model import MOST_NUMBER, SCALARS, ProtoFile, ProtoMessage
 from eventplane.planning.schema_state import Definition
 
 _BUILT_IN: Final = ("google/protobuf/", "google/type/", "confluent/")
