@@ -82,6 +82,16 @@ async def test_observe_answers_every_key_once_also_for_what_is_not_there(arena: 
     assert await backend.observe([]) == {}
 
 
+async def test_settings_are_shown_to_who_asks_for_them(arena: Arena, topic: str) -> None:
+    backend = arena.backend()
+    await arena.create(topic, 3, {"retention.ms": "60000"})
+    query = TopicQuery(topic, settings=False)
+    seen = (await backend.observe([query]))[query].existing
+    assert seen is not None
+    assert (seen.partitions, seen.topic_id) == (3, (await existing(backend, topic)).topic_id)
+    assert (seen.config, seen.overrides) == ({}, frozenset())
+
+
 async def test_observe_never_writes_so_a_ledger_that_is_absent_stays_absent_and_empty(arena: Arena, topic: str) -> None:
     await arena.lose_ledger()
     backend = arena.backend()

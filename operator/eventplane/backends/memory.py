@@ -55,7 +55,9 @@ class MemoryTopicBackend(MemoryBackend[TopicChange, ObservedTopic]):
         self._called("observe")
         return {
             key: ObservedTopic(
-                key.topic, self.cluster.existing(key.topic, usage=key.usage), self.cluster.claims.get(key.topic)
+                key.topic,
+                self.cluster.existing(key.topic, usage=key.usage, settings=key.settings),
+                self.cluster.claims.get(key.topic),
             )
             for key in keys
         }

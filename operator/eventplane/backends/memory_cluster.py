@@ -132,7 +132,7 @@ class MemoryCluster:
         """Name the topics that exist."""
         return frozenset(self._topics)
 
-    def existing(self, topic: str, *, usage: bool = False) -> ExistingTopic | None:
+    def existing(self, topic: str, *, usage: bool = False, settings: bool = True) -> ExistingTopic | None:
         """Look at a topic."""
         entry = self._topics.get(topic)
         if entry is None:
@@ -141,8 +141,8 @@ class MemoryCluster:
             topic_id=entry.topic_id,
             partitions=entry.partitions,
             replication_factor=entry.replication_factor,
-            config={**BROKER_DEFAULTS, **entry.overrides},
-            overrides=frozenset(entry.overrides),
+            config={**BROKER_DEFAULTS, **entry.overrides} if settings else {},
+            overrides=frozenset(entry.overrides if settings else ()),
             internal=entry.internal,
             usage=self._usage(topic, entry) if usage else None,
         )

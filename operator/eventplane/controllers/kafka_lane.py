@@ -59,11 +59,12 @@ class KafkaLane(LaneOnKafka[EventTopic, TopicBackend]):
         if not orphans:
             return
         now_ms = int(self.reconciler.now().timestamp() * 1000)
-        observed = await backend.observe({TopicQuery(orphan.thing, usage=True) for orphan in orphans})
+        queries = {orphan: TopicQuery(orphan.thing, usage=True, settings=False) for orphan in orphans}
+        observed = await backend.observe(set(queries.values()))
         plans = {
             orphan: plan_orphan(
                 orphan,
-                observed[TopicQuery(orphan.thing, usage=True)],
+                observed[queries[orphan]],
                 self.reconciler.cluster,
                 now_ms=now_ms,
                 idle_after_ms=self.reconciler.idle_after_ms,

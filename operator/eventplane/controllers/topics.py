@@ -11,8 +11,8 @@ from eventplane.planning.desired import DesiredTopic, desire_topic
 from eventplane.planning.occurrences import Occurrence, occurrences
 from eventplane.planning.plan import Refusal
 from eventplane.planning.readiness import topic_status
-from eventplane.planning.topic_decisions import TopicCase, decide
-from eventplane.planning.topic_state import ObservedTopic, TopicQuery
+from eventplane.planning.topic_decisions import TopicCase, decide, topic_query
+from eventplane.planning.topic_state import ObservedTopic
 
 
 class TopicReconciler(Reconciler[EventTopic, TopicBackend, TopicCase]):
@@ -37,9 +37,9 @@ class TopicReconciler(Reconciler[EventTopic, TopicBackend, TopicCase]):
                 batch.refused.append((topic, desired))
             else:
                 wanted.append((topic, desired))
-        observed = await backend.observe({TopicQuery(desired.topic) for _, desired in wanted})
+        observed = await backend.observe({topic_query(topic, desired.topic) for topic, desired in wanted})
         for topic, desired in wanted:
-            flight = Flight(self._case(bus, topic, desired, observed[TopicQuery(desired.topic)]))
+            flight = Flight(self._case(bus, topic, desired, observed[topic_query(topic, desired.topic)]))
             flight.decision = self.decided(flight.case, decide)
             batch.flights.append(flight)
         await self._look_closer(backend, [flight for flight in batch.flights if flight.decision.needs_usage])
@@ -47,10 +47,10 @@ class TopicReconciler(Reconciler[EventTopic, TopicBackend, TopicCase]):
     async def _look_closer(self, backend: TopicBackend, flights: Sequence[Flight[TopicCase]]) -> None:
         if not flights:
             return
-        observed = await backend.observe({TopicQuery(each.case.desired.topic, usage=True) for each in flights})
-        for flight in flights:
-            seen = observed[TopicQuery(flight.case.desired.topic, usage=True)]
-            flight.case = replace(flight.case, observed=seen)
+        queries = [topic_query(each.case.resource, each.case.desired.topic, usage=True) for each in flights]
+        observed = await backend.observe(set(queries))
+        for flight, query in zip(flights, queries, strict=True):
+            flight.case = replace(flight.case, observed=observed[query])
             flight.decision = self.decided(flight.case, decide)
 
     def _case(self, bus: EventBus, topic: EventTopic, desired: DesiredTopic, observed: ObservedTopic) -> TopicCase:

@@ -21,7 +21,7 @@ from eventplane.planning.topic_changes import (
 )
 from eventplane.planning.topic_deletion import plan_deletion
 from eventplane.planning.topic_schemas import Bound
-from eventplane.planning.topic_state import ObservedTopic, Owner
+from eventplane.planning.topic_state import ObservedTopic, Owner, TopicQuery
 from eventplane.planning.topics import TopicRequest, owned_by_another, plan_topic, stale_release
 
 
@@ -64,6 +64,11 @@ class TopicCase:
     def applied_before(self) -> bool:
         """Whether anything was ever applied in full on this bus."""
         return applied_here(self.resource, "/".join(self.bus.metadata.key))
+
+
+def topic_query(resource: EventTopic, topic: str, *, usage: bool = False) -> TopicQuery:
+    """Name what has to be seen of its topic: nothing of a deletion hangs on settings."""
+    return TopicQuery(topic, usage, settings=not resource.metadata.deleting)
 
 
 def owner_of(metadata: Metadata, cluster: str) -> Owner:

@@ -33,10 +33,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class TopicQuery:
-    """What to observe: a topic by name, and whether its use is wanted too (it costs more calls)."""
+    """What to observe: a topic by name, and how closely."""
 
     topic: str
     usage: bool = False
+    """Whether its use is wanted, too: it costs more calls."""
+    settings: bool = True
+    """Whether its settings are: they cost half of a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class ExistingTopic:
     replication_factor: int
     """Replicas of the partition that has the fewest."""
     config: Mapping[str, str] = field(default_factory=dict)
-    """Effective values of all settings, including those from the broker's defaults."""
+    """Effective values of all settings, including those from the broker's defaults; empty if nobody asked for them."""
     overrides: frozenset[str] = frozenset()
     """Those keys of `config` that are set on the topic itself."""
     internal: bool = False

@@ -124,8 +124,9 @@ async def test_to_look_again_writes_nothing() -> None:
 )
 async def test_a_rotation_that_is_cut_short_is_made_up_for(failing: str, error: Exception) -> None:
     world = rotating(credentials={"grace": "0s"})
-    async with world.operator():
+    async with world.operator() as operator:
         await world.until(lambda: let_in(world) == {FIRST})
+        await operator.settle()
         if failing == "secret":
             world.kubernetes.fail_next("PATCH /api/v1/namespaces/shop/secrets", error)
         else:

@@ -39,8 +39,9 @@ from eventplane.planning.topic_changes import (
 from eventplane.planning.topic_decisions import (
     decide,
     owner_of,
+    topic_query,
 )
-from eventplane.planning.topic_state import ObservedTopic
+from eventplane.planning.topic_state import ObservedTopic, TopicQuery
 
 OURS = owner()
 CLAIM, CREATE = ClaimTopic(TOPIC, OURS), CreateTopic(TOPIC, OURS, 3, 1)
@@ -462,6 +463,14 @@ def test_limits_and_rivals_do_not_keep_a_resource_from_going() -> None:
 
 def test_owner_is_the_resource() -> None:
     assert owner_of(metadata(), "cluster-1") == case().owner == OURS
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+@pytest.mark.parametrize("usage", [False, True])
+def test_nothing_of_a_deletion_hangs_on_settings(deleting: bool, usage: bool) -> None:  # noqa: FBT001 - a row
+    assert topic_query(orders(deleting=deleting), "shop.orders", usage=usage) == TopicQuery(
+        "shop.orders", usage, settings=not deleting
+    )
 
 
 # --- topics that cannot be looked at

@@ -72,7 +72,7 @@ class KafkaTopicBackend:
             self._ledger.catch_up(described),
             self._usage.look({name: description for name, description in wanted.items() if name in asked}),
         )
-        existing = await complete(self._fresh, wanted, usages)
+        existing = await complete(self._fresh, wanted, usages, {key.topic for key in keys if key.settings})
         lagging = frozenset(self._fresh.lagging(names, existing))
         return {key: self._observed(key.topic, existing.get(key.topic), lagging) for key in keys}
 

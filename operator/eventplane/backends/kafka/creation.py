@@ -86,7 +86,7 @@ async def _look(fresh: FreshTopics, names: Sequence[str], errors: dict[str, Back
     if not names:
         return {}
     try:
-        known = await complete(fresh, await fresh.describe(names), {})
+        known = await complete(fresh, await fresh.describe(names), {}, names)
     except BackendError as error:  # the topics are there: applied again, they are found to be
         errors |= dict.fromkeys(names, error)
         return {}

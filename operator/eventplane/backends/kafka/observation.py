@@ -1,6 +1,6 @@
 """Topics as the brokers show them, made of descriptions and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from confluent_kafka.admin import TopicDescription  # type: ignore[attr-defined]  # public
 
@@ -11,14 +11,24 @@ from eventplane.planning.topic_state import ExistingTopic, TopicUsage
 
 
 async def complete(
-    fresh: FreshTopics, described: Mapping[str, TopicDescription], usages: Mapping[str, TopicUsage]
+    fresh: FreshTopics,
+    described: Mapping[str, TopicDescription],
+    usages: Mapping[str, TopicUsage],
+    with_settings: Container[str],
 ) -> dict[str, ExistingTopic]:
-    """Make existing topics of descriptions; one that was deleted meanwhile is left out.
+    """Make existing topics of descriptions.
+
+    Args:
+        fresh: where their settings are asked for.
+        described: the descriptions, by name.
+        usages: their use, where it was looked at.
+        with_settings: whose settings are wanted; of these, one that was deleted meanwhile is left out.
 
     Raises:
         Unavailable, Rejected: see FreshTopics.settings.
     """
-    settings = await fresh.settings(list(described))
+    unwanted: dict[str, TopicSettings] = {name: ({}, frozenset()) for name in described if name not in with_settings}
+    settings = unwanted | await fresh.settings([name for name in described if name in with_settings])
     return {
         name: existing_topic(description, settings[name], usages.get(name))
         for name, description in described.items()
