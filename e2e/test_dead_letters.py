@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.applications import application_of
 from e2e.conftest import RESYNC_SECONDS
+from e2e.operator_metrics import samples, writes
 from e2e.servers.polling import poll
-from e2e.test_operator import writes
 from e2e.workspace import GROUP, VERSION, application, condition, ready, topic
 
 if TYPE_CHECKING:
@@ -59,12 +58,9 @@ def commit(shop: Workspace, offset: int, partition: int = 0) -> None:
 
 def gauge(operator: Installation, name: str, namespace: str) -> dict[tuple[str, ...], float]:
     """Read a gauge of a namespace from the leader: by topic, and by partition where it has some."""
-    leader = operator.wait_for_leader()
-    families = text_string_to_metric_families(operator.metrics(leader))
-    samples = [sample for family in families if family.name == name for sample in family.samples]
     return {
         tuple(sample.labels[label] for label in ("topic", "partition") if label in sample.labels): sample.value
-        for sample in samples
+        for sample in samples(operator, operator.wait_for_leader(), name)
         if sample.labels["namespace"] == namespace
     }
 

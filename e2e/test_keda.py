@@ -14,6 +14,7 @@ from e2e.conftest import RESYNC_SECONDS
 from e2e.guides import AUTOSCALING
 from e2e.http_service import http_service
 from e2e.keda import Keda
+from e2e.operator_metrics import comes_to_rest, passes
 from e2e.servers.polling import poll
 from e2e.workspace import application, condition, topic
 
@@ -104,6 +105,15 @@ def test_pods_follow_the_lag_up_to_the_partitions(keda: Keda, shop: Workspace) -
     assert len(found["status"]["grants"]) == 2, "KEDA has seen the lag with what the application may do, and no more"
     password = (shop.secret(NAME) or {})["password"]
     assert password not in keda.log()
+
+
+def test_at_rest_nothing_is_written(operator: Installation, shop: Workspace) -> None:
+    """It needs the test before: there are as many pods as there can be, and nobody takes an event."""
+    del shop
+    leader = operator.wait_for_leader()
+    looked = passes(operator, leader, "Subscription")
+    assert comes_to_rest(operator, leader, 2 * 1.1 * RESYNC_SECONDS)
+    assert passes(operator, leader, "Subscription") >= looked + 2
 
 
 @pytest.mark.timeout(400, func_only=True)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from kubernetes.client import CoordinationV1Api
 from kubernetes.watch import Watch
-from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.conftest import RESYNC_SECONDS
 from e2e.installation import NAMESPACE
+from e2e.operator_metrics import comes_to_rest, passes
 from e2e.servers.polling import poll
 from e2e.workspace import GROUP, VERSION, is_ready, topic
 from eventplane.backends.kafka import KafkaTopicBackend
 from eventplane.planning.connection import KafkaConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from e2e.installation import Installation
     from e2e.kafka_view import KafkaView
@@ -107,33 +106,10 @@ def test_at_rest_nothing_is_written(operator: Installation, place: Workspace, ma
     for number in range(5):
         place.until_ready(f"t{number}")
     leader = operator.wait_for_leader()
-
-    def nothing_is_written() -> bool:
-        before, versions, looked = writes(operator, leader), resource_versions(place), passes(operator, leader)
-        time.sleep(2 * 1.1 * RESYNC_SECONDS)
-        assert passes(operator, leader) >= looked + 2 * 5
-        return (writes(operator, leader), resource_versions(place)) == (before, versions)
-
-    # what other tests left behind is written about at first, and a slow answer of Kafka is
-    assert poll(nothing_is_written, 10 * RESYNC_SECONDS)
+    looked = passes(operator, leader, "EventTopic")
+    assert comes_to_rest(operator, leader, 2 * 1.1 * RESYNC_SECONDS, lambda: resource_versions(place))
+    assert passes(operator, leader, "EventTopic") >= looked + 2 * 5
 
 
 def resource_versions(place: Workspace) -> dict[str, str]:
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in place.every("EventTopic")}
-
-
-def writes(operator: Installation, pod: str) -> float:
-    """Count the writes of a pod to the API server."""
-    return total(operator, pod, "eventplane_kubernetes_api_calls", lambda labels: labels["verb"] != "GET")
-
-
-def passes(operator: Installation, pod: str) -> float:
-    """Count the passes over topics."""
-    return total(operator, pod, "eventplane_reconcile", lambda labels: labels["kind"] == "EventTopic")
-
-
-def total(operator: Installation, pod: str, counter: str, counts: Callable[[dict[str, str]], bool]) -> float:
-    """Add up those samples of a counter that count."""
-    families = text_string_to_metric_families(operator.metrics(pod))
-    samples = [sample for family in families if family.name == counter for sample in family.samples]
-    return sum(each.value for each in samples if each.name == f"{counter}_total" and counts(each.labels))

@@ -9,7 +9,8 @@ from typing import Any, Final
 from eventplane.planning.plan import Difference
 
 MERGE_KEYS: Final = ("mountPath", "containerPort", "topologyKey", "uid", "name")
-"""By what server-side apply tells the entries of a list apart, in the kinds that we apply; the first that all have."""
+"""By what server-side apply tells the entries of a list apart, in the kinds that we apply; the first that all have, and
+each another."""
 
 _QUANTITIES: Final = frozenset({"requests", "limits", "sizeLimit"})
 _QUANTITY: Final = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")
@@ -70,7 +71,12 @@ def merge_key(entries: Sequence[Any]) -> str | None:
     """Find what tells the entries of a list apart; None where it has none of the kind."""
     if not entries or not all(isinstance(each, Mapping) for each in entries):
         return None
-    return next((key for key in MERGE_KEYS if all(key in each for each in entries)), None)
+    return next((key for key in MERGE_KEYS if _tells_apart(key, entries)), None)
+
+
+def _tells_apart(key: str, entries: Sequence[Any]) -> bool:
+    values = [each[key] for each in entries if key in each]
+    return len(set(values)) == len(entries)
 
 
 def _same(live: Any, desired: Any, path: str) -> bool:

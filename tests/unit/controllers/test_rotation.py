@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-import pytest
 from builders import CLUSTER, publication
 from unit.controllers.world import World, access_world
 
@@ -115,27 +114,28 @@ async def test_to_look_again_writes_nothing() -> None:
         assert len(world.kubernetes.writes) == written
 
 
-@pytest.mark.parametrize(
-    ("failing", "error"),
-    [
-        pytest.param("secret", Unavailable("no answer"), id="the Secret is not written"),
-        pytest.param("apply", Unavailable("no answer"), id="Kafka does not answer"),
-    ],
-)
-async def test_a_rotation_that_is_cut_short_is_made_up_for(failing: str, error: Exception) -> None:
+async def test_a_rotation_whose_secret_is_not_written_is_made_up_for() -> None:
     world = rotating(credentials={"grace": "0s"})
     async with world.operator() as operator:
         await world.until(lambda: let_in(world) == {FIRST})
         await operator.settle()
-        if failing == "secret":
-            world.kubernetes.fail_next("PATCH /api/v1/namespaces/shop/secrets", error)
-        else:
-            world.principals.available = False
+        world.kubernetes.fail_next("PATCH /api/v1/namespaces/shop/secrets", Unavailable("no answer"))
+        ask(world)
+        await world.until(lambda: not all(each.ok for each in world.kubernetes.writes))
+        assert turned(world) == FIRST
+        await world.until(lambda: has_the_turn_alone(world, SECOND))
+
+
+async def test_a_rotation_that_kafka_does_not_answer_is_made_up_for() -> None:
+    world = rotating(credentials={"grace": "0s"})
+    async with world.operator():
+        await world.until(lambda: let_in(world) == {FIRST})
+        world.principals.available = False
         ask(world)
         await asyncio.sleep(0.01)
         assert turned(world) == FIRST
         world.principals.available = True
-        await world.until(lambda: turned(world) == SECOND and let_in(world) == {SECOND})
+        await world.until(lambda: has_the_turn_alone(world, SECOND))
 
 
 async def test_a_rotation_that_is_rejected_leaves_the_user_before_and_is_not_tried_in_haste() -> None:

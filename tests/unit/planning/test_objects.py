@@ -206,6 +206,12 @@ def test_changes_say_what_they_are_about_and_an_approval_is_for_one_manifest() -
         ),
         pytest.param({"env": ["a"]}, {"env": [{"name": "a"}]}, ["env[a]"], id="texts for maps"),
         pytest.param(
+            {"refs": [{"name": "s", "key": "user"}, {"name": "s", "key": "password"}]},
+            {"refs": [{"name": "s", "key": "user"}, {"name": "s", "key": "password"}]},
+            [],
+            id="entries of one name are told apart by their places",
+        ),
+        pytest.param(
             {"mounts": [{"name": "v", "mountPath": "/b"}, {"name": "v", "mountPath": "/a", "readOnly": True}]},
             {"mounts": [{"name": "v", "mountPath": "/a", "readOnly": True}, {"name": "v", "mountPath": "/b"}]},
             [],
