@@ -64,6 +64,10 @@ def _counted(counts: Counts) -> Iterable[Metric]:
         ("deduplicated", "Events that had come before.", counts.deduplicated),
     ):
         yield counter_family(f"{_PREFIX}_{name}", documentation, {"": number})
+    postponed = {"InPlace": counts.postponed_in_place, "Topic": counts.postponed_in_topic}
+    yield counter_family(
+        f"{_PREFIX}_postponed", "Waits of events for their time, by where they wait.", postponed, ("where",)
+    )
     routes = {"": counts, **counts.routes}
     """What has no route has that label empty, which is as if it had none."""
     delivered = {name: each.delivered for name, each in routes.items()}
