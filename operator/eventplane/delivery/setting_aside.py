@@ -1,4 +1,4 @@
-"""Writes of what failed or has to wait into retry and dead-letter topics, until they succeed: before that, nothing is acknowledged."""
+"""Writes into retry and dead-letter topics, until they succeed: before that, nothing is acknowledged."""
 
 import asyncio
 import dataclasses

@@ -10,9 +10,9 @@
 | 6 | a time no nearer than the shortest tier | | in topics | Postponement to the longest tier that is no longer |
 | 7 | a nearer one | | in topics | Postponement to the shortest tier, until then |
 
-In a tier records wait for one another, so each has to be looked at again after the tier's own wait, as those before it:
-only what is less than the shortest may differ. So none comes before its time, and in a tier where nothing else stands
-still none comes later than by the shortest wait. What the filter keeps back, or what has come before, waits for nothing.
+In a tier records wait for one another, so each is looked at again after the tier's own wait, as those before it; only
+in the shortest it may be sooner. So none comes before its time, and none later than by the shortest wait, where nothing
+else holds up a tier. What the filter keeps back waits for nothing.
 """
 
 import re
@@ -34,7 +34,6 @@ _LATEST_MS: Final = (LONGEST_DAYS + 1) * _DAY_MS
 """How far ahead a consumer believes it to be: clocks differ."""
 _MILLISECONDS: Final = re.compile(rb"[0-9]{1,18}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 
 
 class ScheduleError(ValueError):
@@ -101,11 +100,17 @@ def not_before(at: datetime | timedelta, now_ms: int) -> Header:
         ScheduleError: a time without a zone, or too far ahead.
     """
     if isinstance(at, timedelta):
-        wait_ms = -(-at // _MS)
+        wait_ms = _milliseconds(at)
     elif at.utcoffset() is None:
         raise ScheduleError("a time has a zone: datetime.now(UTC) has one, datetime.now() has none")
     else:
-        wait_ms = -((_EPOCH - at) // _MS) - now_ms
+        wait_ms = _milliseconds(at - _EPOCH) - now_ms
     if wait_ms > LONGEST_DAYS * _DAY_MS:
         raise ScheduleError(f"a time is at most {LONGEST_DAYS} days ahead")
     return NOT_BEFORE, str(now_ms + max(0, wait_ms)).encode()
+
+
+def _milliseconds(duration: timedelta) -> int:
+    """Round up: no event comes sooner than was asked for."""
+    whole, rest = divmod(duration, timedelta(milliseconds=1))
+    return whole + bool(rest)
