@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from unit.delivery.parts import Registry, until
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.relay import Relay
-from eventplane.events.dead_letters import history_of
+from eventplane.events.dead_letters import NOT_BEFORE, history_of
 from eventplane.events.delivery import Failure
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySource
@@ -44,11 +45,15 @@ class World:
         self.relay = relay
         self.exchange = exchange
 
-    def write(self, number: int, key: str | None = None, note: str = "") -> None:
+    def write(
+        self, number: int, key: str | None = None, note: str = "", due: str | None = None, partition: int | None = None
+    ) -> None:
         told = {"id": str(number), "source": "/shop", "type": "created", "specversion": "1.0"}
         headers = [(f"ce_{name}", value.encode()) for name, value in told.items()]
+        if due is not None:
+            headers.append((NOT_BEFORE, due.encode()))
         value = json.dumps({"number": number, "note": note}).encode()
-        self.log.append("orders", None if key is None else key.encode(), value, headers)
+        self.log.append("orders", None if key is None else key.encode(), value, headers, partition)
 
     def numbers(self, topic: str) -> list[int]:
         return [int(dict(each.notes)["ce_id"] or b"") for each in self.log.records(topic)]
@@ -161,6 +166,38 @@ async def test_through_retry_topics() -> None:
     assert (place.numbers("r1"), place.numbers("r2")) == ([1], [1])
     assert letter is not None
     assert (letter.attempts, letter.origin.place, letter.origin.offset) == (3, ("orders", 0), 1)
+
+
+async def test_what_is_for_later_waits_in_topics_and_holds_up_nothing() -> None:
+    tiers = [{"topic": "r1", "delayMs": 20}, {"topic": "r2", "delayMs": 50}]
+    due_ms = time.time_ns() // 1_000_000 + 150
+    async with world(partitions=1, retry={**RETRY, "tiers": tiers}, filter="event.data.number != 8") as place:
+        place.exchange.endings.extend(["Undone", "Unseen", "Undone"])
+        place.write(0, due=str(due_ms))
+        place.write(8, due=str(due_ms))
+        place.write(9, due="soon")
+        place.write(1, "k")
+        await until(lambda: len(place.numbers("out")) == 2)
+    assert place.numbers("out") == [1, 0]
+    assert set(place.numbers("r1") + place.numbers("r2")) == {0}
+    assert time.time_ns() // 1_000_000 >= due_ms
+    letters = [history_of(each) for each in place.log.records("dlq")]
+    assert [(each.failure.reason, each.origin.offset) for each in letters if each] == [("Undecodable", 2)]
+    assert place.relay.counts.retried_in_topic == 0
+    assert {name for each in place.log.records("out") for name, _value in each.notes if "eventplane" in name} == set()
+
+
+async def test_what_is_for_later_waits_in_place_without_topics() -> None:
+    due_ms = time.time_ns() // 1_000_000 + 150
+    async with world() as place:
+        place.write(0, due=str(due_ms), partition=0)
+        place.write(1, partition=0)
+        place.write(2, partition=1)
+        await until(lambda: place.committed() == 3)
+    assert time.time_ns() // 1_000_000 >= due_ms
+    assert place.numbers("out") == [2, 0, 1]
+    counts = place.relay.counts
+    assert (counts.received, counts.delivered, counts.postponed_in_place, counts.retried_in_place) == (3, 3, 1, 0)
 
 
 async def test_data_are_read_with_the_help_of_a_registry() -> None:
