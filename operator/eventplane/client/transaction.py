@@ -55,10 +55,21 @@ class Transaction:
         """
         await self._add(topic, event, partition_key, [header_of(at)])
 
-    async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None) -> None:
-        """Have events published with the rest, in order; raises as `publish_event` does."""
+    async def publish_batch(
+        self,
+        topic: str,
+        events: Iterable[Event[Any]],
+        partition_key: PartitionKey = None,
+        *,
+        at: datetime | timedelta | None = None,
+    ) -> None:
+        """Have events published with the rest, in order, and delivered at a time, if one is given.
+
+        Raises as `publish_event` and `publish_at` do.
+        """
+        beside = [] if at is None else [header_of(at)]
         for event in events:
-            await self.publish_event(topic, event, partition_key)
+            await self._add(topic, event, partition_key, beside)
 
     def consumed(self, by: Consumer, event: Event[Any]) -> None:
         """Acknowledge an event with the rest, and all before it in its partition. Called by the handler of the event.

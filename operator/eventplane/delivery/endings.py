@@ -112,7 +112,7 @@ class Endings:
         self._progress(work.partition)
         if not work.partition.is_gone:
             self._counts.postponed_in_topic += 1
-            self._is_aside(work)
+            self._finish_aside(work)
 
     def _set_aside(self, work: Work, topic: str, failure: Failure, delay_ms: int | None) -> None:
         work.partition.under_way += 1
@@ -127,9 +127,9 @@ class Endings:
             counts.dead_lettered[failure.reason] += 1
         else:
             counts.retried_in_topic += 1
-        self._is_aside(work)
+        self._finish_aside(work)
 
-    def _is_aside(self, work: Work) -> None:
+    def _finish_aside(self, work: Work) -> None:
         """Finish with work that is in another topic; where that had stopped the partition, it goes on."""
         if work.partition.stopped is None and work.partition.held:
             self._flow.offer_first(work.partition.held)

@@ -16,7 +16,7 @@ from eventplane.delivery.flow import Flow, Outlet
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, Inbox
 from eventplane.delivery.repeats import Repeats
-from eventplane.delivery.setting_aside import SettingAside
+from eventplane.delivery.setting_aside import SettingAside, log_waiting
 from eventplane.delivery.work import PartitionWork, Work, new_partition
 from eventplane.events.dead_letters import past_of
 from eventplane.events.delivery import Failure
@@ -252,6 +252,7 @@ class Engine:
             return True
         work.due_ms, work.made = until.due_ms, None  # filter and transform are asked again at its time
         self.counts.postponed_in_place += 1
+        log_waiting(work.partition.place, work.offset, until.due_ms)
         return False
 
     def _enter_again(self, work: Work) -> None:

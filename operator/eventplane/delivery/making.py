@@ -24,6 +24,7 @@ from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, read_data
 from eventplane.delivery.relayed import RelayedPartition, Task
 from eventplane.delivery.repeats import Repeats
+from eventplane.delivery.setting_aside import log_waiting
 from eventplane.events.dead_letters import first_topic, past_of, postponed, set_aside
 from eventplane.events.delivery import (
     Acknowledge,
@@ -152,9 +153,7 @@ class Maker:
         event = task.decoded
         if isinstance(event, Failure):
             return event
-        if isinstance(made, Failure):
-            return made
-        return self._write(task, event, made)
+        return made if isinstance(made, Failure) else self._write(task, event, made)
 
     def _write(self, task: Task, event: Event, made: Deliverable | Routed) -> Failure | Write:
         if isinstance(made, Routed):
@@ -169,6 +168,7 @@ class Maker:
         """Let a record wait in a topic, or return for how many milliseconds it has to wait where it is."""
         if topic is None:
             batch.counts.postponed_in_place += 1
+            log_waiting(task.partition.place, task.offset, due_ms)
             return due_ms - batch.now_ms
         waiting = postponed(task.record, task.past, subscription=self._subscription, due_ms=due_ms)
         batch.writes.append(task.write(topic, task.record.value(), waiting.headers(task.record)))

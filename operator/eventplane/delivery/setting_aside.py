@@ -81,6 +81,12 @@ def log_standing_still(place: Place, failure: Failure) -> None:
     )
 
 
+def log_waiting(place: Place, offset: int, due_ms: int) -> None:
+    """Say that a partition waits for the time of an event, which its owner sees as lag."""
+    fields = _fields(place) | {"offset": offset, "due": due_ms}
+    logger.info("a partition waits in place for the time of an event", extra={"fields": fields})
+
+
 def log_going_on(place: Place) -> None:
     """Say that a partition that had stood still goes on."""
     logger.info("a partition goes on", extra={"fields": _fields(place)})
