@@ -42,8 +42,8 @@ def retry(name: str, *, in_topics: bool) -> dict[str, Any]:
     return {"attempts": 3, "delaysMs": waits, "tiers": tiers, "deadLetterTopic": f"{name}.dlq"}
 
 
-def create(topics: Topics, name: str, partitions: int = 1) -> None:
-    topics.create(name, partitions=partitions)
+def create(topics: Topics, name: str) -> None:
+    topics.create(name, partitions=2)
     topics.create(f"{name}.dlq", f"{name}.out", *(f"{name}.{tier}" for tier, _delay_ms in TIERS))
 
 
@@ -69,7 +69,7 @@ def test_through_retry_topics_and_the_counts_add_up(
     event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path
 ) -> None:
     """Also with what fails at its time, which is its first attempt, and with times that are none."""
-    create(topics, name, partitions=2)
+    create(topics, name)
     clock = Clock(fails_at_first=[3, 13])
     with (
         HttpService(clock) as service,
@@ -77,12 +77,13 @@ def test_through_retry_topics_and_the_counts_add_up(
             tmp_path / "c", event_kafka, config_of(name, http={"url": service.url}, retry=retry(name, in_topics=True))
         ) as started,
     ):
+        process = started.start()
+        process.wait_ready()
         due_ms = now_ms() + 8_000
         write(topics, name, range(10), due_ms)
         write(topics, name, range(10, 20), due_ms + 1_500)
         topics.write_events(name, range(20, 30))
         write(topics, name, range(30, 33), "tomorrow")
-        process = started.start()
         wait_until(lambda: len(service.taken) == 30, "all are delivered")
         wait_until(lambda: process.metric("eventplane_runtime_delivered_total") == 30, "and counted")
         wait_until(lambda: process.metric("eventplane_runtime_dead_lettered_total") == 3, "what has no time, too")
@@ -109,7 +110,7 @@ def test_through_retry_topics_and_the_counts_add_up(
 def test_killed_while_they_wait_all_come_and_none_before_its_time(
     event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path, *, in_topics: bool
 ) -> None:
-    create(topics, name, partitions=2)
+    create(topics, name)
     clock = Clock()
     with (
         HttpService(clock) as service,
@@ -119,17 +120,17 @@ def test_killed_while_they_wait_all_come_and_none_before_its_time(
             config_of(name, http={"url": service.url}, retry=retry(name, in_topics=in_topics)),
         ) as started,
     ):
+        first = started.start(EVENTPLANE_INSTANCE_ID="only")
+        first.wait_ready()
         due_ms = now_ms() + 9_000
         write(topics, name, range(20), due_ms)
         topics.write_events(name, range(20, 40))
-        for _ in range(2):
-            process = started.start(EVENTPLANE_INSTANCE_ID="only")
-            where = "Topic" if in_topics else "InPlace"
-            wait_until(
-                lambda: process.metric(f'eventplane_runtime_postponed_total{{where="{where}"}}') > 0,  # noqa: B023
-                "it waits",
-            )
-            process.kill()
+        waits = f'eventplane_runtime_postponed_total{{where="{"Topic" if in_topics else "InPlace"}"}}'
+        wait_until(lambda: first.metric(waits) > 0, "they wait")
+        first.kill()
+        second = started.start(EVENTPLANE_INSTANCE_ID="only")
+        second.wait_ready()
+        second.kill()
         last = started.start(EVENTPLANE_INSTANCE_ID="only")
         wait_until(lambda: set(clock.came) == set(range(40)), "all are delivered")
         wait_until(lambda: topics.committed(f"group-{name}", name) == 40, "and finished")
@@ -143,7 +144,7 @@ def test_exactly_once_killed_while_they_wait(
     event_kafka: Kafka, topics: Topics, name: str, tmp_path: Path, *, in_topics: bool
 ) -> None:
     """A wait in a topic is in the transaction; one in place has none open."""
-    create(topics, name, partitions=2)
+    create(topics, name)
     told = config_of(
         name,
         transactionalIdPrefix=f"{name}.",

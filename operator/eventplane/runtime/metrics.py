@@ -59,7 +59,7 @@ class RuntimeMetrics(Collector):
 def _counted(counts: Counts) -> Iterable[Metric]:
     """Show all that was counted."""
     for name, documentation, number in (
-        ("received", "Events that were read, retries by topic included.", counts.received),
+        ("received", "Events that were read, those out of retry topics included.", counts.received),
         ("filtered", "Events that the filter kept back, or that no route takes and that may go.", counts.filtered),
         ("deduplicated", "Events that had come before.", counts.deduplicated),
     ):
