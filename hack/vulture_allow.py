@@ -68,6 +68,7 @@ used.waiting
 used.data_schema
 used.with_data
 used.from_environment
+used.publish_at
 used.publish_batch
 used.register_handler
 used.create_topic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -359,6 +360,72 @@ async def test_through_retry_topics(clients: ClientArena, topic: str, publisher:
             while not (letters := await clients.dead_letters(f"g-{topic}.dlq")):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
     assert [(each["topic"], each["attempts"]) for each in letters] == [(topic, 3)]
+
+
+async def test_what_is_published_for_later_is_handled_then_and_holds_up_nothing_where_there_are_retry_topics(
+    clients: ClientArena, topic: str, publisher: EventPublisher
+) -> None:
+    clients.create(topic)
+    for name in ("dlq", "retry-100ms", "retry-200ms"):
+        clients.create(f"g-{topic}.{name}")
+    handled: dict[int, datetime] = {}
+    reader = subscriber(
+        clients, topic, retry={"attempts": 3, "backoff": {"initial": "100ms"}, "strategy": "RetryTopics"}
+    )
+    reader.register_handler("*", lambda event: handled.setdefault(event.data["number"], datetime.now(UTC)))
+    due = datetime.now(UTC) + timedelta(milliseconds=700)
+    await publisher.publish_at(topic, event(9), timedelta(days=100), "key")
+    await publisher.publish_at(topic, event(0), due, "key")
+    async with publisher.transaction() as transaction:
+        await transaction.publish_at(topic, event(1), due, "key")
+        await transaction.publish_batch(topic, [event(2)], "key", at=due)
+    report = await publisher.publish_batch(topic, [event(3), event(6)], "key", at=due)
+    await publisher.publish_at(topic, event(4), timedelta(seconds=-1), "key")
+    await publisher.publish_event(topic, event(5), "key")
+    async with Running(reader):
+        await until(lambda: len(handled) == 7)
+    assert report["success"] == 2
+    assert set(handled) == set(range(7)), "none waits behind the one that has a hundred days left"
+    assert all(handled[number] >= due for number in (0, 1, 2, 3, 6))
+    assert await clients.dead_letters(f"g-{topic}.dlq") == []
+
+
+async def test_what_is_published_for_later_waits_in_place_without_retry_topics(
+    clients: ClientArena, topic: str, publisher: EventPublisher
+) -> None:
+    clients.create(topic)
+    handled: list[tuple[int, datetime]] = []
+    reader = subscriber(clients, topic, filter="event.data.number < 9")
+    reader.register_handler("*", lambda event: handled.append((event.data["number"], datetime.now(UTC))))
+    due = datetime.now(UTC) + timedelta(milliseconds=500)
+    await publisher.publish_at(topic, event(9), timedelta(days=100))
+    await publisher.publish_at(topic, event(0), due.astimezone(timezone(timedelta(hours=-5))), headers=[("mine", b"1")])
+    await publisher.publish_event(topic, event(1))
+    async with Running(reader):
+        await until(lambda: len(handled) == 2)
+    assert [number for number, _at in handled] == [0, 1], "and what is behind it waits with it"
+    assert handled[0][1] >= due
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(datetime(2030, 1, 1), id="no zone"),  # noqa: DTZ001 - that is what is wrong with it
+        pytest.param(timedelta(days=367), id="too far ahead"),
+    ],
+)
+async def test_a_time_that_is_none_is_refused(
+    clients: ClientArena, topic: str, publisher: EventPublisher, at: datetime | timedelta
+) -> None:
+    clients.create(topic)
+    with pytest.raises(EventRejectedError, match="at: a time"):
+        await publisher.publish_at(topic, event(), at)
+    with pytest.raises(EventRejectedError, match="at: a time"):
+        await publisher.publish_batch(topic, [event()], at=at)
+    with pytest.raises(EventRejectedError, match="at: a time"):
+        async with publisher.transaction() as transaction:
+            await transaction.publish_at(topic, event(), at)
+    assert await clients.published(topic) == []
 
 
 async def test_cutting_off_who_consumes_ends_in_order_too(

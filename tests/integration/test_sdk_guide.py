@@ -55,7 +55,7 @@ async def test_its_blocks_do_what_they_say(
         "settled": lambda: settled,
     }
     blocks = blocks_of(GUIDE)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     clients = KafkaClients(event_kafka)
 
     async def look() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -21,6 +22,7 @@ from eventplane.client.errors import (
 from eventplane.client.event import Event
 from eventplane.client.keys import PartitionKey, key_of
 from eventplane.client.receipt import BatchReport, Receipt, outcome_of
+from eventplane.client.schedule import header_of
 from eventplane.client.topic_schemas import TopicSchemas
 from eventplane.client.tracing import begin_send
 from eventplane.client.transaction import Committer, Transaction
@@ -113,6 +115,31 @@ class EventPublisher:
         """
         return await (await self._start(topic, event, key_of(event, partition_key), headers))
 
+    async def publish_at(
+        self,
+        topic: str,
+        event: Event[Any],
+        at: datetime | timedelta,
+        partition_key: str | None = None,
+        *,
+        headers: Sequence[Header] = (),
+    ) -> Receipt:
+        """Publish an event now that Subscriptions and subscribers deliver later, not before its time.
+
+        Args:
+            topic: name in Kafka.
+            event: what is to be known then.
+            at: when, with its zone, or how long from now; what has passed is now. At most 366 days ahead.
+            partition_key: events of one key that are delivered at once stay in order; default: the event's id.
+            headers: of the record, beside those that are the event's.
+
+        Raises:
+            EventRejectedError: trying again is useless; a time without a zone, or too far ahead, too.
+            PublishUnavailableError: it may be published later.
+            PublisherClosedError: nobody can tell.
+        """
+        return await self.publish_event(topic, event, partition_key, headers=(*headers, header_of(at)))
+
     async def publish_batch(
         self,
         topic: str,
@@ -120,6 +147,7 @@ class EventPublisher:
         partition_key: PartitionKey = None,
         *,
         headers: Sequence[Header] = (),
+        at: datetime | timedelta | None = None,
     ) -> BatchReport:
         """Publish events without waiting for each, in their order within a key, and tell of each how it fared.
 
@@ -128,7 +156,13 @@ class EventPublisher:
             events: in order.
             partition_key: for all, or a function that tells each one's; default: its id.
             headers: of each record, beside those that are the event's.
+            at: when all of them are delivered, as `publish_at` has it; default: at once.
+
+        Raises:
+            EventRejectedError: that time has no zone, or is too far ahead.
         """
+        if at is not None:
+            headers = (*headers, header_of(at))
         started: list[asyncio.Future[Receipt] | PublishError] = []
         try:
             for event in events:

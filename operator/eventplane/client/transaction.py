@@ -1,12 +1,14 @@
 """Events of several topics, and the events that they were made of, all or nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
 from eventplane.client.errors import ConfigurationError, EventRejectedError, TransactionError
 from eventplane.client.event import Event
 from eventplane.client.keys import PartitionKey, key_of
+from eventplane.client.schedule import header_of
 from eventplane.events.record import Header
 from eventplane.tracing import headers_of_now
 from eventplane.transports.seams import Consumed, Transactor, UncommittedError, Write
@@ -40,14 +42,34 @@ class Transaction:
             EventRejectedError: it is not fit to be published.
             PublishUnavailableError: the registry does not answer.
         """
-        value, headers = await self._encode(topic, event)
-        headers += headers_of_now()
-        self.writes.append(Write(topic, key_of(event, partition_key), value, headers, _NOWHERE, 0))
+        await self._add(topic, event, partition_key, ())
 
-    async def publish_batch(self, topic: str, events: Iterable[Event[Any]], partition_key: PartitionKey = None) -> None:
-        """Have events published with the rest, in order; raises as `publish_event` does."""
+    async def publish_at(
+        self, topic: str, event: Event[Any], at: datetime | timedelta, partition_key: PartitionKey = None
+    ) -> None:
+        """Have an event published with the rest that is delivered later, as a publisher's `publish_at` has it.
+
+        Raises:
+            EventRejectedError: it is not fit to be published; a time without a zone, or too far ahead, too.
+            PublishUnavailableError: the registry does not answer.
+        """
+        await self._add(topic, event, partition_key, [header_of(at)])
+
+    async def publish_batch(
+        self,
+        topic: str,
+        events: Iterable[Event[Any]],
+        partition_key: PartitionKey = None,
+        *,
+        at: datetime | timedelta | None = None,
+    ) -> None:
+        """Have events published with the rest, in order, and delivered at a time, if one is given.
+
+        Raises as `publish_event` and `publish_at` do.
+        """
+        beside = [] if at is None else [header_of(at)]
         for event in events:
-            await self.publish_event(topic, event, partition_key)
+            await self._add(topic, event, partition_key, beside)
 
     def consumed(self, by: Consumer, event: Event[Any]) -> None:
         """Acknowledge an event with the rest, and all before it in its partition. Called by the handler of the event.
@@ -69,6 +91,11 @@ class Transaction:
         # as whom it was in the group at first: if that has changed since, the broker refuses
         membership = told.membership if known is None else known.membership
         self.acknowledged = Consumed(told.group, membership, earlier | furthest)
+
+    async def _add(self, topic: str, event: Event[Any], partition_key: PartitionKey, beside: Sequence[Header]) -> None:
+        value, headers = await self._encode(topic, event)
+        headers += [*beside, *headers_of_now()]
+        self.writes.append(Write(topic, key_of(event, partition_key), value, headers, _NOWHERE, 0))
 
 
 class Committer:

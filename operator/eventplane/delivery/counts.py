@@ -20,6 +20,8 @@ class Counts:
         self.received = 0
         self.filtered = 0
         self.deduplicated = 0
+        self.postponed_in_place = 0
+        self.postponed_in_topic = 0
         self.delivered = 0
         self.retried_in_place = 0
         self.retried_in_topic = 0
@@ -55,6 +57,8 @@ class Counts:
         self.received += other.received
         self.filtered += other.filtered
         self.deduplicated += other.deduplicated
+        self.postponed_in_place += other.postponed_in_place
+        self.postponed_in_topic += other.postponed_in_topic
         self.delivered += other.delivered
         self.retried_in_place += other.retried_in_place
         self.retried_in_topic += other.retried_in_topic

@@ -101,6 +101,19 @@ class Endings:
         if not work.partition.is_leaving:
             self._try_again(work)
 
+    def postpone(self, work: Work, topic: str, due_ms: int) -> None:
+        """Let work that has not started wait in a topic for its time; here it is finished once it is there."""
+        if work.partition.under_way == 0:
+            work.partition.progress = self._loop.time()
+        work.partition.under_way += 1
+        self._aside.postpone(work, topic, due_ms, partial(self._was_postponed, work))
+
+    def _was_postponed(self, work: Work) -> None:
+        self._progress(work.partition)
+        if not work.partition.is_gone:
+            self._counts.postponed_in_topic += 1
+            self._finish_aside(work)
+
     def _set_aside(self, work: Work, topic: str, failure: Failure, delay_ms: int | None) -> None:
         work.partition.under_way += 1
         self._aside.write(work, topic, failure, delay_ms, partial(self._was_set_aside, work, failure, delay_ms))
@@ -114,6 +127,10 @@ class Endings:
             counts.dead_lettered[failure.reason] += 1
         else:
             counts.retried_in_topic += 1
+        self._finish_aside(work)
+
+    def _finish_aside(self, work: Work) -> None:
+        """Finish with work that is in another topic; where that had stopped the partition, it goes on."""
         if work.partition.stopped is None and work.partition.held:
             self._flow.offer_first(work.partition.held)
             work.partition.held = []

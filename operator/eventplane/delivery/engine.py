@@ -16,15 +16,16 @@ from eventplane.delivery.flow import Flow, Outlet
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, Inbox
 from eventplane.delivery.repeats import Repeats
-from eventplane.delivery.setting_aside import SettingAside
+from eventplane.delivery.setting_aside import SettingAside, log_waiting
 from eventplane.delivery.work import PartitionWork, Work, new_partition
-from eventplane.events.dead_letters import history_of
+from eventplane.events.dead_letters import past_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.health import PartitionSight
 from eventplane.events.offsets import OutOfOrderError
 from eventplane.events.processing import FILTERED
 from eventplane.events.record import Place, Record
+from eventplane.events.scheduling import Postponement, postponement
 from eventplane.transports.seams import Sink, Source, Writer
 
 logger = logging.getLogger(__name__)
@@ -206,16 +207,18 @@ class Engine:
             return
         work = self._received(partition, record, offset, decoded)
         work.made = made
-        self._queue(work)
+        if not self._is_through(work):
+            partition.inbox.append(work)
 
     def _retry_work(self, partition: PartitionWork, record: Record, offset: int) -> Work:
-        history = history_of(record)
-        origin = history.origin if history is not None else None
+        past = past_of(record)
+        origin = past.origin if past is not None else None
         work = self._received(partition, record, offset, self._interpreter.decode(record, origin))
-        if history is not None:
-            work.history = history
-            work.attempt = history.attempts + 1
-            work.first_failure_ms = history.first_failure_ms
+        if past is not None:
+            work.past = past
+            work.due_ms = past.due_ms or 0
+            work.attempt = past.attempts + 1
+            work.first_failure_ms = past.first_failure_ms
         return work
 
     def _received(self, partition: PartitionWork, record: Record, offset: int, decoded: Event | Failure) -> Work:
@@ -228,10 +231,29 @@ class Engine:
             self._source.pause(partition.place)
         return Work(partition, record, offset, size, decoded, partition.lanes[""].lane_of(record.key()))
 
-    def _enter(self, work: Work) -> None:
-        """Look at work from the inbox."""
-        if self._is_wanted(work):
-            self._queue(work)
+    def _enter(self, work: Work) -> bool:
+        """Look at work from the inbox; tell whether it leaves it."""
+        return not self._is_wanted(work) or self._is_through(work)
+
+    def _is_through(self, work: Work) -> bool:
+        """Let work start whose time has come, or wait in a topic; False: it has to wait where it is."""
+        now_ms = self._ambience.now_ms()
+        found = postponement(work.record, self._rules.tiers, self._ordering, attempt=work.attempt, now_ms=now_ms)
+        if isinstance(found, Postponement):
+            return self._postponed(work, found)
+        if found is not None:
+            work.decoded = work.made = found
+        self._queue(work)
+        return True
+
+    def _postponed(self, work: Work, until: Postponement) -> bool:
+        if until.topic is not None:
+            self._endings.postpone(work, until.topic, until.due_ms)
+            return True
+        work.due_ms, work.made = until.due_ms, None  # filter and transform are asked again at its time
+        self.counts.postponed_in_place += 1
+        log_waiting(work.partition.place, work.offset, until.due_ms)
+        return False
 
     def _enter_again(self, work: Work) -> None:
         """Look again at work that holds its lane."""

@@ -6,9 +6,11 @@
 | 2 | is not due, in a retry topic or after a wait in place | nothing | waits from here on |
 | 3 | cannot be read, and no event is to blame | nothing | waits from here on |
 | 4 | has come before, or is kept back by the filter | nothing | goes on |
-| 5 | is to be delivered | the event, to the sink's topic | goes on |
-| 6 | failed, and is to be set aside | the record with its history, to that topic | goes on |
-| 7 | failed, and is to be tried again in place | nothing | waits from here on |
+| 5 | is to be delivered later, and waits in a topic until then | the record, to that topic | goes on |
+| 6 | is to be delivered later, and waits in place | nothing | waits from here on |
+| 7 | is to be delivered | the event, to the sink's topic | goes on |
+| 8 | failed, and is to be set aside | the record with its history, to that topic | goes on |
+| 9 | failed, and is to be tried again in place | nothing | waits from here on |
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,8 @@ from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.reading import DataReader, read_data
 from eventplane.delivery.relayed import RelayedPartition, Task
 from eventplane.delivery.repeats import Repeats
-from eventplane.events.dead_letters import first_topic, history_of, set_aside
+from eventplane.delivery.setting_aside import log_waiting
+from eventplane.events.dead_letters import first_topic, past_of, postponed, set_aside
 from eventplane.events.delivery import (
     Acknowledge,
     DeadLetter,
@@ -34,8 +37,9 @@ from eventplane.events.delivery import (
 )
 from eventplane.events.event import Event
 from eventplane.events.outgoing import topic_record
-from eventplane.events.processing import Filtered, NewData, Routed
+from eventplane.events.processing import Deliverable, Filtered, NewData, Routed
 from eventplane.events.record import Place, Record, place_of_record
+from eventplane.events.scheduling import Postponement, postponement
 from eventplane.tracing import is_tracing
 from eventplane.transports.seams import Made, Write
 
@@ -84,9 +88,9 @@ class Maker:
         return Made(batch.writes, batch.positions, batch.waits)
 
     def _task(self, record: Record, partition: RelayedPartition) -> Task:
-        history = history_of(record) if partition.is_retry else None
-        decoded = self._interpreter.decode(record, history.origin if history is not None else None)
-        return Task(partition, record, record.offset() or 0, decoded, history)
+        past = past_of(record) if partition.is_retry else None
+        decoded = self._interpreter.decode(record, past.origin if past is not None else None)
+        return Task(partition, record, record.offset() or 0, decoded, past)
 
     def _read_data(self, registry: DataReader, tasks: Sequence[Task], now_ms: int) -> None:
         """Give events the data that only the registry can tell; what went wrong is noted in the task."""
@@ -100,7 +104,7 @@ class Maker:
         if not unread:
             return
         failures = read_data(
-            registry, [(event, first_topic(task.history, task.partition.place)) for task, event in unread]
+            registry, [(event, first_topic(task.past, task.partition.place)) for task, event in unread]
         )
         for (task, _event), failure in zip(unread, failures, strict=True):
             task.made = failure
@@ -124,9 +128,11 @@ class Maker:
         if self.repeats.is_repeated(task.record, task.decoded):
             batch.counts.deduplicated += 1
             return 0
-        match self._outcome(task):
+        match self._outcome(task, batch.now_ms):
             case Filtered():
                 batch.counts.filtered += 1
+            case Postponement(due_ms, topic):
+                return self._postponed(task, due_ms, topic, batch)
             case Failure() as failure:
                 return self._failed(task, failure, batch)
             case Write() as write:
@@ -134,23 +140,40 @@ class Maker:
                 batch.counts.deliver(task.record, batch.now_ms)
         return 0
 
-    def _outcome(self, task: Task) -> Filtered | Failure | Write:
+    def _outcome(self, task: Task, now_ms: int) -> Filtered | Postponement | Failure | Write:
         tried = task.tried
         if tried is not None and tried.failure is not None:
             return tried.failure
+        made = task.made or self._interpreter.process(task.decoded)
+        if isinstance(made, Filtered):
+            return made
+        later = postponement(task.record, self._rules.tiers, self._ordering, attempt=task.attempt, now_ms=now_ms)
+        if later is not None:
+            return later
         event = task.decoded
         if isinstance(event, Failure):
             return event
-        made = task.made or self._interpreter.process(event)
+        return made if isinstance(made, Failure) else self._write(task, event, made)
+
+    def _write(self, task: Task, event: Event, made: Deliverable | Routed) -> Failure | Write:
         if isinstance(made, Routed):
             raise AssertionError("no transaction has routes")  # noqa: TRY004 - refused before; for type checkers
-        if isinstance(made, Filtered | Failure):
-            return made
         try:
             value, headers = topic_record(event, made.data if isinstance(made, NewData) else None)
         except Exception as error:  # noqa: BLE001 - what cannot be written is no reason to stop
             return Failure("Undecodable", f"it cannot be written: {type(error).__name__} {error}")
         return task.write(self._sink_topic, value, headers if self.spans is None else self.spans.begin(event, headers))
+
+    def _postponed(self, task: Task, due_ms: int, topic: str | None, batch: _Batch) -> int:
+        """Let a record wait in a topic, or return for how many milliseconds it has to wait where it is."""
+        if topic is None:
+            batch.counts.postponed_in_place += 1
+            log_waiting(task.partition.place, task.offset, due_ms)
+            return due_ms - batch.now_ms
+        waiting = postponed(task.record, task.past, subscription=self._subscription, due_ms=due_ms)
+        batch.writes.append(task.write(topic, task.record.value(), waiting.headers(task.record)))
+        batch.counts.postponed_in_topic += 1
+        return 0
 
     # --- what failed
 
@@ -186,7 +209,7 @@ class Maker:
     def _set_aside(self, task: Task, topic: str, failure: Failure, delay_ms: int | None, batch: _Batch) -> None:
         history = set_aside(
             task.record,
-            task.history,
+            task.past,
             failure,
             subscription=self._subscription,
             attempts=task.attempt,

@@ -12,6 +12,8 @@ from eventplane.events.delivery import Failure, RetryInPlace, decide
 from eventplane.events.event import Event
 
 _AT_ONCE: Final = 500
+_LOOKS_AFTER_MS: Final = 60_000
+"""At most until a wait is looked at again: clocks are set, and a partition that has gone is not held for days."""
 
 
 class DataReader(Protocol):
@@ -39,9 +41,10 @@ class Inbox:
         registry: DataReader | None,
         interpreter: Interpreter,
         now_ms: Callable[[], int],
-        enter: Callable[[Work], None],
+        enter: Callable[[Work], bool],
         pump: Callable[[], None],
     ) -> None:
+        """Tell `enter` what can be looked at; False from there: it stays at the head until it is due."""
         self._rules = config.retry
         self._failed_readings = 0
         self._registry = registry
@@ -62,8 +65,8 @@ class Inbox:
             elif self._unread(head):
                 partition.is_reading = True
                 self._begin(self._read_head(partition))
-            else:
-                self._enter(partition.inbox.popleft())
+            elif self._enter(head):
+                partition.inbox.popleft()
 
     def read_again(self, work: Work, read: Callable[[Work], None]) -> None:
         """Read again what could not be read, and tell."""
@@ -76,12 +79,11 @@ class Inbox:
         return work.made is None and isinstance(work.decoded, Event) and self._interpreter.asks_registry(work.decoded)
 
     def _wait_ms(self, work: Work) -> int:
-        due_ms = work.history.due_ms if work.history is not None else None
-        return 0 if due_ms is None else due_ms - self._now_ms()
+        return work.due_ms - self._now_ms() if work.due_ms else 0
 
     def _come_back(self, partition: PartitionWork, wait_ms: int) -> None:
         partition.is_reading = True
-        self._loop.call_later(wait_ms / 1000, self._go_on, partition)
+        self._loop.call_later(min(wait_ms, _LOOKS_AFTER_MS) / 1000, self._go_on, partition)
 
     def _go_on(self, partition: PartitionWork) -> None:
         partition.is_reading = False
@@ -106,8 +108,10 @@ class Inbox:
                 self._come_back(partition, verdict.delay_ms if isinstance(verdict, RetryInPlace) else 0)
                 break
             self._failed_readings = 0
+            if not self._enter(work):
+                self._go_on(partition)
+                break
             partition.inbox.popleft()
-            self._enter(work)
         else:
             self._go_on(partition)
         self._pump()
@@ -123,7 +127,7 @@ class Inbox:
         if registry is None:
             return
         events = [
-            (work.decoded, first_topic(work.history, work.partition.place))
+            (work.decoded, first_topic(work.past, work.partition.place))
             for work in works
             if isinstance(work.decoded, Event)
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eventplane.events.dead_letters import History
+from eventplane.events.dead_letters import Past
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.health import PartitionSight
@@ -68,7 +68,7 @@ class Task:
     record: Record
     offset: int
     decoded: Event | Failure
-    history: History | None
+    past: Past | None
     """What is known of it where it comes from a retry topic."""
     made: Processed | None = None
 
@@ -85,13 +85,13 @@ class Task:
     def attempt(self) -> int:
         """The number of the attempt, across topics."""
         tried = self.tried
-        return (self.history.attempts if self.history else 0) + (tried.attempts if tried else 0) + 1
+        return (self.past.attempts if self.past else 0) + (tried.attempts if tried else 0) + 1
 
     @property
     def first_failure_ms(self) -> int | None:
         """When it failed at first."""
-        if self.history is not None:
-            return self.history.first_failure_ms
+        if self.past is not None:
+            return self.past.first_failure_ms
         return self.tried.first_failure_ms if self.tried is not None else None
 
     def write(self, topic: str, value: bytes | None, headers: Sequence[Header]) -> Write:
@@ -102,7 +102,7 @@ class Task:
 
     def wait_ms(self, now_ms: int) -> int:
         """Tell for how long it is not due."""
-        if self.history is None and not self.partition.tried:
+        if self.past is None and not self.partition.tried:
             return 0
-        dues = (self.history.due_ms if self.history else None, self.tried.due_ms if self.tried else None)
+        dues = (self.past.due_ms if self.past else None, self.tried.due_ms if self.tried else None)
         return max(0, *((due or 0) - now_ms for due in dues))

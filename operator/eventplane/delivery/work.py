@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from eventplane.api.delivery import Ordering
-from eventplane.events.dead_letters import History
+from eventplane.events.dead_letters import Past
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.health import PartitionSight
@@ -37,8 +37,10 @@ class Work:
     """What filter and transform made of it; None: they have not seen it."""
     attempt: int = 1
     first_failure_ms: int | None = None
-    history: History | None = None
+    past: Past | None = None
     """What is known of it where it comes from a retry topic."""
+    due_ms: int = 0
+    """Before that it is not looked at, milliseconds since 1970."""
     route: str = ""
     """Which of its routes this is about; empty: it has but one sink, or no route yet."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from eventplane.api.sink import OneByOne
-from eventplane.events.dead_letters import PREFIX
+from eventplane.events.dead_letters import NOT_BEFORE, PREFIX
 from eventplane.events.event import JSON, Event, is_json
 from eventplane.events.record import Header
 
@@ -77,7 +77,7 @@ def batch_request(items: Sequence[bytes]) -> HttpRequest:
 def topic_record(event: Event, new_data: bytes | None) -> tuple[bytes | None, list[Header]]:
     """Return value and headers of the record that delivers an event, in the form in which it was written."""
     headers = list(event.record.headers() or ())
-    if event.raw is None or _SET_ASIDE in event.raw:
+    if event.raw is None or _SET_ASIDE in event.raw or NOT_BEFORE in event.raw:
         headers = [each for each in headers if not each[0].startswith(PREFIX)]
     if new_data is None:
         return event.record.value(), headers

@@ -59,11 +59,15 @@ class RuntimeMetrics(Collector):
 def _counted(counts: Counts) -> Iterable[Metric]:
     """Show all that was counted."""
     for name, documentation, number in (
-        ("received", "Events that were read, retries by topic included.", counts.received),
+        ("received", "Events that were read, those out of retry topics included.", counts.received),
         ("filtered", "Events that the filter kept back, or that no route takes and that may go.", counts.filtered),
         ("deduplicated", "Events that had come before.", counts.deduplicated),
     ):
         yield counter_family(f"{_PREFIX}_{name}", documentation, {"": number})
+    postponed = {"InPlace": counts.postponed_in_place, "Topic": counts.postponed_in_topic}
+    yield counter_family(
+        f"{_PREFIX}_postponed", "Waits of events for their time, by where they wait.", postponed, ("where",)
+    )
     routes = {"": counts, **counts.routes}
     """What has no route has that label empty, which is as if it had none."""
     delivered = {name: each.delivered for name, each in routes.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from unit.delivery.parts import Registry, until
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.relay import Relay
-from eventplane.events.dead_letters import history_of
+from eventplane.events.dead_letters import NOT_BEFORE, history_of
 from eventplane.events.delivery import Failure
 from eventplane.transports.kafka_member import Reading
 from eventplane.transports.memory import MemoryLog, MemorySource
@@ -44,11 +45,15 @@ class World:
         self.relay = relay
         self.exchange = exchange
 
-    def write(self, number: int, key: str | None = None, note: str = "") -> None:
+    def write(
+        self, number: int, key: str | None = None, note: str = "", due: str | None = None, partition: int | None = None
+    ) -> None:
         told = {"id": str(number), "source": "/shop", "type": "created", "specversion": "1.0"}
         headers = [(f"ce_{name}", value.encode()) for name, value in told.items()]
+        if due is not None:
+            headers.append((NOT_BEFORE, due.encode()))
         value = json.dumps({"number": number, "note": note}).encode()
-        self.log.append("orders", None if key is None else key.encode(), value, headers)
+        self.log.append("orders", None if key is None else key.encode(), value, headers, partition)
 
     def numbers(self, topic: str) -> list[int]:
         return [int(dict(each.notes)["ce_id"] or b"") for each in self.log.records(topic)]
@@ -161,6 +166,52 @@ async def test_through_retry_topics() -> None:
     assert (place.numbers("r1"), place.numbers("r2")) == ([1], [1])
     assert letter is not None
     assert (letter.attempts, letter.origin.place, letter.origin.offset) == (3, ("orders", 0), 1)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def test_what_is_for_later_waits_in_topics_and_holds_up_nothing() -> None:
+    tiers = [{"topic": "r1", "delayMs": 20}, {"topic": "r2", "delayMs": 50}]
+    due_ms, log = now_ms() + 150, MemoryLog(now_ms)
+    only = "event.data.number != 8"
+    async with world(partitions=1, log=log, retry={**RETRY, "tiers": tiers}, filter=only) as place:
+        place.exchange.endings.extend(["Undone", "Unseen", "Undone"])
+        place.write(0, due=str(due_ms))
+        place.write(7, due=str(due_ms + 86_400_000))
+        place.write(8, due=str(due_ms))
+        place.write(9, due="soon")
+        place.write(1)
+        await until(lambda: len(place.numbers("out")) == 2 and place.numbers("dlq") == [9])
+        counts = place.relay.counts
+    out = {int(dict(each.notes)["ce_id"] or b""): each for each in log.records("out")}
+    assert set(out) == {0, 1}
+    assert out[0].written_ms >= due_ms
+    assert {name for each in out.values() for name, _value in each.notes if "eventplane" in name} == set()
+    (letter,) = [history_of(each) for each in log.records("dlq")]
+    assert letter is not None
+    assert (letter.failure.reason, letter.attempts, letter.origin.offset) == ("Undecodable", 1, 3)
+    assert (counts.retried_in_topic, counts.retried_in_place, counts.postponed_in_place) == (0, 0, 0)
+
+
+async def test_what_is_for_later_waits_in_place_without_topics() -> None:
+    async with world() as place:
+        place.write(0, due=str(now_ms() + 86_400_000), partition=0)
+        place.write(1, partition=0)
+        place.write(2, partition=1)
+        await until(lambda: place.numbers("out") == [2] and place.relay.counts.postponed_in_place == 1)
+        assert place.committed() == 1
+        assert place.relay.counts.retried_in_place == 0
+    due_ms, log = now_ms() + 150, MemoryLog(now_ms)
+    async with world(log=log) as place:
+        place.write(0, due=str(due_ms), partition=0)
+        place.write(1, partition=0)
+        await until(lambda: place.committed() == 2)
+    out = {int(dict(each.notes)["ce_id"] or b""): each for each in log.records("out")}
+    assert list(out) == [0, 1]
+    assert out[0].written_ms >= due_ms
+    assert (place.relay.counts.received, place.relay.counts.delivered) == (2, 2)
 
 
 async def test_data_are_read_with_the_help_of_a_registry() -> None:

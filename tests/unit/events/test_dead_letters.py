@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventplane.api.dead_letter_policy import FailureReason
-from eventplane.events.dead_letters import History, Origin, history_of, origin_of, was_set_aside
+from eventplane.events.dead_letters import (
+    History,
+    Origin,
+    Waiting,
+    history_of,
+    origin_of,
+    own_headers,
+    past_of,
+    postponed,
+    was_set_aside,
+)
 from eventplane.events.delivery import Failure
 from eventplane.events.record import PlainRecord
 
@@ -83,6 +94,41 @@ def test_what_comes_again_on_purpose() -> None:
     again = HISTORY.headers(replayed)
     assert dict(again)["ce_id"] == b"1"
     assert "eventplane-replayed-from" not in dict(again), "it failed again: another history"
+
+
+@given(
+    st.builds(
+        Waiting,
+        st.text(),
+        st.builds(Origin, st.tuples(st.text(), st.integers(0, 99)), MOMENTS, st.none() | MOMENTS),
+        MOMENTS,
+        st.none() | st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
+    )
+)
+def test_what_waits_is_read_as_written_and_has_failed_at_nothing(waiting: Waiting) -> None:
+    headers = waiting.headers(
+        PlainRecord(notes=(*OWN, ("eventplane-not-before", b"7"), ("eventplane-reason", b"Mood")))
+    )
+    record = PlainRecord(notes=tuple(headers))
+    assert (past_of(record), history_of(record), was_set_aside(record)) == (waiting, None, False)
+    assert own_headers(record) == [*OWN, ("eventplane-not-before", b"7")]
+
+
+def test_what_waits_again_is_still_from_where_it_was_at_first() -> None:
+    read = PlainRecord(("orders", 3), 17, notes=(("eventplane-route", b"shop/emails/large"),), written_ms=5)
+    first = postponed(read, None, subscription="shop/emails", due_ms=100)
+    assert first == Waiting("shop/emails", Origin(("orders", 3), 17, 5), 100, "large")
+    hopped = PlainRecord(("r1", 0), 3, notes=tuple(first.headers(read)))
+    assert postponed(hopped, past_of(hopped), subscription="shop/emails", due_ms=200) == replace(first, due_ms=200)
+
+
+@pytest.mark.parametrize(
+    "change", [{"eventplane-due": b"soon"}, {"eventplane-offset": b""}, {"eventplane-topic": None}]
+)
+def test_nonsense_waits_for_nothing(change: dict[str, bytes | None]) -> None:
+    headers = {**dict(Waiting("s", HISTORY.origin, 1).headers(PlainRecord())), **change}
+    told = tuple((name, value) for name, value in headers.items() if value is not None)
+    assert past_of(PlainRecord(notes=told)) is None
 
 
 def test_origin_is_where_it_was_read() -> None:

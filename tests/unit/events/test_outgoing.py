@@ -156,6 +156,13 @@ ASIDE = ("eventplane-reason", b"Rejected")
     ("event", "new_data", "value", "headers"),
     [
         pytest.param(binary(b"\xff", ("a", b"1"), ASIDE), None, b"\xff", [("a", b"1")], id="bytes stay as they are"),
+        pytest.param(
+            binary(b"1", ("eventplane-not-before", b"9"), ("eventplane-due", b"9")),
+            None,
+            b"1",
+            [],
+            id="its time has come",
+        ),
         pytest.param(binary(b"1", ("Content-Type", b"text/plain")), b"2", b"2", [JSON_TYPE], id="new data"),
         pytest.param(
             known(PlainRecord(body=b'{"event_id":"1","event_type":"t","more":true,"data":1}')),
