@@ -13,8 +13,10 @@ from eventplane.api.quantities import Duration, RetentionTime
 AttemptFailure = Literal["Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut"]
 """Why an attempt at an event failed: its bytes are no event, an expression failed on it, the sink refused it (4xx), the
 sink failed (5xx) or was not there, the sink did not answer in time."""
-FailureReason = Literal[AttemptFailure, "Unrouted"]
-"""Why an event was not processed: an attempt failed, or no route takes it, which no other attempt would change."""
+FinalReason = Literal["Unrouted", "TooFarAhead"]
+"""What no other attempt would change: no route takes an event, or its time is further away than anything can wait."""
+FailureReason = Literal[AttemptFailure, FinalReason]
+"""Why an event was not processed: an attempt failed, or none would help."""
 
 
 class Backoff(ApiModel):

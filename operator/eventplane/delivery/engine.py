@@ -238,7 +238,7 @@ class Engine:
     def _is_through(self, work: Work) -> bool:
         """Let work start whose time has come, or wait in a topic; False: it has to wait where it is."""
         now_ms = self._ambience.now_ms()
-        found = postponement(work.record, self._rules.tiers, self._ordering, attempt=work.attempt, now_ms=now_ms)
+        found = postponement(work.record, self._rules, self._ordering, attempt=work.attempt, now_ms=now_ms)
         if isinstance(found, Postponement):
             return self._postponed(work, found)
         if found is not None:

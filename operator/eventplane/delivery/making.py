@@ -147,7 +147,7 @@ class Maker:
         made = task.made or self._interpreter.process(task.decoded)
         if isinstance(made, Filtered):
             return made
-        later = postponement(task.record, self._rules.tiers, self._ordering, attempt=task.attempt, now_ms=now_ms)
+        later = postponement(task.record, self._rules, self._ordering, attempt=task.attempt, now_ms=now_ms)
         if later is not None:
             return later
         event = task.decoded

@@ -6,7 +6,7 @@ nothing, and waits in a retry topic for the time that its producer has set, has 
 
 | header | meaning |
 |---|---|
-| `eventplane-reason` | Undecodable, ExpressionFailed, Rejected, Unavailable, TimedOut, Unrouted |
+| `eventplane-reason` | Undecodable, ExpressionFailed, Rejected, Unavailable, TimedOut, Unrouted, TooFarAhead |
 | `eventplane-exception` | what was wrong, for people |
 | `eventplane-attempts` | attempts so far |
 | `eventplane-first-failure`, `eventplane-last-failure` | when, milliseconds since 1970 |

@@ -16,9 +16,9 @@ sink asked for (Retry-After, RFC 9110), within bounds.
 """
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
-from eventplane.api.dead_letter_policy import FailureReason
+from eventplane.api.dead_letter_policy import FailureReason, FinalReason
 from eventplane.api.delivery import Ordering
 from eventplane.api.runtime_config import RetryRules
 
@@ -76,6 +76,7 @@ class DeadLetter:
 Verdict: TypeAlias = Acknowledge | RetryInPlace | MoveToTier | DeadLetter
 
 ACKNOWLEDGE: Final = Acknowledge()
+_FINAL: Final = frozenset(get_args(FinalReason))
 
 
 def decide(
@@ -108,8 +109,8 @@ def attempts_after(failure: Failure, attempt: int) -> int:
 
 
 def _is_final(failure: Failure, rules: RetryRules) -> bool:
-    """Tell whether another attempt would end the same; no attempt brings an event a route."""
-    return failure.reason in rules.give_up_on or failure.reason == "Unrouted"
+    """Tell whether another attempt would end the same, or is not wanted."""
+    return failure.reason in rules.give_up_on or failure.reason in _FINAL
 
 
 def _delay_ms(attempt: int, rules: RetryRules) -> int:

@@ -197,7 +197,7 @@ async def test_what_is_for_later_waits_in_topics_and_holds_up_nothing() -> None:
 
 async def test_what_is_for_later_waits_in_place_without_topics() -> None:
     async with world() as place:
-        place.write(0, due=str(now_ms() + 86_400_000), partition=0)
+        place.write(0, due=str(now_ms() + 3_000_000), partition=0)
         place.write(1, partition=0)
         place.write(2, partition=1)
         await until(lambda: place.numbers("out") == [2] and place.relay.counts.postponed_in_place == 1)

@@ -153,6 +153,19 @@ async def test_what_fails_at_its_time_has_all_its_attempts_and_its_history_from_
     assert NOT_BEFORE in dict(dead.notes), "it had that before anything happened to it"
 
 
+async def test_what_could_only_wait_in_place_for_long_is_a_dead_letter_and_the_rest_goes_on() -> None:
+    async with world(IN_PLACE) as place:
+        place.write(0, DAY_MS)
+        place.write(1)
+        await until(lambda: place.committed() == 2)
+    assert place.sink.came == [(1, 0)]
+    (dead,) = place.log.records("dlq")
+    found = history_of(dead)
+    assert found is not None
+    assert (found.failure.reason, found.attempts) == ("TooFarAhead", 1)
+    assert place.counts.dead_lettered["TooFarAhead"] == 1
+
+
 async def test_in_place_it_holds_up_its_partition_but_not_what_is_kept_back_nor_another_partition() -> None:
     async with world(IN_PLACE, filter="event.type != 'skipped'") as place:
         place.write(8, DAY_MS, kind="skipped")

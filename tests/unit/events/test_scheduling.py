@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventplane.api.runtime_config import RetryTier
+from eventplane.api.runtime_config import RetryRules, RetryTier
 from eventplane.events.delivery import Failure
 from eventplane.events.record import PlainRecord
 from eventplane.events.scheduling import Postponement, ScheduleError, not_before, postponement
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 NOW = 1_700_000_000_000
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 TIERS = tuple(RetryTier(topic=f"r{delay}", delay_ms=delay) for delay in (1_000, 60_000, 5_000))
+
+
+def rules(tiers: Sequence[RetryTier] = (), dead_letter_topic: str | None = "dlq") -> RetryRules:
+    return RetryRules(attempts=3, tiers=tuple(tiers), dead_letter_topic=dead_letter_topic)
 
 
 def record(told: bytes | None) -> PlainRecord:
@@ -42,21 +47,34 @@ def later(wait_ms: int) -> PlainRecord:
         pytest.param(record(b"0"), (), "Key", 1, None, id="3: when time began"),
         pytest.param(later(10), TIERS, "Key", 2, None, id="4: it has been attempted"),
         pytest.param(later(10), (), "Key", 1, Postponement(NOW + 10), id="5: there are no tiers"),
-        pytest.param(later(DAY_MS), TIERS, "Partition", 1, Postponement(NOW + DAY_MS), id="5: the order asked for"),
+        pytest.param(later(HOUR_MS), TIERS, "Partition", 1, Postponement(NOW + HOUR_MS), id="5: the order asked for"),
         pytest.param(
             later(10), [RetryTier(topic="r", delay_ms=0)], "Key", 1, Postponement(NOW + 10), id="5: tiers of no wait"
         ),
-        pytest.param(later(DAY_MS), TIERS, "Key", 1, Postponement(NOW + 60_000, "r60000"), id="6: the longest"),
-        pytest.param(later(60_000), TIERS, "None", 1, Postponement(NOW + 60_000, "r60000"), id="6: just as long"),
-        pytest.param(later(59_999), TIERS, "Key", 1, Postponement(NOW + 5_000, "r5000"), id="6: the longest that fits"),
-        pytest.param(later(999), TIERS, "Key", 1, Postponement(NOW + 999, "r1000"), id="7: less than the shortest"),
-        pytest.param(later(366 * DAY_MS), (), "Key", 1, Postponement(NOW + 366 * DAY_MS), id="as far as one may"),
+        pytest.param(later(DAY_MS), TIERS, "Key", 1, Postponement(NOW + 60_000, "r60000"), id="7: the longest"),
+        pytest.param(later(60_000), TIERS, "None", 1, Postponement(NOW + 60_000, "r60000"), id="7: just as long"),
+        pytest.param(later(59_999), TIERS, "Key", 1, Postponement(NOW + 5_000, "r5000"), id="7: the longest that fits"),
+        pytest.param(later(999), TIERS, "Key", 1, Postponement(NOW + 999, "r1000"), id="8: less than the shortest"),
+        pytest.param(
+            later(366 * DAY_MS), TIERS, "Key", 1, Postponement(NOW + 60_000, "r60000"), id="as far as one may"
+        ),
     ],
 )
 def test_when(
     told: PlainRecord, tiers: Sequence[RetryTier], ordering: Ordering, attempt: int, expected: Postponement | None
 ) -> None:
-    assert postponement(told, tiers, ordering, attempt=attempt, now_ms=NOW) == expected
+    assert postponement(told, rules(tiers), ordering, attempt=attempt, now_ms=NOW) == expected
+
+
+@pytest.mark.parametrize(("tiers", "ordering"), [((), "Key"), (TIERS, "Partition")])
+def test_what_could_only_wait_in_place_for_long_dies_where_it_may(
+    tiers: Sequence[RetryTier], ordering: Ordering
+) -> None:
+    found = postponement(later(HOUR_MS + 1), rules(tiers), ordering, attempt=1, now_ms=NOW)
+    assert isinstance(found, Failure)
+    assert found.reason == "TooFarAhead"
+    waits = postponement(later(HOUR_MS + 1), rules(tiers, dead_letter_topic=None), ordering, attempt=1, now_ms=NOW)
+    assert waits == Postponement(NOW + HOUR_MS + 1)
 
 
 @pytest.mark.parametrize("attempt", [1, 2])
@@ -76,14 +94,14 @@ def test_when(
     ],
 )
 def test_what_is_no_time_is_said_at_each_attempt(told: bytes | None, attempt: int) -> None:
-    found = postponement(record(told), TIERS, "Key", attempt=attempt, now_ms=NOW)
+    found = postponement(record(told), rules(TIERS), "Key", attempt=attempt, now_ms=NOW)
     assert isinstance(found, Failure)
     assert (found.reason, found.message[:23]) == ("Undecodable", "eventplane-not-before: ")
 
 
 def test_of_several_headers_the_last_counts() -> None:
     both = PlainRecord(notes=(*later(0).notes, *later(10).notes))
-    assert postponement(both, (), "Key", attempt=1, now_ms=NOW) == Postponement(NOW + 10)
+    assert postponement(both, rules(), "Key", attempt=1, now_ms=NOW) == Postponement(NOW + 10)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +120,9 @@ def test_header(at: datetime | timedelta, expected: int) -> None:
     now_ms = 1_767_139_200_000
     header = not_before(at, now_ms)
     assert header == ("eventplane-not-before", str(expected).encode())
-    assert not isinstance(postponement(PlainRecord(notes=(header,)), (), "Key", attempt=1, now_ms=now_ms), Failure)
+    assert not isinstance(
+        postponement(PlainRecord(notes=(header,)), rules(TIERS), "Key", attempt=1, now_ms=now_ms), Failure
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +148,7 @@ def test_whatever_the_tiers_its_hops_end_at_its_time(delays: set[int], wait_ms: 
     """In the shortest tier it may have to wait for one that stands before it, for as long as that one waits at most."""
     tiers = [RetryTier(topic=f"r{delay}", delay_ms=delay) for delay in delays]
     shortest, now_ms, hops = min(delays), NOW, 0
-    while (found := postponement(later(wait_ms), tiers, "Key", attempt=1, now_ms=now_ms)) is not None:
+    while (found := postponement(later(wait_ms), rules(tiers), "Key", attempt=1, now_ms=now_ms)) is not None:
         assert isinstance(found, Postponement)
         assert now_ms < found.due_ms <= NOW + wait_ms
         delay_ms = next(tier.delay_ms for tier in tiers if tier.topic == found.topic)
