@@ -10,9 +10,10 @@ from eventplane.api.model import ApiModel, rules
 from eventplane.api.printing import AGE, MESSAGE, READY, REASON, Column, condition_column
 from eventplane.api.quantities import Duration, RetentionTime
 
-AttemptFailure = Literal["Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut"]
-"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, the sink refused it (4xx), the
-sink failed (5xx) or was not there, the sink did not answer in time."""
+AttemptFailure = Literal["Undecodable", "ExpressionFailed", "LookupMissing", "Rejected", "Unavailable", "TimedOut"]
+"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, a look-up that must not fail
+found nothing, the sink refused it (4xx), the sink failed (5xx) or was not there, the sink did not answer in time. The
+last three are also those of a look-up by HTTP."""
 FailureReason = Literal[AttemptFailure, "Unrouted"]
 """Why an event was not processed: an attempt failed, or no route takes it, which no other attempt would change."""
 
@@ -52,7 +53,7 @@ class Retry(ApiModel):
     """Blocking waits in place and keeps the order; RetryTopics moves the event aside into a topic for each length of
     wait, so that those behind it go on."""
     give_up_on: tuple[AttemptFailure, ...] = Field(
-        default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=5
+        default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=6
     )
     """What is set aside at once, because another attempt would end the same."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.health import Patience
-from eventplane.runtime.assembly import assemble
+from eventplane.runtime.assembly import Assembly, assemble
 from eventplane.runtime.probes import ProbeServer
 from eventplane.runtime.settings import RuntimeSettings, read_settings
 from eventplane.telemetry import configure_logging
@@ -52,15 +52,14 @@ async def run(settings: RuntimeSettings) -> int:
 
     assembly = assemble(settings, loop, fail)
     work = assembly.work
-    probes = ProbeServer(work, assembly.intake, _patience(config), settings.port)
+    probes = ProbeServer(assembly, _patience(config), settings.port)
     loop.set_exception_handler(lambda _loop, context: _unhandled(context, fail))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     await probes.start()
-    assembly.start()
-    _spare_the_collector()
-    logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
+    beginning = asyncio.create_task(_begin(assembly, config))
     await _first(over, work.ended_event)
+    beginning.cancel()
     probes.is_stopping = True
     await assembly.intake.stop()
     await assembly.close()
@@ -71,6 +70,14 @@ async def run(settings: RuntimeSettings) -> int:
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
+
+
+async def _begin(assembly: Assembly, config: RuntimeConfig) -> None:
+    """Take no event before there is everything to look it up."""
+    await assembly.lookups.start()
+    assembly.start()
+    _spare_the_collector()
+    logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
 
 
 def _patience(config: RuntimeConfig) -> Patience:
