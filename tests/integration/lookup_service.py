@@ -66,7 +66,7 @@ class LookupService:
 
     async def _start(self) -> None:
         app = web.Application()
-        app.add_routes([web.get("/{path:.*}", self._take)])
+        app.add_routes([web.get("/{path:(?s:.*)}", self._take)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)

@@ -15,7 +15,7 @@ from eventplane.delivery.endings import Ambience, Endings
 from eventplane.delivery.flow import Flow, Outlet
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.lookups import Lookups
-from eventplane.delivery.reading import DataReader, Inbox, Readers
+from eventplane.delivery.reading import Inbox, Readers
 from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import SettingAside
 from eventplane.delivery.work import PartitionWork, Work, new_partition
@@ -27,6 +27,7 @@ from eventplane.events.lookups import LookUp
 from eventplane.events.offsets import OutOfOrderError
 from eventplane.events.processing import FILTERED
 from eventplane.events.record import Place, Record
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.seams import Sink, Source, Writer
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.interpreting import Interpreter
 from eventplane.delivery.lookups import Lookups
-from eventplane.delivery.reading import DataReader, read_data
 from eventplane.delivery.relayed import RelayedPartition, Task
 from eventplane.delivery.repeats import Repeats
 from eventplane.events.dead_letters import first_topic, history_of, set_aside
@@ -39,6 +38,7 @@ from eventplane.events.outgoing import topic_record
 from eventplane.events.processing import Filtered, NewData, Routed
 from eventplane.events.record import Place, Record, place_of_record
 from eventplane.tracing import is_tracing
+from eventplane.transports.data_readers import DataReader, read_data
 from eventplane.transports.seams import Made, Write
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.interpreting import Interpreter
@@ -13,24 +13,9 @@ from eventplane.events.dead_letters import first_topic
 from eventplane.events.delivery import Failure, RetryInPlace, decide
 from eventplane.events.event import Event
 from eventplane.events.lookups import LookUp
+from eventplane.transports.data_readers import DataReader, read_data
 
 _AT_ONCE: Final = 500
-
-
-class DataReader(Protocol):
-    """Decodes data with the help of a registry; takes its time."""
-
-    def read_all(self, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
-        """Give each event, with the topic that it was written to, its data; return what went wrong for each."""
-        ...
-
-
-def read_data(registry: DataReader, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
-    """Give events their data, whatever the registry's client does."""
-    try:
-        return registry.read_all(events)
-    except Exception as error:  # noqa: BLE001 - a codec's bug is no reason to lose the partition
-        return [Failure("Undecodable", f"{type(error).__name__}: {error}")] * len(events)
 
 
 @dataclass(frozen=True, slots=True)

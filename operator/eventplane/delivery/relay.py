@@ -15,13 +15,13 @@ from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.lookups import Lookups
 from eventplane.delivery.making import Maker
-from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relayed import RelayedPartition, Tried
 from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import AGAIN_SECONDS, log_going_on, log_standing_still
 from eventplane.events.delivery import Failure
 from eventplane.events.health import PartitionSight
 from eventplane.events.record import Place, Record
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.seams import Made, Write
 
 _TROUBLE: Final = 3

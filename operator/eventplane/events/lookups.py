@@ -94,15 +94,13 @@ class Enrichment:
 
     def read(self, name: str, answer: Answer) -> Any:
         """Return what an expression gets; rows 4 to 6."""
-        match answer:
-            case Found(value):
-                return value
-            case Missing() if self._declared[name].if_missing == "Fail":
-                return Failure("LookupMissing", f"lookups.{name}: there is nothing under the event's key")
-            case Missing():
-                return None
-            case Failure() as failure:
-                return failure
+        if isinstance(answer, Found):
+            return answer.value
+        if isinstance(answer, Failure):
+            return answer
+        if self._declared[name].if_missing == "Fail":
+            return Failure("LookupMissing", f"lookups.{name}: there is nothing under the event's key")
+        return None
 
 
 class EventLookups:

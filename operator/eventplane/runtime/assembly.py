@@ -13,7 +13,6 @@ from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.delivery.lookups import Lookups
-from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relay import Relay
 from eventplane.delivery.repeats import Repeats
 from eventplane.events.batches import batch_limits
@@ -21,6 +20,7 @@ from eventplane.events.health import PartitionSight
 from eventplane.runtime.lookups import assemble_lookups
 from eventplane.runtime.settings import RuntimeSettings
 from eventplane.tracing import is_tracing
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.http_batch_sink import HttpBatchSink
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_sink import HttpSink

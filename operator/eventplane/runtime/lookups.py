@@ -7,8 +7,8 @@ from eventplane.api.lookups import HttpLookup as HttpLookupSpec
 from eventplane.api.quantities import milliseconds
 from eventplane.api.runtime_config import TableTopic
 from eventplane.delivery.lookups import Lookups
-from eventplane.delivery.reading import DataReader
 from eventplane.runtime.settings import RuntimeSettings
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_lookup import HttpLookup
 from eventplane.transports.kafka_table import KafkaTable, TableOf

@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event, UndecodableError
-from eventplane.events.lookups import MISSING, Answer, Found
+from eventplane.events.lookups import MISSING, Answer, Found, Missing
 from eventplane.events.record import Record
+from eventplane.transports.data_readers import DataReader, read_data
 from eventplane.transports.kafka_tail import KafkaTail, TailError
 
 logger = logging.getLogger(__name__)
@@ -23,16 +24,10 @@ logger = logging.getLogger(__name__)
 _AT_ONCE: Final = 500
 _POLL_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 2.0
+_WHILE_READING: Final = 2
+"""So many times as many keys may be there before all is read: what is deleted further on is among them."""
 _LOOK_SECONDS: Final = 60.0
 """Until a topic is asked again how many partitions it has."""
-
-
-class DataReader(Protocol):
-    """Decodes data with the help of a registry; takes its time."""
-
-    def read_all(self, events: Sequence[tuple[Event, str]]) -> list[Failure | None]:
-        """Give each event, with its topic, its data; return what went wrong for each."""
-        ...
 
 
 class TableTooLargeError(Exception):
@@ -71,7 +66,7 @@ class KafkaTable:
         self._is_read = asyncio.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"table-{asked.name}", daemon=True)
-        self.problem: str | None = f"the table {asked.name} is read: it has not begun"
+        self.problem: str | None = f"the table {asked.name} is not read yet"
 
     @property
     def entries(self) -> int:
@@ -118,56 +113,60 @@ class KafkaTable:
         try:
             while not self._stopping.is_set():
                 if time.monotonic() - looked > _LOOK_SECONDS:
+                    _check_partitions(tail)
                     looked = time.monotonic()
-                    if tail.has_grown():
-                        raise TailError("it has more partitions now, and is read anew")
                 self._take(tail.read(_AT_ONCE, _POLL_SECONDS), values)
-                if tail.unread:
-                    if self._values is not values and self.problem is not None:
-                        self.problem = f"the table {self._asked.name} is read: {len(values)} keys so far"
-                elif self._values is not values:
-                    self._values = values
-                    self._is_whole()
+                self._check_size(values, is_whole=not tail.unread)
+                if not tail.unread:
+                    self._show(values)
         finally:
             tail.close()
 
-    def _is_whole(self) -> None:
+    def _show(self, values: dict[bytes, Answer]) -> None:
+        """Let all that was read be looked up from now on."""
         self.problem = None
+        if self._values is values:
+            return
+        self._values = values
         fields = {"lookup": self._asked.name, "topic": self._asked.topic, "entries": self.entries}
         logger.info("a table is read", extra={"fields": fields})
         self._loop.call_soon_threadsafe(self._is_read.set)
 
     def _take(self, records: Sequence[Record], values: dict[bytes, Answer]) -> None:
-        """Keep the last value of each key; only what a compacted topic cannot hold has none."""
+        """Keep the last value of each key; what has none cannot be in a compacted topic."""
         last = {key: record for record in records if (key := record.key()) is not None}
         for key, answer in self._answers(last).items():
             if answer is MISSING:
                 values.pop(key, None)
             else:
                 values[key] = answer
-        if len(values) > self._asked.most:
-            name, topic, most = self._asked.name, self._asked.topic, self._asked.most
-            raise TableTooLargeError(
-                f"look-up {name}: topic {topic} has more than {most} keys: raise lookups[{name}].topicRef.maxEntries,"
-                " and the memory of the pods"
-            )
+
+    def _check_size(self, values: dict[bytes, Answer], *, is_whole: bool) -> None:
+        name, topic, most = self._asked.name, self._asked.topic, self._asked.most
+        if len(values) > (most if is_whole else most * _WHILE_READING):
+            advice = f"raise lookups[{name}].topicRef.maxEntries, and the memory of the pods"
+            raise TableTooLargeError(f"look-up {name}: topic {topic} has more than {most} keys: {advice}")
 
     def _answers(self, records: dict[bytes, Record]) -> dict[bytes, Answer]:
-        registry = self._asked.registry
-        found: dict[bytes, Answer | Event] = {
-            key: MISSING if record.value() is None else decode_record(record, has_registry=registry is not None)
-            for key, record in records.items()
-        }
+        found = {key: self._decoded(record) for key, record in records.items()}
         framed = {key: each for key, each in found.items() if isinstance(each, Event) and each.is_framed}
-        failures = self._read_framed(list(framed.values()))
+        failures = self._read_framed([(event, self._asked.topic) for event in framed.values()])
         found |= {key: each for key, each in zip(framed, failures, strict=True) if each is not None}
-        return {key: _value(each) if isinstance(each, Event) else _unreadable(each) for key, each in found.items()}
+        return {key: _answer(each) for key, each in found.items()}
 
-    def _read_framed(self, events: Sequence[Event]) -> Sequence[Failure | None]:
+    def _decoded(self, record: Record) -> Event | Missing | Failure:
+        if record.value() is None:
+            return MISSING
+        try:
+            return decode_record(record, has_registry=self._asked.registry is not None)
+        except Exception as error:  # noqa: BLE001 - whatever these bytes do, the others are looked up
+            return Failure("Undecodable", f"{type(error).__name__}: {error}")
+
+    def _read_framed(self, events: Sequence[tuple[Event, str]]) -> Sequence[Failure | None]:
         """Decode data with the help of the registry; one that does not answer is waited for."""
         registry = self._asked.registry
         while registry is not None and events and not self._stopping.is_set():
-            outcomes = registry.read_all([(event, self._asked.topic) for event in events])
+            outcomes = read_data(registry, events)
             waits = next((each for each in outcomes if each is not None and not each.blames_event), None)
             if waits is None:
                 return outcomes
@@ -185,13 +184,17 @@ class KafkaTable:
         self._loop.call_soon_threadsafe(self._fail, problem)
 
 
-def _value(event: Event) -> Answer:
-    try:
-        return Found(event.data())
-    except UndecodableError as error:
-        return _unreadable(Failure("Undecodable", str(error)))
+def _check_partitions(tail: KafkaTail) -> None:
+    """Raise TailError where partitions were added: all is read anew, since keys may have moved to them."""
+    if tail.has_grown():
+        raise TailError("it has more partitions now, and is read anew")
 
 
-def _unreadable(answer: Answer) -> Answer:
+def _answer(found: Event | Missing | Failure) -> Answer:
     """Blame no event for a value that is none: it may be another one soon."""
-    return Failure("Unavailable", f"its record: {answer.message}") if isinstance(answer, Failure) else answer
+    if isinstance(found, Event):
+        try:
+            return Found(found.data())
+        except UndecodableError as error:
+            found = Failure("Undecodable", str(error))
+    return Failure("Unavailable", f"its record: {found.message}") if isinstance(found, Failure) else found
