@@ -1,5 +1,7 @@
 """Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
 
+from typing import Any
+
 import pytest
 from builders import (
     condition_of,
@@ -88,7 +90,12 @@ def test_outward() -> None:
     labelled = outward(settled(event_topic(labels={"a": "b"})))
     assert labelled == ("shop.orders", "shop/main", True, False, (("a", "b"),), unsaid)
     assert outward(settled(event_topic(schemas=BOTH))) == ("shop.orders", "shop/main", True, True, (), unsaid)
-    cleanups = ({}, {"cleanup": ["compact"]}, {"config": {"cleanup.policy": "compact"}}, UNMANAGED)
+    cleanups: tuple[dict[str, Any], ...] = (
+        {},
+        {"cleanup": ["compact"]},
+        {"config": {"cleanup.policy": "compact"}},
+        UNMANAGED,
+    )
     assert len({outward(event_topic(**each)) for each in cleanups}) == len(cleanups)
     assert outward(dead_letter_policy()) != outward(dead_letter_policy(generation=2))
     assert outward(BARE) == ()
