@@ -18,7 +18,7 @@ from eventplane.events.delivery import Failure
 from eventplane.events.lookups import MISSING, Answer, Found
 from eventplane.transports import kafka_table
 from eventplane.transports.kafka_table import KafkaTable, TableOf
-from eventplane.transports.kafka_tail import KafkaTail
+from eventplane.transports.kafka_tail import LARGE, KafkaTail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -60,7 +60,7 @@ class Registry:
 async def table_of(kafka: Kafka, topic: str, **others: Any) -> AsyncIterator[tuple[KafkaTable, list[str]]]:
     """Begin to follow a topic; also give problems that only a new process can solve."""
     problems: list[str] = []
-    tail = partial(KafkaTail, kafka.client_config("PLAINTEXT"), "test", topic)
+    tail = partial(KafkaTail, kafka.client_config("PLAINTEXT"), "test", topic, bounds=LARGE)
     table = KafkaTable(TableOf(**{"name": "customer", "topic": topic, "most": 1000, **others}), tail, problems.append)
     starting = asyncio.ensure_future(table.start())
     try:

@@ -11,9 +11,9 @@ from eventplane.api.printing import AGE, MESSAGE, READY, REASON, Column, conditi
 from eventplane.api.quantities import Duration, RetentionTime
 
 AttemptFailure = Literal["Undecodable", "ExpressionFailed", "LookupMissing", "Rejected", "Unavailable", "TimedOut"]
-"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, a look-up that must not fail
-found nothing, the sink refused it (4xx), the sink failed (5xx) or was not there, the sink did not answer in time. The
-last three are also those of a look-up by HTTP."""
+"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, a look-up found nothing
+that has to be there, the sink refused it (4xx), the sink failed (5xx) or was not there, the sink did not answer in
+time; the last three also for what is looked up."""
 FailureReason = Literal[AttemptFailure, "Unrouted"]
 """Why an event was not processed: an attempt failed, or no route takes it, which no other attempt would change."""
 

@@ -32,7 +32,7 @@ class LookupCache(ApiModel):
     ttl: Duration = "5m"
     """For how long an answer is taken for true, also that there is none."""
     max_entries: int = Field(default=10_000, ge=1, le=1_000_000)
-    """How many answers; beyond that the one goes that was asked for least recently."""
+    """How many answers, each of at most 64 KiB; beyond that the one goes that was asked for least recently."""
 
 
 class HttpLookup(ApiModel):

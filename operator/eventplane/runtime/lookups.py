@@ -12,7 +12,7 @@ from eventplane.transports.data_readers import DataReader
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_lookup import HttpLookup
 from eventplane.transports.kafka_table import KafkaTable, TableOf
-from eventplane.transports.kafka_tail import KafkaTail
+from eventplane.transports.kafka_tail import LARGE, KafkaTail
 
 
 def assemble_lookups(settings: RuntimeSettings, registry: DataReader | None, fail: Callable[[str], None]) -> Lookups:
@@ -32,7 +32,7 @@ def assemble_lookups(settings: RuntimeSettings, registry: DataReader | None, fai
 def _table(
     settings: RuntimeSettings, name: str, asked: TableTopic, registry: DataReader | None, fail: Callable[[str], None]
 ) -> KafkaTable:
-    tail = partial(KafkaTail, settings.client, settings.client_id, asked.topic)
+    tail = partial(KafkaTail, settings.client, settings.client_id, asked.topic, bounds=LARGE)
     return KafkaTable(TableOf(name, asked.topic, asked.max_entries, registry), tail, fail)
 
 

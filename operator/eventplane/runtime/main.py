@@ -6,12 +6,12 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.health import Patience
-from eventplane.runtime.assembly import Assembly, assemble
+from eventplane.runtime.assembly import assemble
 from eventplane.runtime.probes import ProbeServer
 from eventplane.runtime.settings import RuntimeSettings, read_settings
 from eventplane.telemetry import configure_logging
@@ -57,9 +57,11 @@ async def run(settings: RuntimeSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     await probes.start()
-    beginning = asyncio.create_task(_begin(assembly, config))
-    await _first(over, work.ended_event)
-    beginning.cancel()
+    if await _is_first(assembly.lookups.start(), over.wait()):  # no event is taken before it can be looked up
+        assembly.start()
+        _spare_the_collector()
+        logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
+        await _is_first(over.wait(), work.ended_event.wait())
     probes.is_stopping = True
     await assembly.intake.stop()
     await assembly.close()
@@ -70,14 +72,6 @@ async def run(settings: RuntimeSettings) -> int:
         return 0
     logger.error("ended by a problem", extra={"fields": {"problem": problem}})
     return 1
-
-
-async def _begin(assembly: Assembly, config: RuntimeConfig) -> None:
-    """Take no event before there is everything to look it up."""
-    await assembly.lookups.start()
-    assembly.start()
-    _spare_the_collector()
-    logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
 
 
 def _patience(config: RuntimeConfig) -> Patience:
@@ -102,8 +96,12 @@ def _unhandled(context: Mapping[str, Any], fail: Callable[[str], None]) -> None:
         fail(f"unexpected: {type(error).__name__} {error}")
 
 
-async def _first(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+async def _is_first(*awaited: Coroutine[Any, Any, object]) -> bool:
+    """Wait until one of them has ended, and tell whether the first has; the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in awaited]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for each in pending:
         each.cancel()
+    for each in done:
+        each.result()
+    return tasks[0] in done

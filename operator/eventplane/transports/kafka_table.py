@@ -21,7 +21,7 @@ from eventplane.transports.kafka_tail import KafkaTail, TailError
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 2_000
 _POLL_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 2.0
 _WHILE_READING: Final = 2
@@ -175,7 +175,11 @@ class KafkaTable:
         return [None] * len(events)
 
     def _complain(self, problem: str) -> None:
-        self.problem = f"the table {self._asked.name} cannot be read: {problem}"
+        """Say once what is wrong, though it is tried again and again."""
+        words = f"the table {self._asked.name} cannot be read: {problem}"
+        if self.problem == words:
+            return
+        self.problem = words
         fields = {"lookup": self._asked.name, "topic": self._asked.topic, "problem": problem}
         logger.error("a table cannot be read now", extra={"fields": fields})
 
