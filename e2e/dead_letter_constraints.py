@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KIND = "DeadLetterPolicy"
-REASONS = ("Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut")
+REASONS = ("Undecodable", "ExpressionFailed", "LookupMissing", "Rejected", "Unavailable", "TimedOut")
 
 
 def dead_letter_constraints() -> Iterator[Constrained]:
@@ -23,7 +23,7 @@ def dead_letter_constraints() -> Iterator[Constrained]:
         KIND,
         "retry.giveUpOn",
         (ABSENT, [], list(REASONS)),
-        (([*REASONS, "TimedOut"], "must have at most 5 items"),),
+        (([*REASONS, "TimedOut"], "must have at most 6 items"),),
     )
     yield ranged(KIND, "deadLetter.partitions", 1, 10_000)
     yield _durations("deadLetter.retention", "unlimited")

@@ -16,6 +16,7 @@ from e2e.crd_constraints import LEAST, Spec
 from e2e.dead_letter_constraints import dead_letter_constraints
 from e2e.event_bus_constraints import event_bus_constraints
 from e2e.event_topic_constraints import event_topic_constraints
+from e2e.lookup_constraints import lookup_constraints
 from e2e.schema_constraints import schema_constraints
 from e2e.subscription_constraints import subscription_constraints
 from eventplane.api import API_VERSION
@@ -103,6 +104,7 @@ def attempts() -> Iterator[Attempt]:
         schema_constraints,
         access_constraints,
         subscription_constraints,
+        lookup_constraints,
         dead_letter_constraints,
     )
     for number, constrained in enumerate(each for constraints in every for each in constraints()):

@@ -105,6 +105,8 @@ class Reason(StrEnum):
     """An EventTopic that the resource names does not exist."""
     TOPIC_NOT_READY = "TopicNotReady"
     """An EventTopic that the resource names has not been made on this bus."""
+    TOPIC_NOT_COMPACTED = "TopicNotCompacted"
+    """An EventTopic that a Subscription looks into does not say that it keeps the last value of each key."""
     IDENTITY_NOT_SUPPORTED = "IdentityNotSupported"
     """The EventBus knows its users in a way in which none can be added."""
     PRINCIPAL_OWNED_BY_ANOTHER = "PrincipalOwnedByAnother"

@@ -10,9 +10,10 @@ from eventplane.api.model import ApiModel, rules
 from eventplane.api.printing import AGE, MESSAGE, READY, REASON, Column, condition_column
 from eventplane.api.quantities import Duration, RetentionTime
 
-AttemptFailure = Literal["Undecodable", "ExpressionFailed", "Rejected", "Unavailable", "TimedOut"]
-"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, the sink refused it (4xx), the
-sink failed (5xx) or was not there, the sink did not answer in time."""
+AttemptFailure = Literal["Undecodable", "ExpressionFailed", "LookupMissing", "Rejected", "Unavailable", "TimedOut"]
+"""Why an attempt at an event failed: its bytes are no event, an expression failed on it, a look-up found nothing
+that has to be there, the sink refused it (4xx), the sink failed (5xx) or was not there, the sink did not answer in
+time; the last three also for what is looked up."""
 FinalReason = Literal["Unrouted", "TooFarAhead"]
 """What no other attempt would change: no route takes an event, or its time is further away than anything can wait."""
 FailureReason = Literal[AttemptFailure, FinalReason]
@@ -54,7 +55,7 @@ class Retry(ApiModel):
     """Blocking waits in place and keeps the order; RetryTopics moves the event aside into a topic for each length of
     wait, so that those behind it go on."""
     give_up_on: tuple[AttemptFailure, ...] = Field(
-        default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=5
+        default=("Undecodable", "ExpressionFailed", "Rejected"), max_length=6
     )
     """What is set aside at once, because another attempt would end the same."""
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.api.delivery import Delivery, Expression
+from eventplane.api.lookups import HttpLookup, IfMissing, LookupName
 from eventplane.api.model import ApiModel
 from eventplane.api.quantities import milliseconds
 from eventplane.api.routes import Match, RouteName, Unmatched
@@ -27,6 +28,11 @@ _FOLDERS: Final[Mapping[Credential, str]] = {
 def credential_folder(what: Credential, route: str = "") -> str:
     """Name the volume, and the folder of bindings, of a Secret that a service is spoken to with."""
     return f"route-{what}-{route}" if route else _FOLDERS[what]
+
+
+def lookup_credential_folder(what: Credential, lookup: str) -> str:
+    """Name the same of a service that is looked up; no name of a volume has an underscore."""
+    return f"lookup-{what}-{lookup.replace('_', '-')}"
 
 
 class RetryTier(ApiModel):
@@ -119,6 +125,30 @@ class RuntimeRoutes(ApiModel):
     """The routes, in order."""
 
 
+class TableTopic(ApiModel):
+    """A topic whose last value of each key is kept in memory."""
+
+    topic: str
+    """Name in Kafka."""
+    max_entries: int = Field(default=100_000, ge=1)
+    """How many keys, at most."""
+
+
+class RuntimeLookup(ApiModel):
+    """A value that is looked up by a key of the event."""
+
+    name: LookupName
+    """What it is called."""
+    key: Expression
+    """The key."""
+    topic: TableTopic | None = None
+    """A topic to look into."""
+    http: HttpLookup | None = None
+    """A service to ask."""
+    if_missing: IfMissing = "Null"
+    """What a missing value means."""
+
+
 class RuntimeConfig(Destination):
     """One Subscription, as its consumer has to know it."""
 
@@ -144,6 +174,8 @@ class RuntimeConfig(Destination):
     """Which events to deliver; the others are acknowledged."""
     transform: Expression | None = None
     """What becomes the data of the event that is delivered."""
+    lookups: tuple[RuntimeLookup, ...] = ()
+    """What the expressions may look up."""
     delivery: Delivery = Delivery()
     """How surely and in what order."""
     retry: RetryRules

@@ -8,6 +8,7 @@ from pydantic import Field
 from eventplane.api.access import COLUMNS, Access, AccessSpec, AccessStatus, TopicRef
 from eventplane.api.delivery import Delivery, Expression
 from eventplane.api.event_bus import LabelSelector
+from eventplane.api.lookups import Lookup
 from eventplane.api.model import ApiModel, immutable, rules
 from eventplane.api.printing import Column
 from eventplane.api.routes import Routes
@@ -61,6 +62,17 @@ class SubscriptionSpec(AccessSpec):
             "what no route takes is a dead letter: name a deadLetterPolicyRef, or set routes.unmatched to Filter",
         ),
         (
+            "!has(self.lookups) || has(self.sink) || has(self.routes)",
+            "lookups is for sink and routes: a container of your own looks up by itself",
+        ),
+        (
+            (
+                "!has(self.lookups) || self.delivery.guarantee != 'ExactlyOnce'"
+                " || !self.lookups.exists(lookup, has(lookup.http))"
+            ),
+            "a transaction waits for no service: with ExactlyOnce name a topicRef in lookups instead of http",
+        ),
+        (
             "!has(self.scaling) || has(self.sink) || has(self.routes) || has(self.workload)",
             "scaling is for sink, routes and workload",
         ),
@@ -76,6 +88,9 @@ class SubscriptionSpec(AccessSpec):
     """Which events to deliver, CEL: `event.type == "order.created" && event.data.amount > 100`."""
     transform: Expression | None = None
     """What becomes the data of the delivered event, CEL: `{"id": event.data.id}`."""
+    lookups: tuple[Lookup, ...] = Field(default=(), max_length=10, json_schema_extra={"x-list-map-keys": ["name"]})
+    """What the expressions of filter, transform and routes may look up: `lookups.customer.tier`. What a filter that
+    reads none of them keeps back is never looked up."""
     delivery: Delivery = Delivery()
     """How surely and in what order the sink gets events."""
     dead_letter_policy_ref: DeadLetterPolicyRef | None = None
@@ -102,6 +117,12 @@ class SubscriptionSpec(AccessSpec):
     def sink_topics(self) -> tuple[str, ...]:
         """The EventTopics that Eventplane's own consumer delivers to, each once."""
         refs = (sink.topic_ref for sink in self.sinks.values())
+        return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
+
+    @property
+    def lookup_topics(self) -> tuple[str, ...]:
+        """The EventTopics that Eventplane's own consumer looks into, each once."""
+        refs = (lookup.topic_ref for lookup in self.lookups)
         return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
 
 

@@ -233,6 +233,11 @@ class Store:
         namespace = subscription.metadata.namespace
         return {name: self.topics.get((namespace, name)) for name in subscription.spec.sink_topics}
 
+    def lookup_topics_of(self, subscription: Subscription) -> Topics:
+        """Find the EventTopics that a Subscription looks into, by the names that it calls them."""
+        namespace = subscription.metadata.namespace
+        return {name: self.topics.get((namespace, name)) for name in subscription.spec.lookup_topics}
+
     def positions_of(self, publication: Publication) -> EventTopic | None:
         """Find the EventTopic of a relay's positions; None where there is no relay, or no such EventTopic."""
         relay = publication.spec.relay

@@ -41,6 +41,7 @@ class SubscriptionReconciler(ApplicationReconciler[Subscription]):
             runtime_image=self.runtime_image,
             topics=store.topics_of(resource),
             sink_topics=store.sink_topics_of(resource),
+            lookup_topics=store.lookup_topics_of(resource),
             policy=store.policy_of(resource),
             siblings=store.siblings_of(resource),
             drained=self.gauges.drained(resource.metadata.key),

@@ -6,7 +6,7 @@ Everything happens on the event loop, without a task per event; decisions are ta
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from eventplane.api.runtime_config import RuntimeConfig
@@ -14,7 +14,8 @@ from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience, Endings
 from eventplane.delivery.flow import Flow, Outlet
 from eventplane.delivery.interpreting import Interpreter
-from eventplane.delivery.reading import DataReader, Inbox
+from eventplane.delivery.lookups import Lookups
+from eventplane.delivery.reading import Inbox, Readers
 from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import SettingAside, log_waiting
 from eventplane.delivery.work import PartitionWork, Work, new_partition
@@ -22,10 +23,12 @@ from eventplane.events.dead_letters import past_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
 from eventplane.events.health import PartitionSight
+from eventplane.events.lookups import LookUp
 from eventplane.events.offsets import OutOfOrderError
 from eventplane.events.processing import FILTERED
 from eventplane.events.record import Place, Record
 from eventplane.events.scheduling import Postponement, postponement
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.seams import Sink, Source, Writer
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Ports:
     """The only one, or those of the routes by their names."""
     writer: Writer
     registry: DataReader | None = None
+    lookups: Lookups = field(default_factory=Lookups)
 
     @property
     def sinks(self) -> Mapping[str, Sink]:
@@ -65,7 +69,7 @@ class Engine:
         self._source = ports.source
         self._keeps_order = {route: sink.keeps_order for route, sink in ports.sinks.items()}
         self._ambience = ambience or Ambience()
-        self._interpreter = Interpreter(config, has_registry=ports.registry is not None)
+        self._interpreter = Interpreter(config, ports.lookups, has_registry=ports.registry is not None)
         self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, self._ambience.now_ms)
         self._deduplicates = config.delivery.deduplicate is not None
         self._retry_topics = frozenset(config.retry.topics)
@@ -73,7 +77,11 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._flow = Flow({name: _outlet(config, name, sink) for name, sink in ports.sinks.items()}, self._answered)
         self._inbox = Inbox(
-            config, ports.registry, self._interpreter, self._ambience.now_ms, self._enter, self._flow.pump
+            config,
+            Readers(self._interpreter, ports.registry, ports.lookups),
+            self._ambience.now_ms,
+            self._enter,
+            self._flow.pump,
         )
         aside = SettingAside(config.full_name, ports.writer, self._ambience.now_ms)
         self._endings = Endings(config, self.counts, self._flow, aside, self._ambience, self._try_again, self._resume)
@@ -187,7 +195,7 @@ class Engine:
                 self._look_at(partition, record)
 
     def _look_at(self, partition: PartitionWork, record: Record) -> None:
-        """Finish at once what is repeated or filtered out; keep the rest, in the inbox if it cannot be read yet."""
+        """Finish at once what is repeated or filtered out; keep the rest, in the inbox if it cannot be told yet."""
         offset = record.offset() or 0
         if partition.is_retry:
             partition.inbox.append(self._retry_work(partition, record, offset))
@@ -207,7 +215,7 @@ class Engine:
             return
         work = self._received(partition, record, offset, decoded)
         work.made = made
-        if not self._is_through(work):
+        if isinstance(made, LookUp) or not self._is_through(work):
             partition.inbox.append(work)
 
     def _retry_work(self, partition: PartitionWork, record: Record, offset: int) -> Work:

@@ -1,20 +1,27 @@
 """From a record to what is to be delivered; whatever its bytes do, the end is a value and no exception."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.delivery.lookups import Lookups
 from eventplane.events.dead_letters import Origin
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event
+from eventplane.events.lookups import Answer
 from eventplane.events.processing import Processed, Processor
 from eventplane.events.record import Record
+
+_NOTHING: Final[Mapping[str, Answer]] = {}
 
 
 class Interpreter:
     """Decodes, filters and transforms for one Subscription."""
 
-    def __init__(self, config: RuntimeConfig, *, has_registry: bool) -> None:
+    def __init__(self, config: RuntimeConfig, lookups: Lookups, *, has_registry: bool) -> None:
         """Compile what there is to compile; raises ExpressionError."""
-        self._processor = Processor(config)
+        self._processor = Processor(config, lookups.find)
         self._has_registry = has_registry
         self._reads_data = self._processor.reads_data or any(
             each.topic is None for each in config.destinations.values()
@@ -31,11 +38,11 @@ class Interpreter:
         """Tell whether the data of an event have to be read first, with the help of the registry."""
         return event.is_framed and not event.has_data and self._reads_data
 
-    def process(self, decoded: Event | Failure) -> Processed:
-        """Filter and transform."""
+    def process(self, decoded: Event | Failure, known: Mapping[str, Answer] = _NOTHING) -> Processed:
+        """Filter and transform; `known` is what was looked up for it."""
         if isinstance(decoded, Failure):
             return decoded
         try:
-            return self._processor.process(decoded)
+            return self._processor.process(decoded, known)
         except Exception as error:  # noqa: BLE001 - as above
             return Failure("ExpressionFailed", f"{type(error).__name__}: {error}")

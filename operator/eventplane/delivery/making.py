@@ -21,7 +21,7 @@ from eventplane.delivery.attempt_spans import TransactionSpans
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.interpreting import Interpreter
-from eventplane.delivery.reading import DataReader, read_data
+from eventplane.delivery.lookups import Lookups
 from eventplane.delivery.relayed import RelayedPartition, Task
 from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import log_waiting
@@ -36,11 +36,13 @@ from eventplane.events.delivery import (
     decide,
 )
 from eventplane.events.event import Event
+from eventplane.events.lookups import LookUp
 from eventplane.events.outgoing import topic_record
 from eventplane.events.processing import Deliverable, Filtered, NewData, Routed
 from eventplane.events.record import Place, Record, place_of_record
 from eventplane.events.scheduling import Postponement, postponement
 from eventplane.tracing import is_tracing
+from eventplane.transports.data_readers import DataReader, read_data
 from eventplane.transports.seams import Made, Write
 
 
@@ -58,13 +60,20 @@ class _Batch:
 class Maker:
     """Makes what an Exchange writes for one Subscription."""
 
-    def __init__(self, config: RuntimeConfig, sink_topic: str, registry: DataReader | None, ambience: Ambience) -> None:
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        sink_topic: str,
+        registry: DataReader | None,
+        ambience: Ambience,
+        lookups: Lookups | None = None,
+    ) -> None:
         """Compile what there is to compile; raises ExpressionError."""
         self._rules = config.retry
         self._ordering = config.delivery.ordering
         self._sink_topic = sink_topic
         self._subscription = f"{config.namespace}/{config.name}"
-        self._interpreter = Interpreter(config, has_registry=registry is not None)
+        self._interpreter = Interpreter(config, lookups or Lookups(), has_registry=registry is not None)
         self.repeats = Repeats(config.delivery.deduplicate, self._interpreter.decode, ambience.now_ms)
         """What has come before."""
         self.spans = TransactionSpans(config.group) if is_tracing() else None
@@ -153,6 +162,8 @@ class Maker:
         event = task.decoded
         if isinstance(event, Failure):
             return event
+        if isinstance(made, LookUp):
+            raise AssertionError("no transaction waits")  # noqa: TRY004 - refused before; for type checkers
         return made if isinstance(made, Failure) else self._write(task, event, made)
 
     def _write(self, task: Task, event: Event, made: Deliverable | Routed) -> Failure | Write:

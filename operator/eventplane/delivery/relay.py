@@ -13,14 +13,15 @@ from eventplane.api.dead_letter_policy import FailureReason
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
+from eventplane.delivery.lookups import Lookups
 from eventplane.delivery.making import Maker
-from eventplane.delivery.reading import DataReader
 from eventplane.delivery.relayed import RelayedPartition, Tried
 from eventplane.delivery.repeats import Repeats
 from eventplane.delivery.setting_aside import AGAIN_SECONDS, log_going_on, log_standing_still
 from eventplane.events.delivery import Failure
 from eventplane.events.health import PartitionSight
 from eventplane.events.record import Place, Record
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.seams import Made, Write
 
 _TROUBLE: Final = 3
@@ -37,6 +38,7 @@ class Relay:
         registry: DataReader | None = None,
         ambience: Ambience | None = None,
         clock: Callable[[], float] = time.monotonic,
+        lookups: Lookups | None = None,
     ) -> None:
         """Compile what there is to compile; raises ExpressionError."""
         self.counts = Counts()
@@ -44,7 +46,7 @@ class Relay:
         self.ended_event = asyncio.Event()
         self.is_assigned = False
         self._ambience = ambience or Ambience()
-        self._maker = Maker(config, sink_topic, registry, self._ambience)
+        self._maker = Maker(config, sink_topic, registry, self._ambience, lookups)
         self._sink_topic = sink_topic
         self._retry_topics = frozenset(config.retry.topics)
         self._clock = clock

@@ -57,13 +57,13 @@ class PartitionWork:
     """Its records wait until they are due."""
     tracker: OffsetTracker = field(default_factory=OffsetTracker)
     inbox: deque[Work] = field(default_factory=deque)
-    """Not looked at yet: not due, or their data have to be read with the help of the registry."""
+    """Not through yet: not due, or something has to be read or looked up for them."""
     shared: dict[int, int] = field(default_factory=dict)
     """How many routes still have to end, by offset, where there are several."""
     held: list[Work] = field(default_factory=list)
     """May start once the partition goes on."""
     is_reading: bool = False
-    """The head of the inbox is being read with the help of the registry."""
+    """Something is read or looked up for the head of the inbox, or that is waited for."""
     records: int = 0
     bytes: int = 0
     under_way: int = 0

@@ -1,6 +1,6 @@
 """Expressions at work on events: given only what they read, and asked once where that is the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +20,11 @@ class EventExpression:
 
     def __init__(self, expression: Expression) -> None:
         self._expression = expression
-        reads = [path.split(".") for path in expression.paths]
+        paths = [path.split(".") for path in expression.paths]
+        looked_up = [path for path in paths if path[0] == "lookups"]
+        self._looks_up = {path[1] for path in looked_up if len(path) > 1}
+        self._looks_up_all = any(len(path) == 1 for path in looked_up)
+        reads = [path for path in paths if path[0] == "event"]
         names = {path[1] for path in reads if len(path) > 1}
         if any(len(path) == 1 for path in reads):
             names = set(FIELDS)
@@ -33,6 +37,14 @@ class EventExpression:
     def reads_data(self) -> bool:
         """Whether the data of an event have to be decoded for it."""
         return "data" in self._costly
+
+    def lookups(self, declared: Sequence[str]) -> tuple[str, ...]:
+        """Name those of the look-ups that it reads."""
+        return tuple(name for name in declared if self._looks_up_all or name in self._looks_up)
+
+    def evaluate_with(self, event: Event, lookups: Mapping[str, Any]) -> Any:
+        """Return what it makes of an event and of what that has looked up; raises as `evaluate` does."""
+        return self._expression.evaluate_with({"event": self._view(event), "lookups": lookups})
 
     def evaluate(self, event: Event) -> Any:
         """Return what it makes of an event; the answer for the same few attributes is remembered.

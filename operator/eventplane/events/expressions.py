@@ -23,7 +23,7 @@ from cel_expr_python import cel
 from eventplane.events.expression_input import UnusableValueError, read_paths, to_cel
 from eventplane.events.expression_tree import Position, Syntax, read_syntax
 
-__all__ = ["Expression", "ExpressionError", "compile_expression"]
+__all__ = ["AbsentKeyError", "Expression", "ExpressionError", "compile_expression"]
 
 _COMPLAINT: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _NO_KEY: Final = re.compile(r'Key not found in map : "?(.*?)"?$')
@@ -41,6 +41,10 @@ class ExpressionError(ValueError):
         self.message = message
         self.line = line
         self.column = column
+
+
+class AbsentKeyError(ExpressionError):
+    """An expression that reads a key which is not there."""
 
 
 class Expression:
@@ -62,15 +66,20 @@ class Expression:
         """CEL's name of the type that it makes, as far as that is known beforehand: `bool`, `map`, `dyn` for any."""
         return str(self._compiled.return_type()).partition("<")[0].lower()
 
-    def check_fields(self, known: Collection[str]) -> None:
-        """Check that it reads of an event only fields that events have.
+    def check_fields(self, variable: str, known: Collection[str], complaint: str) -> None:
+        """Check that it reads of a variable only what is there.
+
+        Args:
+            variable: which.
+            known: the names of what it has.
+            complaint: says of what has another name that it is not there: `an event has no field`.
 
         Raises:
             ExpressionError: it reads another one; with its place.
         """
         for read in self._syntax.reads:
-            if read.steps[1:] and read.steps[1] not in known:
-                raise _at(read.places[0], f"an event has no field {read.steps[1]}; it has {', '.join(known)}")
+            if read.steps[0] == variable and read.steps[1:] and read.steps[1] not in known:
+                raise _at(read.places[0], f"{complaint} {read.steps[1]}; it has {', '.join(known)}")
 
     def evaluate(self, event: Mapping[str, Any]) -> Any:
         """Return what it makes of an event, as plain Python values.
@@ -94,7 +103,8 @@ class Expression:
 
     def _explained(self, problem: str, variables: Mapping[str, Any]) -> ExpressionError:
         if found := _NO_KEY.search(problem):
-            return _at(self._syntax.place_of_absent(found[1], variables), f"no such key: {found[1]}")
+            place = self._syntax.place_of_absent(found[1], variables)
+            return _at(place, f"no such key: {found[1]}", AbsentKeyError)
         if found := _NO_OVERLOAD.search(problem):
             return _at(
                 self._syntax.place_of_call("_?_:_" if "condition" in found[1] else found[1]),
@@ -136,8 +146,8 @@ def _refusal(complaint: str, variables: tuple[str, ...]) -> ExpressionError:
     return ExpressionError(message, int(found[1]), int(found[2]))
 
 
-def _at(place: Position | None, message: str) -> ExpressionError:
-    return ExpressionError(message) if place is None else ExpressionError(message, place.line, place.column)
+def _at(place: Position | None, message: str, kind: type[ExpressionError] = ExpressionError) -> ExpressionError:
+    return kind(message) if place is None else kind(message, place.line, place.column)
 
 
 def _misuse(function: str, operands: str | None) -> str:

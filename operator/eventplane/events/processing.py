@@ -9,12 +9,14 @@
 | 5 | routes, unmatched DeadLetter | no route takes it | Failure: Unrouted |
 | 6 | routes, unmatched Filter | no route takes it | Filtered |
 | 7 | any | an expression that has to be asked fails on it | Failure: ExpressionFailed; nothing of it is delivered |
+| 8 | look-ups | the next expression to be asked reads one that is not known yet | LookUp: ask again once it is |
+| 9 | look-ups | the next expression to be asked reads one that failed | that Failure |
 
 An event that was set aside for a route is asked about that one only: the others have taken it, or were told by a record
 of their own. If the route is gone, none takes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -25,7 +27,8 @@ from eventplane.events.dead_letters import route_of
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
 from eventplane.events.event_expressions import EventExpression
-from eventplane.events.expressions import ExpressionError
+from eventplane.events.expressions import Expression, ExpressionError
+from eventplane.events.lookups import Answer, Enrichment, EventLookups, Find, LookUp
 from eventplane.events.subscribed import compile_filter, compile_transform
 
 
@@ -63,48 +66,75 @@ class Routed:
     taken: tuple[RouteTaken, ...]
 
 
-Processed: TypeAlias = Filtered | Deliverable | Routed | Failure
+Processed: TypeAlias = Filtered | Deliverable | Routed | LookUp | Failure
 FILTERED: Final = Filtered()
 UNCHANGED: Final = Unchanged()
+_NOTHING: Final[Mapping[str, Answer]] = {}
+
+
+class _Asked(NamedTuple):
+    """The event that expressions are asked about."""
+
+    event: Event
+    lookups: EventLookups
+
+
+class _Clause:
+    """A filter or a transform."""
+
+    def __init__(self, expression: Expression, enrichment: Enrichment) -> None:
+        self._expression = EventExpression(expression)
+        self._lookups = self._expression.lookups(enrichment.names)
+        self.reads_data = self._expression.reads_data or enrichment.reads_data(self._lookups)
+
+    def evaluate(self, asked: _Asked) -> Any:
+        """Return what it makes of an event, or the LookUp or Failure that comes before; raises as EventExpression."""
+        if not self._lookups:
+            return self._expression.evaluate(asked.event)
+        values = asked.lookups.values(self._lookups)
+        if isinstance(values, LookUp | Failure):
+            return values
+        return self._expression.evaluate_with(asked.event, values)
 
 
 class _Way:
     """A filter and a transform."""
 
-    def __init__(self, wanted: str | None, transform: str | None, route: str = "") -> None:
+    def __init__(self, wanted: str | None, transform: str | None, enrichment: Enrichment, route: str = "") -> None:
         """Compile them; raises ExpressionError."""
-        self._filter = EventExpression(compile_filter(wanted)) if wanted is not None else None
-        self._transform = EventExpression(compile_transform(transform)) if transform is not None else None
+        names = enrichment.names
+        self._filter = _Clause(compile_filter(wanted, names), enrichment) if wanted is not None else None
+        self._transform = _Clause(compile_transform(transform, names), enrichment) if transform is not None else None
         self._of = f" of route {route}" if route else ""
 
     @property
     def reads_data(self) -> bool:
         return any(each is not None and each.reads_data for each in (self._filter, self._transform))
 
-    def takes(self, event: Event) -> bool | Failure:
+    def takes(self, asked: _Asked) -> bool | LookUp | Failure:
         """Tell whether the filter is true."""
         if self._filter is None:
             return True
-        answer = self._outcome("filter", self._filter, event)
-        if isinstance(answer, bool | Failure):
+        answer = self._outcome("filter", self._filter, asked)
+        if isinstance(answer, bool | LookUp | Failure):
             return answer
         return self._wrong("filter", f"it is neither true nor false but a {type(answer).__name__}")
 
-    def make(self, event: Event) -> Deliverable | Failure:
+    def make(self, asked: _Asked) -> Deliverable | LookUp | Failure:
         """Transform."""
         if self._transform is None:
             return UNCHANGED
-        made = self._outcome("transform", self._transform, event)
-        if isinstance(made, Failure):
+        made = self._outcome("transform", self._transform, asked)
+        if isinstance(made, LookUp | Failure):
             return made
         try:
             return NewData(orjson.dumps(made, default=_json_default, option=orjson.OPT_NON_STR_KEYS))
         except TypeError as error:
             return self._wrong("transform", f"its result is no JSON: {error}")
 
-    def _outcome(self, which: str, expression: EventExpression, event: Event) -> Any:
+    def _outcome(self, which: str, clause: _Clause, asked: _Asked) -> Any:
         try:
-            return expression.evaluate(event)
+            return clause.evaluate(asked)
         except UndecodableError as error:
             return Failure("Undecodable", str(error))
         except ExpressionError as error:
@@ -117,9 +147,9 @@ class _Way:
 class _Router:
     """The routes of one Subscription."""
 
-    def __init__(self, routes: RuntimeRoutes, subscription: str) -> None:
+    def __init__(self, routes: RuntimeRoutes, subscription: str, enrichment: Enrichment) -> None:
         """Compile their expressions; raises ExpressionError."""
-        self._ways = {each.name: _Way(each.filter, each.transform, each.name) for each in routes.to}
+        self._ways = {each.name: _Way(each.filter, each.transform, enrichment, each.name) for each in routes.to}
         self._takes_all = routes.match == "All"
         self._filters_unmatched = routes.unmatched == "Filter"
         self._subscription = subscription
@@ -128,12 +158,12 @@ class _Router:
     def reads_data(self) -> bool:
         return any(way.reads_data for way in self._ways.values())
 
-    def route(self, event: Event) -> Filtered | Routed | Failure:
+    def route(self, asked: _Asked) -> Filtered | Routed | LookUp | Failure:
         """Decide by the table above."""
-        only = route_of(event.record, self._subscription)
+        only = route_of(asked.event.record, self._subscription)
         taken: list[RouteTaken] = []
-        for outcome in self._asked(event, only):
-            if isinstance(outcome, Failure):
+        for outcome in self._answers(asked, only):
+            if isinstance(outcome, LookUp | Failure):
                 return outcome
             taken.append(outcome)
             if not self._takes_all:
@@ -144,39 +174,42 @@ class _Router:
             return FILTERED
         return Failure("Unrouted", "no route takes it" if only is None else f"route {only} does not take it any more")
 
-    def _asked(self, event: Event, only: str | None) -> Iterator[RouteTaken | Failure]:
+    def _answers(self, asked: _Asked, only: str | None) -> Iterator[RouteTaken | LookUp | Failure]:
         """Ask one after the other; what is not looked at any more is not asked."""
         for name, way in self._ways.items():
             if only is not None and name != only:
                 continue
-            takes = way.takes(event)
+            takes = way.takes(asked)
             if takes is False:
                 continue
-            made = takes if isinstance(takes, Failure) else way.make(event)
-            yield made if isinstance(made, Failure) else RouteTaken(name, made)
+            made = way.make(asked) if takes is True else takes
+            yield made if isinstance(made, LookUp | Failure) else RouteTaken(name, made)
 
 
 class Processor:
     """Filter, routes and transform of one Subscription."""
 
-    def __init__(self, config: RuntimeConfig) -> None:
+    def __init__(self, config: RuntimeConfig, find: Find) -> None:
         """Compile its expressions; raises ExpressionError."""
-        self._way = _Way(config.filter, config.transform)
-        self._router = _Router(config.routes, config.full_name) if config.routes is not None else None
+        self._enrichment = Enrichment(config.lookups, find)
+        self._way = _Way(config.filter, config.transform, self._enrichment)
+        routes = config.routes
+        self._router = _Router(routes, config.full_name, self._enrichment) if routes is not None else None
 
     @property
     def reads_data(self) -> bool:
         """Whether it looks into the data."""
         return self._way.reads_data or (self._router is not None and self._router.reads_data)
 
-    def process(self, event: Event) -> Processed:
-        """Decide by the table above."""
-        takes = self._way.takes(event)
+    def process(self, event: Event, known: Mapping[str, Answer] = _NOTHING) -> Processed:
+        """Decide by the table above; `known` is what was looked up before."""
+        asked = _Asked(event, self._enrichment.for_event(event, known))
+        takes = self._way.takes(asked)
         if takes is False:
             return FILTERED
-        if isinstance(takes, Failure):
+        if takes is not True:
             return takes
-        return self._way.make(event) if self._router is None else self._router.route(event)
+        return self._way.make(asked) if self._router is None else self._router.route(asked)
 
 
 def _json_default(value: Any) -> Any:

@@ -87,8 +87,19 @@ def _routes_transform(config: RuntimeConfig) -> str | None:
     return None
 
 
+def _lookups_are_possible(config: RuntimeConfig) -> str | None:
+    wrong = [each.name for each in config.lookups if (each.topic is None) == (each.http is None)]
+    if wrong:
+        return f"lookups[{wrong[0]}]: name exactly one of topic and http"
+    asked = [each.name for each in config.lookups if each.http is not None]
+    if asked and config.delivery.guarantee == "ExactlyOnce":
+        return f"lookups[{asked[0]}].http: a transaction waits for no service: use topic, or AtLeastOnce"
+    return None
+
+
 def _expressions_compile(config: RuntimeConfig) -> str | None:
-    fault = expression_fault(config.filter, config.transform, config.routes.to if config.routes is not None else ())
+    routes = config.routes.to if config.routes is not None else ()
+    fault = expression_fault(config.filter, config.transform, routes, config.lookups)
     return None if fault is None else f"{fault[0]}: {fault[1]}"
 
 
@@ -101,5 +112,6 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _majors_are_readable,
     _majors_are_delivered,
     _routes_transform,
+    _lookups_are_possible,
     _expressions_compile,
 )

@@ -189,7 +189,7 @@ def missing_topic(resource: Access, topics: Topics, ref: str, bus: EventBus) -> 
     """Say why a topic cannot be granted yet."""
     name = f"EventTopic {resource.metadata.namespace}/{ref}"
     if topics[ref] is None:
-        return Refusal(Reason.TOPIC_NOT_FOUND, f"{name} does not exist: create it, or take it out of topics")
+        return Refusal(Reason.TOPIC_NOT_FOUND, f"{name} does not exist: create it, or name it no more")
     where = "/".join(bus.metadata.key)
     return Refusal(Reason.TOPIC_NOT_READY, f"{name} has not been made on EventBus {where}: its status says why")
 
@@ -200,7 +200,8 @@ def with_topic(
     """Let a resource do this with a topic that is none of its `topics`; until that has been made it is missing."""
     name = topic_to_grant(topic, bus)
     if name is None:
-        return replace(access, missing=(*access.missing, missing_topic(resource, {ref: topic}, ref, bus)))
+        refusal = missing_topic(resource, {ref: topic}, ref, bus)
+        return replace(access, missing=tuple(dict.fromkeys((*access.missing, refusal))))
     if access.user is None:
         return access
     return replace(access, grants=access.grants | {Grant("TOPIC", name, each) for each in operations})

@@ -19,7 +19,8 @@ def refuse_delivery(spec: SubscriptionSpec) -> Refusal | None:
     refusal = next((found for check in checks if (found := check(spec)) is not None), None)
     if refusal is not None:
         return refusal
-    fault = expression_fault(spec.filter, spec.transform, spec.routes.to if spec.routes is not None else ())
+    routes = spec.routes.to if spec.routes is not None else ()
+    fault = expression_fault(spec.filter, spec.transform, routes, spec.lookups)
     return None if fault is None else Refusal(Reason.EXPRESSION_INVALID, f"correct spec.{fault[0]}: {fault[1]}")
 
 
@@ -55,11 +56,11 @@ def _no_deduplication(spec: SubscriptionSpec) -> Refusal | None:
 
 def _no_service(spec: SubscriptionSpec) -> Refusal | None:
     """Refuse a URL that leads to no service; where a name leads is looked at when it is resolved."""
-    for route, sink in spec.sinks.items():
-        refusal = _why_no_service(sink.http.url, sink_field(route)) if sink.http is not None else None
-        if refusal is not None:
-            return Refusal(Reason.INVALID_SPEC, refusal)
-    return None
+    urls = {sink_field(route): sink.http.url for route, sink in spec.sinks.items() if sink.http is not None}
+    urls |= {f"lookups[{each.name}]": each.http.url for each in spec.lookups if each.http is not None}
+    refusals = (_why_no_service(url, field) for field, url in urls.items())
+    refusal = next((each for each in refusals if each is not None), None)
+    return None if refusal is None else Refusal(Reason.INVALID_SPEC, refusal)
 
 
 def _why_no_service(url: str, field: str) -> str | None:

@@ -13,6 +13,7 @@ from eventplane.api.resource import Managed
 from eventplane.api.schema import Schema
 from eventplane.api.subscription import Subscription
 from eventplane.planning.buses import selects
+from eventplane.planning.desired import CLEANUP
 from eventplane.planning.verdicts import condition
 
 Place: TypeAlias = tuple[str, tuple[str, str]]
@@ -49,12 +50,12 @@ def needs_of(resource: Managed | DeadLetterPolicy) -> frozenset[Place]:
 
 
 def _needs_of_subscription(subscription: Subscription) -> Iterator[tuple[str, str]]:
-    """Name kind and name of the topics that it reads, of those that it delivers to, and of its policy."""
+    """Name kind and name of the topics that it reads, delivers to or looks into, and of its policy."""
     spec = subscription.spec
     yield from ((EventTopic.kind, each.name) for each in spec.topics)
     if spec.topic_selector is not None:
         yield EventTopic.kind, EVERY
-    yield from ((EventTopic.kind, name) for name in spec.sink_topics)
+    yield from ((EventTopic.kind, name) for name in (*spec.sink_topics, *spec.lookup_topics))
     if spec.dead_letter_policy_ref is not None:
         yield DeadLetterPolicy.kind, spec.dead_letter_policy_ref.name
 
@@ -70,7 +71,12 @@ def outward(resource: Managed | DeadLetterPolicy) -> tuple[object, ...]:
             status = resource.status
             made = status.applied is not None and status.topic_id is not None
             has_schema, labels = resource.spec.schemas.value is not None, sorted(resource.metadata.labels.items())
-            return (status.topic_name, status.bus, made, has_schema, tuple(labels))
+            cleanup = (
+                resource.spec.cleanup,
+                resource.spec.config.get(CLEANUP),
+                CLEANUP in resource.spec.unmanaged_config,
+            )
+            return (status.topic_name, status.bus, made, has_schema, tuple(labels), cleanup)
         case DeadLetterPolicy():
             return (resource.metadata.uid, resource.metadata.generation)
         case _:

@@ -16,6 +16,7 @@ from eventplane.api.quantities import milliseconds, size_bytes
 from eventplane.planning.plan import Refusal, fingerprint
 
 LEDGER_TOPIC: Final = "__eventplane_ownership"
+CLEANUP: Final = "cleanup.policy"
 _NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _NAME_MAX_LENGTH: Final = 249
 _FORBIDDEN: Final = (nodes.For, nodes.Mul, nodes.Pow, nodes.Mod, nodes.Call, nodes.Macro)
@@ -55,7 +56,7 @@ def desire_topic(resource: EventTopic, bus: EventBus) -> DesiredTopic | Refusal:
     if isinstance(name, Refusal):
         return name
     spec, defaults = resource.spec, bus.spec.defaults
-    settings = {**defaults.config, **_shorthands(spec), **spec.config, **dict.fromkeys(spec.unmanaged_config)}
+    settings = settings_of(spec, bus)
     desired = DesiredTopic(
         topic=name,
         partitions=spec.partitions or defaults.partitions,
@@ -66,6 +67,16 @@ def desire_topic(resource: EventTopic, bus: EventBus) -> DesiredTopic | Refusal:
     if resource.metadata.deleting:
         return desired
     return _said_twice(spec) or _contradiction(desired) or desired
+
+
+def settings_of(spec: EventTopicSpec, bus: EventBus) -> Mapping[str, str | None]:
+    """Resolve what an EventTopic says of settings; None: others may set it as they like."""
+    return {
+        **bus.spec.defaults.config,
+        **_shorthands(spec),
+        **spec.config,
+        **dict.fromkeys(spec.unmanaged_config),
+    }
 
 
 def _said_twice(spec: EventTopicSpec) -> Refusal | None:
@@ -85,7 +96,7 @@ def _shorthands(spec: EventTopicSpec) -> dict[str, str]:
     if spec.retention is not None and spec.retention.size is not None:
         settings["retention.bytes"] = str(size_bytes(spec.retention.size))
     if spec.cleanup is not None:
-        settings["cleanup.policy"] = ",".join(sorted(spec.cleanup))
+        settings[CLEANUP] = ",".join(sorted(spec.cleanup))
     return settings
 
 

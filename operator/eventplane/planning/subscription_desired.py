@@ -15,6 +15,7 @@ from eventplane.planning.dead_letters import DeadLetters, Policy, desire_dead_le
 from eventplane.planning.objects import Manifest, ObjectKey
 from eventplane.planning.plan import Refusal
 from eventplane.planning.scaling import autoscaler, wants_autoscaling
+from eventplane.planning.topic_uses import with_lookup_topics, with_sink_topics
 from eventplane.planning.workload_desired import (
     DesiredApplication,
     DesiredObjects,
@@ -22,7 +23,6 @@ from eventplane.planning.workload_desired import (
     head_of,
     no_sink_topic,
     object_name,
-    with_sink_topics,
 )
 
 
@@ -41,6 +41,8 @@ class Circumstances:
     """The EventTopics that it reads."""
     sink_topics: Topics = field(default_factory=dict)
     """Those that it delivers to."""
+    lookup_topics: Topics = field(default_factory=dict)
+    """Those that it looks into."""
     policy: Policy = None
     """The policy that it names."""
     siblings: Iterable[EventTopic] = ()
@@ -62,6 +64,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
     if isinstance(access, Refusal):
         return access
     access = with_sink_topics(access, subscription, around.sink_topics, around.bus)
+    access = with_lookup_topics(access, subscription, around.lookup_topics, around.bus)
     drained = around.drained if _is_rolled_out(subscription) else ()
     letters = desire_dead_letters(subscription, around.policy, around.bus, around.topics, around.siblings, drained)
     access = _with_dead_letters(access, letters)
@@ -71,7 +74,7 @@ def desire_subscription(subscription: Subscription, around: Circumstances) -> De
         access,
         around.runtime_image,
         retry=letters.rules,
-        sink_topics=_names(around.sink_topics, around.bus),
+        topics=_names({**around.sink_topics, **around.lookup_topics}, around.bus),
         autoscaled=autoscaled,
         majors=_majors(subscription, around),
     )
@@ -125,7 +128,8 @@ def _registry(subscription: Subscription, around: Circumstances) -> tuple[bool, 
     | both                                 | yes                        | said            | yes    |             |
     """
     registry = around.bus.spec.schema_registry
-    has_schema = any(topic is not None and topic.spec.schemas.value is not None for topic in around.topics.values())
+    read = (*around.topics.values(), *around.lookup_topics.values())
+    has_schema = any(topic is not None and topic.spec.schemas.value is not None for topic in read)
     if not subscription.spec.sinks or registry is None or not has_schema:
         return False, None
     return True, no_login_for_applications(around.bus) if registry.applications is None else None

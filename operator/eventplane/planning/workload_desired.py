@@ -8,13 +8,21 @@ from typing import Any, Final
 from eventplane.api import GROUP, MANAGED_BY_LABEL, MANAGER
 from eventplane.api.access import Access
 from eventplane.api.conditions import Reason
-from eventplane.api.event_bus import EventBus
+from eventplane.api.lookups import Lookup
 from eventplane.api.routes import Routes
-from eventplane.api.runtime_config import RetryRules, RuntimeConfig, RuntimeRoute, RuntimeRoutes, TopicSink
+from eventplane.api.runtime_config import (
+    RetryRules,
+    RuntimeConfig,
+    RuntimeLookup,
+    RuntimeRoute,
+    RuntimeRoutes,
+    TableTopic,
+    TopicSink,
+)
 from eventplane.api.sink import PythonFunction, PythonSink, Sink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import Scaling
-from eventplane.planning.access_desired import DesiredAccess, Topics, with_topic
+from eventplane.planning.access_desired import DesiredAccess
 from eventplane.planning.dead_letter_topics import name_label
 from eventplane.planning.dead_letters import try_for_ever
 from eventplane.planning.delivery import sink_field
@@ -69,7 +77,7 @@ def desire_workload(
     runtime_image: str,
     *,
     retry: RetryRules | None = None,
-    sink_topics: Mapping[str, str] | None = None,
+    topics: Mapping[str, str] | None = None,
     autoscaled: bool = False,
     majors: Mapping[str, int] | None = None,
 ) -> DesiredObjects:
@@ -82,7 +90,7 @@ def desire_workload(
         access: what it may do, and by which Secret.
         runtime_image: the image of Eventplane's own consumer, for `sink`.
         retry: what its dead-letter policy says; None where it has none.
-        sink_topics: names in Kafka of the EventTopics that it delivers to, by their own.
+        topics: names in Kafka of the EventTopics that it delivers to or looks into, by their own.
         autoscaled: whether another decides how many pods there are.
         majors: in which major version of its Schema a topic is to be read, by its name in Kafka.
     """
@@ -93,7 +101,7 @@ def desire_workload(
         return DesiredObjects(left_alone=workload_keys(subscription), deployment=deployment)
     config = None
     if subscription.spec.sinks:
-        config = _config_text(runtime_config(subscription, access, retry or try_for_ever(), sink_topics or {}, majors))
+        config = _config_text(runtime_config(subscription, access, retry or try_for_ever(), topics or {}, majors))
     made = [_service_account(subscription)]
     if config is not None:
         made.append(_config_map(subscription, config))
@@ -134,13 +142,6 @@ def object_key(resource: Access, api_version: str, kind: str) -> ObjectKey:
 # --- the topics of sinks
 
 
-def with_sink_topics(access: DesiredAccess, subscription: Subscription, topics: Topics, bus: EventBus) -> DesiredAccess:
-    """Let a Subscription write to the topics that it delivers to."""
-    for ref in subscription.spec.sink_topics:
-        access = with_topic(access, subscription, ref, topics.get(ref), bus, "WRITE")
-    return access
-
-
 def no_sink_topic(subscription: Subscription) -> Refusal | None:
     """Refuse a sink that delivers to a topic that it reads: each event would come back for ever."""
     read = {topic.name for topic in subscription.spec.topics}
@@ -159,7 +160,7 @@ def runtime_config(
     subscription: Subscription,
     access: DesiredAccess,
     retry: RetryRules,
-    sink_topics: Mapping[str, str],
+    topics: Mapping[str, str],
     majors: Mapping[str, int] | None = None,
 ) -> RuntimeConfig:
     """Write what Eventplane's own consumer has to know."""
@@ -175,14 +176,26 @@ def runtime_config(
         start_from=spec.start_from,
         filter=spec.filter,
         transform=spec.transform,
+        lookups=tuple(_lookup(each, topics) for each in spec.lookups),
         delivery=spec.delivery,
         retry=retry,
-        routes=_routes(spec.routes, sink_topics),
-        **(_destination(spec.sink, sink_topics) if spec.sink is not None else {}),
+        routes=_routes(spec.routes, topics),
+        **(_destination(spec.sink, topics) if spec.sink is not None else {}),
     )
 
 
-def _routes(asked: Routes | None, sink_topics: Mapping[str, str]) -> RuntimeRoutes | None:
+def _lookup(asked: Lookup, topics: Mapping[str, str]) -> RuntimeLookup:
+    ref = asked.topic_ref
+    return RuntimeLookup(
+        name=asked.name,
+        key=asked.key,
+        topic=TableTopic(topic=topics[ref.name], max_entries=ref.max_entries) if ref is not None else None,
+        http=asked.http,
+        if_missing=asked.if_missing,
+    )
+
+
+def _routes(asked: Routes | None, topics: Mapping[str, str]) -> RuntimeRoutes | None:
     if asked is None:
         return None
     to = tuple(
@@ -190,15 +203,15 @@ def _routes(asked: Routes | None, sink_topics: Mapping[str, str]) -> RuntimeRout
             name=route.name,
             filter=route.filter,
             transform=route.transform,
-            **_destination(route.sink, sink_topics),
+            **_destination(route.sink, topics),
         )
         for route in asked.to
     )
     return RuntimeRoutes(match=asked.match, unmatched=asked.unmatched, to=to)
 
 
-def _destination(sink: Sink, sink_topics: Mapping[str, str]) -> dict[str, Any]:
-    topic = sink_topics.get(sink.topic_ref.name) if sink.topic_ref is not None else None
+def _destination(sink: Sink, topics: Mapping[str, str]) -> dict[str, Any]:
+    topic = topics.get(sink.topic_ref.name) if sink.topic_ref is not None else None
     return {
         "http": sink.http,
         "python": _function(sink.python),

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from eventplane.api.access import Access
+from eventplane.api.lookups import HttpLookup
 from eventplane.api.metadata import SecretRef
-from eventplane.api.runtime_config import Credential, credential_folder
+from eventplane.api.runtime_config import Credential, credential_folder, lookup_credential_folder
 from eventplane.api.sink import HttpSink, PythonSink
 from eventplane.api.subscription import Subscription
 from eventplane.api.workload import EnvVar, Probe, Resources, Workload
@@ -61,7 +62,7 @@ def pod_of(
             {"name": "config", "configMap": {"name": object_name}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ]
-        for volume in _sink_volumes(subscription):
+        for volume in _service_volumes(subscription):
             volumes.append(volume)
             container["volumeMounts"].append(mount(volume["name"], f"{BINDINGS}/{volume['name']}"))
     for folder, secret in own_credentials(subscription, access).items():
@@ -103,30 +104,38 @@ def own_credentials(resource: Access, access: DesiredAccess) -> Mapping[str, str
     return given if access.mark is not None else {}
 
 
-def _sink_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
+def _service_volumes(subscription: Subscription) -> Iterator[dict[str, Any]]:
     """Give each Secret that a service is spoken to with a volume, of the keys that it is needed for.
 
     What is absent keeps no container from starting: it ends and says what it misses, which is in the status then; what
     the kubelet says of volumes is not.
     """
     for route, sink in subscription.spec.sinks.items():
-        for what, reference, files in _sink_secrets(sink.http) if sink.http is not None else ():
-            if reference is not None:
-                items = [{"key": key, "path": path} for key, path in files.items()]
-                secret = {"secretName": reference.name, "items": items, "optional": True}
-                yield {"name": credential_folder(what, route), "secret": secret}
+        for what, reference, files in _secrets(sink.http) if sink.http is not None else ():
+            yield _secret_volume(credential_folder(what, route), reference, files)
+    for lookup in subscription.spec.lookups:
+        for what, reference, files in _secrets(lookup.http) if lookup.http is not None else ():
+            yield _secret_volume(lookup_credential_folder(what, lookup.name), reference, files)
 
 
-def _sink_secrets(http: HttpSink) -> Iterator[tuple[Credential, SecretRef | None, Mapping[str, str]]]:
-    """Give the folder for each Secret that may be asked for, and the files there by the keys that they are from."""
-    yield "token", http.bearer_token_secret_ref, {"token": "token"}
-    if http.signature is not None:
+def _secret_volume(name: str, reference: SecretRef, files: Mapping[str, str]) -> dict[str, Any]:
+    items = [{"key": key, "path": path} for key, path in files.items()]
+    return {"name": name, "secret": {"secretName": reference.name, "items": items, "optional": True}}
+
+
+def _secrets(http: HttpSink | HttpLookup) -> Iterator[tuple[Credential, SecretRef, Mapping[str, str]]]:
+    """Give the folder for each Secret that is asked for, and the files there by the keys that they are from."""
+    if http.bearer_token_secret_ref is not None:
+        yield "token", http.bearer_token_secret_ref, {"token": "token"}
+    if isinstance(http, HttpSink) and http.signature is not None:
         keys = {"secret": "secret", "previousSecret": "previousSecret"}
         yield "signature", http.signature.secret_ref, keys
     if http.tls is not None:
-        authority = http.tls.ca_secret_ref
-        yield "ca", authority, {authority.key: "ca.crt"} if authority is not None else {}
-        yield "certificate", http.tls.certificate_secret_ref, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
+        authority, pair = http.tls.ca_secret_ref, http.tls.certificate_secret_ref
+        if authority is not None:
+            yield "ca", authority, {authority.key: "ca.crt"}
+        if pair is not None:
+            yield "certificate", pair, {"tls.crt": "tls.crt", "tls.key": "tls.key"}
 
 
 def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from eventplane.delivery.attempt_spans import TracedSink
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
-from eventplane.delivery.reading import DataReader
+from eventplane.delivery.lookups import Lookups
 from eventplane.delivery.relay import Relay
 from eventplane.delivery.repeats import Repeats
 from eventplane.events.batches import batch_limits
 from eventplane.events.health import PartitionSight
+from eventplane.runtime.lookups import assemble_lookups
 from eventplane.runtime.settings import RuntimeSettings
 from eventplane.tracing import is_tracing
+from eventplane.transports.data_readers import DataReader
 from eventplane.transports.http_batch_sink import HttpBatchSink
 from eventplane.transports.http_client import HttpClient, HttpTarget
 from eventplane.transports.http_sink import HttpSink
@@ -69,6 +71,7 @@ class Assembly:
 
     work: WorkInSight
     intake: Member
+    lookups: Lookups
     start: Callable[[], None]
     close: Callable[[], Awaitable[None]]
     """Lets go of the rest, after the intake has stopped."""
@@ -84,40 +87,41 @@ def assemble(settings: RuntimeSettings, loop: asyncio.AbstractEventLoop, fail: C
     """
     config = settings.config
     reading = Reading.of(config, settings.leave_seconds + _FLUSH_SECONDS)
+    registry = _registry(settings)
+    lookups = assemble_lookups(settings, registry, fail)
     consumer = consumer_settings(settings.client, config.group, settings.client_id, settings.instance_id)
     prefix = config.transactional_id_prefix
     if config.delivery.guarantee == "ExactlyOnce" and config.topic is not None and prefix is not None:
         producer = transactional_settings(settings.client, settings.client_id, prefix)
-        return _in_transactions(settings, config.topic.topic, KafkaExchange(consumer, reading, loop, producer))
+        relay = Relay(config, config.topic.topic, registry, lookups=lookups)
+        return _in_transactions(relay, KafkaExchange(consumer, reading, loop, producer), lookups)
     writer = KafkaWriter(producer_settings(settings.client, settings.client_id), loop, fail)
-    return _at_least_once(settings, KafkaSource(consumer, reading, loop), writer)
+    return _at_least_once(settings, KafkaSource(consumer, reading, loop), writer, registry, lookups)
 
 
-def _in_transactions(settings: RuntimeSettings, sink_topic: str, exchange: Exchange) -> Assembly:
-    relay = Relay(settings.config, sink_topic, _registry(settings))
-
-    async def close() -> None:
-        """Leave nothing: what is not committed has not happened."""
-
-    return Assembly(relay, exchange, lambda: exchange.start(relay), close)
+def _in_transactions(relay: Relay, exchange: Exchange, lookups: Lookups) -> Assembly:
+    """Put it together; nothing but tables is left to be closed: what is not committed has not happened."""
+    return Assembly(relay, exchange, lookups, lambda: exchange.start(relay), lookups.close)
 
 
-def _at_least_once(settings: RuntimeSettings, source: KafkaSource, writer: KafkaWriter) -> Assembly:
+def _at_least_once(
+    settings: RuntimeSettings, source: KafkaSource, writer: KafkaWriter, registry: DataReader | None, lookups: Lookups
+) -> Assembly:
     config = settings.config
     sinks = {
         route: _traced(settings, to, _sink(settings, route, to, writer)) for route, to in config.destinations.items()
     }
-    engine = Engine(
-        config, Ports(source, sinks, writer, _registry(settings)), Ambience(leave_seconds=settings.leave_seconds)
-    )
+    ports = Ports(source, sinks, writer, registry, lookups)
+    engine = Engine(config, ports, Ambience(leave_seconds=settings.leave_seconds))
 
     async def close() -> None:
         engine.close()
         for sink in sinks.values():
             await sink.close()
+        await lookups.close()
         await writer.close(_FLUSH_SECONDS)
 
-    return Assembly(engine, source, lambda: source.start(engine), close)
+    return Assembly(engine, source, lookups, lambda: source.start(engine), close)
 
 
 def _traced(settings: RuntimeSettings, to: Destination, sink: Sink) -> Sink:

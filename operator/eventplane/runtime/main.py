@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from eventplane.api.runtime_config import RuntimeConfig
@@ -52,15 +52,16 @@ async def run(settings: RuntimeSettings) -> int:
 
     assembly = assemble(settings, loop, fail)
     work = assembly.work
-    probes = ProbeServer(work, assembly.intake, _patience(config), settings.port)
+    probes = ProbeServer(assembly, _patience(config), settings.port)
     loop.set_exception_handler(lambda _loop, context: _unhandled(context, fail))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     await probes.start()
-    assembly.start()
-    _spare_the_collector()
-    logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
-    await _first(over, work.ended_event)
+    if await _is_first(assembly.lookups.start(), over.wait()):  # no event is taken before it can be looked up
+        assembly.start()
+        _spare_the_collector()
+        logger.info("started", extra={"fields": {"group": config.group, "topics": list(config.topics)}})
+        await _is_first(over.wait(), work.ended_event.wait())
     probes.is_stopping = True
     await assembly.intake.stop()
     await assembly.close()
@@ -95,8 +96,12 @@ def _unhandled(context: Mapping[str, Any], fail: Callable[[str], None]) -> None:
         fail(f"unexpected: {type(error).__name__} {error}")
 
 
-async def _first(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    _done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+async def _is_first(*awaited: Coroutine[Any, Any, object]) -> bool:
+    """Wait until one of them has ended, and tell whether the first has; the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in awaited]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for each in pending:
         each.cancel()
+    for each in done:
+        each.result()
+    return tasks[0] in done

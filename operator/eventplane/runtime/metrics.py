@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from eventplane.delivery.counts import BUCKETS, Counts
+from eventplane.delivery.lookups import Lookups
 from eventplane.delivery.repeats import Repeats
 from eventplane.events.record import Place
 from eventplane.telemetry import counter_family, gauge_family
@@ -23,12 +24,14 @@ class RuntimeMetrics(Collector):
         self,
         counts: Counts,
         repeats: Repeats,
+        lookups: Lookups,
         under_way: Callable[[], float],
         buffered: Callable[[], float],
         lag: Callable[[], Mapping[Place, int]],
     ) -> None:
         self._counts = counts
         self._repeats = repeats
+        self._lookups = lookups
         self._under_way = under_way
         self._buffered = buffered
         self._lag = lag
@@ -48,12 +51,28 @@ class RuntimeMetrics(Collector):
             "Events that are remembered to know them again.",
             self._repeats.remembered,
         )
+        yield from _looked_up(self._lookups)
         yield gauge_family(f"{_PREFIX}_in_flight", "Events on their way to the sink.", self._under_way())
         yield gauge_family(f"{_PREFIX}_buffered", "Events in memory.", self._buffered())
         lag = GaugeMetricFamily(f"{_PREFIX}_lag", "Offsets not read yet.", labels=("topic", "partition"))
         for (topic, partition), number in self._lag().items():
             lag.add_metric((topic, str(partition)), number)
         yield lag
+
+
+def _looked_up(lookups: Lookups) -> Iterable[Metric]:
+    family = CounterMetricFamily(
+        f"{_PREFIX}_lookups",
+        "Values that were looked up, by outcome and source.",
+        labels=("lookup", "outcome", "source"),
+    )
+    for labels, number in tuple(lookups.counts.items()):
+        family.add_metric(labels, number)
+    yield family
+    entries = GaugeMetricFamily(f"{_PREFIX}_table_entries", "Keys of a topic that is looked into.", labels=("lookup",))
+    for name, table in lookups.tables.items():
+        entries.add_metric((name,), table.entries)
+    yield entries
 
 
 def _counted(counts: Counts) -> Iterable[Metric]:

@@ -4,9 +4,8 @@ from typing import Final
 
 from eventplane import probes
 from eventplane.events.health import Patience, why_not_alive, why_not_ready
-from eventplane.runtime.assembly import WorkInSight
+from eventplane.runtime.assembly import Assembly
 from eventplane.runtime.metrics import RuntimeMetrics
-from eventplane.transports.seams import Member
 
 _STOPPING: Final = "stopping"
 
@@ -14,8 +13,11 @@ _STOPPING: Final = "stopping"
 class ProbeServer(probes.ProbeServer):
     """Answers probes from what is seen of the work."""
 
-    def __init__(self, work: WorkInSight, intake: Member, patience: Patience, port: int) -> None:
-        metrics = RuntimeMetrics(work.counts, work.repeats, lambda: work.under_way, lambda: work.buffered, intake.lag)
+    def __init__(self, assembly: Assembly, patience: Patience, port: int) -> None:
+        work, intake, lookups = assembly.work, assembly.intake, assembly.lookups
+        metrics = RuntimeMetrics(
+            work.counts, work.repeats, lookups, lambda: work.under_way, lambda: work.buffered, intake.lag
+        )
         super().__init__(
             port,
             why_not_alive=lambda: why_not_alive(work.sights(), intake.seconds_since_poll(), patience),
@@ -24,6 +26,7 @@ class ProbeServer(probes.ProbeServer):
         )
         self._work = work
         self._intake = intake
+        self._lookups = lookups
         self._patience = patience
         self.is_stopping = False
 
@@ -34,4 +37,5 @@ class ProbeServer(probes.ProbeServer):
             self._patience,
             is_assigned=self._work.is_assigned,
         )
+        problems += tuple(table.problem for table in self._lookups.tables.values() if table.problem is not None)
         return (*problems, _STOPPING) if self.is_stopping else problems

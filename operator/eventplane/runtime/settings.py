@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from eventplane.api.lookups import HttpLookup
 from eventplane.api.runtime_config import RuntimeConfig
+from eventplane.api.sink import HttpSink
 from eventplane.events.refusals import refusals
 from eventplane.transports.binding import Binding, BindingError, binding_root, own_credentials, read_binding
 from eventplane.transports.http_credentials import HttpCredentials, read_credentials
@@ -26,6 +28,8 @@ class RuntimeSettings:
     """Settings of Confluent's client of a registry, from the same Secret; empty: the bus has no registry."""
     credentials: Mapping[str, HttpCredentials]
     """What a service is shown, by the names of routes, as with a configuration's destinations."""
+    lookup_credentials: Mapping[str, HttpCredentials]
+    """What a service is shown that is asked, by the names of look-ups."""
     api_server: str | None
     """Of the cluster in whose pod this runs, where the kubelet has put it; None: it runs in none."""
     instance_id: str | None
@@ -49,7 +53,8 @@ def read_settings(environment: Mapping[str, str]) -> RuntimeSettings:
         config=config,
         client={**binding.client, **own},
         registry=binding.schema_registry or {},
-        credentials=_credentials(config, bindings),
+        credentials=_of_services({route: each.http for route, each in config.destinations.items()}, bindings),
+        lookup_credentials=_of_services({each.name: each.http for each in config.lookups}, bindings),
         api_server=environment.get("KUBERNETES_SERVICE_HOST") or None,
         instance_id=environment.get("EVENTPLANE_INSTANCE_ID") or None,
         client_id=environment.get("HOSTNAME", "eventplane-runtime"),
@@ -74,9 +79,10 @@ def _binding(bindings: Path) -> tuple[Binding, Mapping[str, str]]:
         raise SettingsError(str(error)) from error
 
 
-def _credentials(config: RuntimeConfig, bindings: Path) -> Mapping[str, HttpCredentials]:
-    services = {route: each.http for route, each in config.destinations.items() if each.http is not None}
+def _of_services(
+    services: Mapping[str, HttpSink | None] | Mapping[str, HttpLookup | None], bindings: Path
+) -> Mapping[str, HttpCredentials]:
     try:
-        return {route: read_credentials(service, bindings, route) for route, service in services.items()}
+        return {name: read_credentials(each, bindings, name) for name, each in services.items() if each is not None}
     except MountedError as error:
         raise SettingsError(str(error)) from error

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eventplane.api.runtime_config import credential_folder
+from eventplane.api.lookups import HttpLookup
+from eventplane.api.runtime_config import credential_folder, lookup_credential_folder
 from eventplane.api.sink import HttpSink, HttpTls
 from eventplane.events.webhooks import SigningSecretError, signing_key
 from eventplane.tls import client_context
@@ -28,20 +29,25 @@ class HttpCredentials:
     """What connections are made with; others stay as they are until they are not needed any more."""
 
 
-def read_credentials(sink: HttpSink, bindings: Path, route: str = "") -> HttpCredentials:
-    """Read what a sink asks for where its pod has it mounted.
+def read_credentials(service: HttpSink | HttpLookup, bindings: Path, name: str = "") -> HttpCredentials:
+    """Read what a service asks for where its pod has it mounted.
+
+    Args:
+        service: a sink, or what is looked up.
+        bindings: where the folders are.
+        name: of the sink's route, or of the look-up.
 
     Raises:
         MountedError: naming the file.
     """
+    named = lookup_credential_folder if isinstance(service, HttpLookup) else credential_folder
     token, keys, tls = None, None, None
-    if sink.bearer_token_secret_ref is not None:
-        token = _token(bindings / credential_folder("token", route) / "token")
-    if sink.signature is not None:
-        keys = _signing_keys(bindings / credential_folder("signature", route))
-    if sink.tls is not None:
-        authority = bindings / credential_folder("ca", route) / "ca.crt"
-        tls = _tls(sink.tls, authority, bindings / credential_folder("certificate", route))
+    if service.bearer_token_secret_ref is not None:
+        token = _token(bindings / named("token", name) / "token")
+    if isinstance(service, HttpSink) and service.signature is not None:
+        keys = _signing_keys(bindings / named("signature", name))
+    if service.tls is not None:
+        tls = _tls(service.tls, bindings / named("ca", name) / "ca.crt", bindings / named("certificate", name))
     return HttpCredentials(token, keys, tls)
 
 

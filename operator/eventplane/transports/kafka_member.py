@@ -75,8 +75,8 @@ class KafkaMember(ABC):
         return self._lag
 
     def seconds_since_poll(self) -> float:
-        """Tell how long ago the thread went round."""
-        return time.monotonic() - self._polled
+        """Tell how long ago the thread went round; before it begins, nobody waits for it."""
+        return 0.0 if self._thread.ident is None else time.monotonic() - self._polled
 
     async def stop(self) -> None:
         """Leave."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from eventplane.events.delivery import Failure
 from eventplane.events.event import Event
+from eventplane.events.lookups import Answer
 from eventplane.events.record import Header, Place, Record
 
 Answered: TypeAlias = Callable[[Failure | None], None]
@@ -149,6 +150,51 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; what is under way is cut off and not answered."""
+        ...
+
+
+class Table(Protocol):
+    """What a topic holds by key, kept here and followed: the last value of each, nothing after a tombstone."""
+
+    @property
+    def entries(self) -> int:
+        """How many keys it has."""
+        ...
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not what the topic holds: it is still read for the first time, or cannot be read now."""
+        ...
+
+    def find(self, key: str) -> Answer:
+        """Return what is under a key; a Failure where that cannot be read."""
+        ...
+
+    async def start(self) -> None:
+        """Read up to the ends of now, which may take as long as Kafka does not answer; then follow."""
+        ...
+
+    async def close(self) -> None:
+        """Follow it no more. Harmless twice."""
+        ...
+
+
+class Asking(Protocol):
+    """A service that is asked for what is under a key, and whose answers are remembered for a while."""
+
+    def cached(self, key: str) -> Answer | None:
+        """Return what is remembered."""
+        ...
+
+    async def fetch(self, key: str) -> tuple[Answer, bool]:
+        """Ask, within bounded time; tell whether another had asked already, whose answer this is. Raises nothing.
+
+        Reasons: Rejected where it would answer the same again, Unavailable and TimedOut where it may not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; what is under way is cut off."""
         ...
 
 

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from eventplane.events.delivery import Failure
+from eventplane.events.lookups import MISSING, Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventplane.events.event import Event
+    from eventplane.events.lookups import Answer
 
 
 class Registry:
@@ -34,3 +36,50 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110 - the world has no event for each wish
             await asyncio.sleep(0.002)
+
+
+class Service:
+    """Is asked for values, which are its keys; answers when it may."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.asked: list[str] = []
+        self.failures: dict[str, list[Failure]] = {}
+        """By key, one for each request."""
+        self.kept: dict[str, Answer] = {}
+        self.is_closed = False
+
+    def cached(self, key: str) -> Answer | None:
+        return self.kept.get(key)
+
+    async def fetch(self, key: str) -> tuple[Answer, bool]:
+        self.asked.append(key)
+        await self.may_answer.wait()
+        left = self.failures.get(key)
+        return (left.pop(0) if left else MISSING if key == "none" else Found(key)), False
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class Entries:
+    """A table that does not change by itself."""
+
+    problem: str | None = None
+
+    def __init__(self, **values: Answer) -> None:
+        self.values = values
+
+    @property
+    def entries(self) -> int:
+        return len(self.values)
+
+    def find(self, key: str) -> Answer:
+        return self.values.get(key, MISSING)
+
+    async def start(self) -> None:
+        self.values["started"] = Found(True)  # noqa: FBT003 - a value
+
+    async def close(self) -> None:
+        self.values.clear()

@@ -27,7 +27,8 @@ def processor(filter_: str | None = None, transform: str | None = None) -> Proce
     return Processor(
         RuntimeConfig(
             namespace="n", name="s", group="g", topics=("t",), retry=retry, filter=filter_, transform=transform
-        )
+        ),
+        lambda _name, _key: None,
     )
 
 

@@ -21,6 +21,9 @@ ONCE = {"guarantee": "ExactlyOnce"}
 TO_TOPIC = {"http": None, "topic": {"topic": "out"}, "delivery": ONCE, "transactionalIdPrefix": "shop."}
 REGISTRY = {"schemaRegistryUrl": "http://registry", "majors": {"orders": 2}}
 
+LOOKUP = {"name": "rate", "key": "event.key"}
+IN_TOPIC, IN_SERVICE = {"topic": {"topic": "rates"}}, {"http": {"url": "http://rates/{key}"}}
+
 
 def routed(*to: dict[str, Any]) -> dict[str, Any]:
     return {"http": None, "routes": {"match": "All", "to": to}}
@@ -34,6 +37,8 @@ def test_nothing_against_what_can_be_done() -> None:
     assert refusals(RuntimeConfig.model_validate({**GOOD, **REGISTRY})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **TO_TOPIC})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, **ROUTED})) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, "lookups": [{**LOOKUP, **IN_SERVICE}]})) == ()
+    assert refusals(RuntimeConfig.model_validate({**GOOD, **TO_TOPIC, "lookups": [{**LOOKUP, **IN_TOPIC}]})) == ()
     assert refusals(RuntimeConfig.model_validate({**GOOD, "http": None, "python": {"callable": "m:f"}})) == ()
 
 
@@ -71,6 +76,18 @@ def test_nothing_against_what_can_be_done() -> None:
             routed({"name": "a", "filter": "event.type ==", "topic": {"topic": "out"}}),
             "routes.to[a].filter: line 1",
             id="an expression of a route that is none",
+        ),
+        pytest.param({"lookups": [LOOKUP]}, "lookups[rate]: name exactly one", id="a look-up in nothing"),
+        pytest.param(
+            {"lookups": [{**LOOKUP, **IN_TOPIC, **IN_SERVICE}]}, "lookups[rate]: name exactly one", id="in both"
+        ),
+        pytest.param(
+            {**TO_TOPIC, "lookups": [{**LOOKUP, **IN_SERVICE}]}, "lookups[rate].http:", id="a transaction that waits"
+        ),
+        pytest.param(
+            {"lookups": [{**LOOKUP, **IN_TOPIC}], "filter": "lookups.typo"},
+            "filter: line 1, column 8",
+            id="a look-up that is not declared",
         ),
         pytest.param({"filter": "event.type =="}, "filter: line 1", id="an expression that is none"),
     ],

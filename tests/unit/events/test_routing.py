@@ -39,7 +39,7 @@ def processed(
     notes = () if route is None else ((ROUTE, route),)
     event = decode_record(PlainRecord(("orders", 0), 7, b'{"amount": 5}', None, notes))
     assert isinstance(event, Event)
-    return Processor(RuntimeConfig.model_validate(told)).process(event)
+    return Processor(RuntimeConfig.model_validate(told), lambda _name, _key: None).process(event)
 
 
 ANY, NONE = {"name": "any"}, {"name": "none", "filter": "false"}
@@ -101,7 +101,10 @@ def test_expressions_of_routes_read_data() -> None:
     config = {"namespace": "n", "name": "s", "group": "g", "topics": ["t"], "retry": {"attempts": 1}}
     for to, reads in ((ANY, False), (SMALL, True)):
         routes = {"match": "All", "to": [{**TOPIC, **to}]}
-        assert Processor(RuntimeConfig.model_validate({**config, "routes": routes})).reads_data is reads
+        assert (
+            Processor(RuntimeConfig.model_validate({**config, "routes": routes}), lambda _name, _key: None).reads_data
+            is reads
+        )
 
 
 @given(

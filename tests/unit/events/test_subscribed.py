@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from eventplane.api.runtime_config import RuntimeLookup
 from eventplane.events.expressions import ExpressionError
-from eventplane.events.subscribed import FIELDS, compile_filter, compile_transform
+from eventplane.events.subscribed import FIELDS, compile_filter, compile_key, compile_transform, expression_fault
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,47 @@ from eventplane.events.subscribed import FIELDS, compile_filter, compile_transfo
 def test_a_faulty_filter_is_refused_with_its_place(source: str, problem: str) -> None:
     with pytest.raises(ExpressionError, match=re.escape(problem)):
         compile_filter(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("lookups.typo.a == 'b'", "line 1, column 8: lookups has no typo; it has customer, rate"),
+        ("true &&\n has(lookups.typo)", "line 2, column 5: lookups has no typo"),
+        ("lookup.customer == 'b'", "line 1, column 7: undeclared reference to 'lookup.customer'"),
+    ],
+)
+def test_what_is_not_declared_cannot_be_looked_up(source: str, problem: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(problem)):
+        compile_filter(source, ("customer", "rate"))
+
+
+def test_without_lookups_there_is_no_such_name() -> None:
+    with pytest.raises(ExpressionError, match=r"undeclared reference to 'lookups.*knows is event, and"):
+        compile_transform("lookups.customer")
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("[event.data.id]", "a key is a text or a number, and this is of type list"),
+        ("event.data.id == 1", "a key is a text or a number, and this is of type bool"),
+        ("lookups.rate", "undeclared reference"),
+        ("event.typo", "an event has no field typo"),
+    ],
+)
+def test_a_faulty_key(source: str, problem: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(problem)):
+        compile_key(source)
+
+
+def test_the_first_fault_is_told_with_its_field() -> None:
+    lookups = [RuntimeLookup(name="customer", key="event.data.id"), RuntimeLookup(name="rate", key="event.typo")]
+    fault = expression_fault("event.typo", None, (), lookups)
+    assert fault is not None
+    assert fault[0] == "lookups[rate].key"
+    assert expression_fault("lookups.customer == 1", "lookups.rate", (), [*lookups[:1], lookups[0]]) is not None
+    assert expression_fault("lookups.customer == 1", None, (), lookups[:1]) is None
 
 
 @pytest.mark.parametrize("source", ["event.type == 'a' && event.data.typo > 1", "event.data.flag", "event == event"])

@@ -36,6 +36,12 @@ def routed(*to: dict[str, Any], match: str = "First", **fields: Any) -> Subscrip
 NOT_ALLOWED = refusal(Reason.NAMESPACE_NOT_ALLOWED)
 
 
+def looking_up(url: str = "http://rates/{key}", key: str = "event.key", **others: Any) -> Subscription:
+    """Make a Subscription that asks a service."""
+    lookup = {"name": "rate", "key": key, "http": {"url": url}}
+    return subscription(sink={"http": {"url": "http://billing"}}, lookups=[lookup], **others)
+
+
 @pytest.mark.parametrize(
     ("topic", "before", "bus", "rivals", "elders", "expected"),
     [
@@ -178,6 +184,22 @@ SOUND = subscription(filter="event.type == 'a'", transform="{'id': event.data.id
             id="an address of a cluster",
         ),
         pytest.param(subscription(sink={"topic_ref": {"name": "returns"}}), None, None, id="no service at all"),
+        pytest.param(
+            looking_up(url="http://169.254.169.254/{key}"), None, "correct lookups[rate].http.url", id="look-up"
+        ),
+        pytest.param(looking_up(), None, None, id="a look-up"),
+        pytest.param(
+            looking_up(key="event.typo"),
+            None,
+            "correct spec.lookups[rate].key: line 1, column 6: an event has no field typo",
+            id="the key of a look-up",
+        ),
+        pytest.param(
+            looking_up(filter="lookups.rates > 1"),
+            None,
+            "correct spec.filter: line 1, column 8: lookups has no rates; it has rate",
+            id="a look-up that is not declared",
+        ),
         pytest.param(routed(route("a", filter="true"), route("b")), None, None, id="routes"),
         pytest.param(
             routed(route("a"), route("b", filter="event.type =="), match="All"),

@@ -1,5 +1,7 @@
 """Who refers to whom, what of a resource those look at, and what a topic says of its Schemas."""
 
+from typing import Any
+
 import pytest
 from builders import (
     condition_of,
@@ -22,6 +24,7 @@ from eventplane.planning.dependencies import EVERY, Place, needs_of, outward, se
 from eventplane.planning.topic_schemas import Bound, bound_schemas, unready_schema
 
 BARE = Managed(metadata=schema().metadata, spec=ManagedSpec(), status=ManagedStatus())
+UNMANAGED = {"unmanaged_config": ["cleanup.policy"]}
 BOTH = {"value": {"name": "order"}, "key": {"name": "order-key"}}
 
 
@@ -58,6 +61,16 @@ BOTH = {"value": {"name": "order"}, "key": {"name": "order-key"}}
                 ("DeadLetterPolicy", ("shop", "careful")),
             },
         ),
+        (
+            subscription(
+                sink={"http": {"url": "http://billing"}},
+                lookups=[
+                    {"name": "customer", "key": "event.key", "topic_ref": {"name": "customers"}},
+                    {"name": "rate", "key": "event.key", "http": {"url": "http://rates/{key}"}},
+                ],
+            ),
+            {("EventTopic", ("shop", "orders")), ("EventTopic", ("shop", "customers"))},
+        ),
         (dead_letter_policy(), set()),
         (BARE, set()),
     ],
@@ -72,9 +85,18 @@ def test_outward() -> None:
     assert outward(registered) == ("shop/main", "order", 102, 2, "True")
     assert outward(registered) != outward(settled_schema(schema("order"), version=3))
     named = event_topic(status=EventTopicStatus(topic_name="orders", bus="shop/main", partitions=3))
-    assert outward(named) == ("orders", "shop/main", False, False, ())
-    assert outward(settled(event_topic(labels={"a": "b"}))) == ("shop.orders", "shop/main", True, False, (("a", "b"),))
-    assert outward(settled(event_topic(schemas=BOTH))) == ("shop.orders", "shop/main", True, True, ())
+    unsaid = (None, None, False)
+    assert outward(named) == ("orders", "shop/main", False, False, (), unsaid)
+    labelled = outward(settled(event_topic(labels={"a": "b"})))
+    assert labelled == ("shop.orders", "shop/main", True, False, (("a", "b"),), unsaid)
+    assert outward(settled(event_topic(schemas=BOTH))) == ("shop.orders", "shop/main", True, True, (), unsaid)
+    cleanups: tuple[dict[str, Any], ...] = (
+        {},
+        {"cleanup": ["compact"]},
+        {"config": {"cleanup.policy": "compact"}},
+        UNMANAGED,
+    )
+    assert len({outward(event_topic(**each)) for each in cleanups}) == len(cleanups)
     assert outward(dead_letter_policy()) != outward(dead_letter_policy(generation=2))
     assert outward(BARE) == ()
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from builders import (
@@ -54,6 +54,7 @@ from eventplane.planning.schema_decisions import decide_schema
 from eventplane.planning.schema_desired import definition_of, resolve_references
 from eventplane.planning.schema_state import ObservedSubject
 from eventplane.planning.topic_decisions import TopicCase, decide
+from eventplane.planning.topic_uses import with_lookup_topics
 
 LOGIN = {"type": "PLAIN", "secret_ref": {"name": "login"}}
 BUS_WITH_LOGIN = event_bus(kafka={"bootstrap_servers": ["kafka:9092"], "authentication": LOGIN})
@@ -85,6 +86,10 @@ WRONG = {"from_": 1, "to": 2, "up": "event.data", "down": "event.data", "samples
 BREAKS = observed_subject(registered(), level="BACKWARD", verdicts={1: False})
 ITSELF = schema(references=[{"name": "a", "schema_ref": {"name": "orders"}}])
 
+LOOKING_UP: Final[dict[str, Any]] = {
+    "sink": {"http": {"url": "http://billing"}},
+    "lookups": [{"name": "customer", "key": "event.key", "topic_ref": {"name": "customers"}}],
+}
 TAKEN = live(wanted_objects(consumer()).manifests[0])
 TAKEN["metadata"]["ownerReferences"] = []
 
@@ -120,6 +125,12 @@ REFUSALS: Final[Mapping[Reason, object]] = {
             observed(existing(usage=usage(groups=("g",))), claim()),
         )
     ),
+    Reason.TOPIC_NOT_COMPACTED: with_lookup_topics(
+        wanted_access(subscription()),
+        subscription(**LOOKING_UP),
+        {"customers": settled(event_topic("customers"))},
+        event_bus(),
+    ).missing[0],
     Reason.TOPIC_NOT_FOUND: wanted_access(publication(), topics={"orders": None}).missing[0],
     Reason.POLICY_NOT_FOUND: desire_dead_letters(
         subscription(dead_letter_policy_ref={"name": "careful"}), None, event_bus(), {}, ()

@@ -169,6 +169,82 @@ def test_the_topic_of_a_sink_is_told_and_written_to() -> None:
     assert Grant("TOPIC", "shop.bills", "WRITE") in desired.access.grants
 
 
+# --- what it looks up
+
+
+CUSTOMERS = settled(event_topic("customers", cleanup=["compact"]))
+CUSTOMER: dict[str, Any] = {"name": "customer", "key": "event.data.id", "topic_ref": {"name": "customers"}}
+LOOKING_UP: dict[str, Any] = {**HTTP, "filter": "lookups.customer != null", "lookups": [CUSTOMER]}
+
+
+def test_a_topic_that_is_looked_into_is_told_and_may_be_read() -> None:
+    rate = {"name": "rate", "key": "event.data.currency", "http": {"url": "http://rates/{key}"}, "if_missing": "Fail"}
+    desired = resolved(
+        subscription(**{**LOOKING_UP, "lookups": [CUSTOMER, rate]}), lookup_topics={"customers": CUSTOMERS}
+    )
+    told = config_of(desired)["lookups"]
+    assert told[0] == {
+        "name": "customer",
+        "key": "event.data.id",
+        "topic": {"topic": "shop.customers", "maxEntries": 100_000},
+        "ifMissing": "Null",
+    }
+    assert (told[1]["name"], told[1]["http"]["url"], told[1]["ifMissing"]) == ("rate", "http://rates/{key}", "Fail")
+    reading_only = resolved(subscription(**HTTP)).access
+    assert desired.access.grants - reading_only.grants == {Grant("TOPIC", "shop.customers", "READ")}
+    assert desired.access.topics == reading_only.topics
+    assert desired.access.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("bus", "spec", "reason"),
+    [
+        pytest.param({}, {"cleanup": ["compact", "delete"]}, None, id="compacted, and deleted after a while"),
+        pytest.param({}, {"config": {"cleanup.policy": "compact"}}, None, id="by a setting"),
+        pytest.param({"defaults": {"config": {"cleanup.policy": "compact"}}}, {}, None, id="by the bus"),
+        pytest.param({}, {"unmanaged_config": ["cleanup.policy"]}, None, id="others say what it is"),
+        pytest.param({}, {"cleanup": ["delete"]}, Reason.TOPIC_NOT_COMPACTED, id="deleted only"),
+        pytest.param({}, {}, Reason.TOPIC_NOT_COMPACTED, id="nothing is said: the broker's default"),
+    ],
+)
+def test_what_is_looked_into_is_compacted(bus: dict[str, Any], spec: dict[str, Any], reason: Reason | None) -> None:
+    topic = settled(event_topic("customers", **spec))
+    desired = resolved(subscription(**LOOKING_UP), lookup_topics={"customers": topic}, bus=event_bus(**bus))
+    assert [each.reason for each in desired.access.missing] == ([] if reason is None else [reason])
+    assert bool(desired.objects.manifests) is (reason is None), "nothing runs that could forget"
+
+
+def test_a_topic_that_is_looked_into_is_waited_for() -> None:
+    desired = resolved(subscription(**LOOKING_UP))
+    assert [each.reason for each in desired.access.missing] == [Reason.TOPIC_NOT_FOUND]
+    both = {**LOOKING_UP, "sink": {"topic_ref": {"name": "customers"}}}
+    assert len(resolved(subscription(**both)).access.missing) == 1, "said once"
+
+
+def test_a_schema_of_what_is_looked_into_needs_the_registry() -> None:
+    bus = event_bus(schema_registry={"url": "http://registry"})
+    topic = settled(event_topic("customers", cleanup=["compact"], schemas={"value": {"name": "customer"}}), bus)
+    desired = resolved(subscription(**LOOKING_UP), lookup_topics={"customers": topic}, bus=bus)
+    assert desired.objects.reads_registry
+    assert not resolved(subscription(**HTTP), bus=bus).objects.reads_registry
+
+
+def test_the_secrets_of_a_service_that_is_looked_up_are_mounted() -> None:
+    tls = {"ca_secret_ref": {"name": "authority", "key": "ca.pem"}, "certificate_secret_ref": {"name": "client"}}
+    http = {"url": "https://rates/{key}", "bearer_token_secret_ref": {"name": "token"}, "tls": tls}
+    rates = [{"name": "fx_rate", "key": "event.data.currency", "http": http}, {**CUSTOMER}]
+    desired = resolved(
+        subscription(**{**LOOKING_UP, "filter": None, "lookups": rates}), lookup_topics={"customers": CUSTOMERS}
+    )
+    (deployment,) = (each for each in desired.objects.manifests if each["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    named = {"lookup-token-fx-rate": "token", "lookup-ca-fx-rate": "authority", "lookup-certificate-fx-rate": "client"}
+    assert named.items() <= secrets.items()
+    mounted = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert {f"/bindings/{each}" for each in named} <= mounted
+
+
 # --- how many pods
 
 

@@ -25,11 +25,11 @@ from eventplane.events.refusals import refusals
 from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import KafkaConnection
 from eventplane.planning.dead_letter_topics import name_label
+from eventplane.planning.topic_uses import with_sink_topics
 from eventplane.planning.workload_desired import (
     DesiredObjects,
     config_hash,
     no_sink_topic,
-    with_sink_topics,
     workload_keys,
 )
 
@@ -404,7 +404,7 @@ def test_who_delivers_to_a_topic_may_write_to_it() -> None:
     more = with_sink_topics(access, resource, {"returns": RETURNS}, BUS)
     assert more.grants - access.grants == {Grant("TOPIC", "shop.returns", "WRITE")}
     assert (more.missing, more.transactional_id_prefix) == ((), None)
-    text = manifest_of(wanted_objects(resource, more, sink_topics={"returns": "shop.returns"}), "ConfigMap")["data"][
+    text = manifest_of(wanted_objects(resource, more, topics={"returns": "shop.returns"}), "ConfigMap")["data"][
         "runtime.json"
     ]
     config = RuntimeConfig.model_validate_json(text)
@@ -416,7 +416,7 @@ def test_who_delivers_to_a_topic_may_write_to_it() -> None:
 def test_who_delivers_exactly_once_is_told_its_transactional_ids() -> None:
     resource = delivering(delivery={"guarantee": "ExactlyOnce"})
     access = with_sink_topics(wanted_access(resource), resource, {"returns": RETURNS}, BUS)
-    text = manifest_of(wanted_objects(resource, access, sink_topics={"returns": "shop.returns"}), "ConfigMap")["data"][
+    text = manifest_of(wanted_objects(resource, access, topics={"returns": "shop.returns"}), "ConfigMap")["data"][
         "runtime.json"
     ]
     config = RuntimeConfig.model_validate_json(text)
@@ -474,7 +474,7 @@ def test_routes_are_told_to_the_consumer() -> None:
     resource = routing(filter="event.type != 'x'")
     access = with_sink_topics(wanted_access(resource), resource, {"returns": RETURNS}, BUS)
     assert Grant("TOPIC", "shop.returns", "WRITE") in access.grants
-    objects = wanted_objects(resource, access, sink_topics={"returns": "shop.returns"})
+    objects = wanted_objects(resource, access, topics={"returns": "shop.returns"})
     config = RuntimeConfig.model_validate_json(manifest_of(objects, "ConfigMap")["data"]["runtime.json"])
     assert refusals(config) == ()
     assert (config.http, config.python, config.topic, config.filter) == (None, None, None, "event.type != 'x'")
