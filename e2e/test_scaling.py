@@ -13,7 +13,9 @@ import pytest
 
 from e2e.cluster import go_build
 from e2e.cluster.steps import step
+from e2e.conftest import RESYNC_SECONDS
 from e2e.http_service import http_service
+from e2e.operator_metrics import comes_to_rest
 from e2e.servers.polling import poll
 from e2e.workspace import application, condition, topic
 
@@ -86,7 +88,7 @@ def test_without_keda_there_are_as_many_pods_as_the_least(shop: Workspace, main_
 
 
 def test_kedas_api_takes_what_it_is_told_and_the_number_of_pods_is_its_own(
-    keda_api: Cluster, shop: Workspace, main_bus: Resource
+    operator: Installation, keda_api: Cluster, shop: Workspace, main_bus: Resource
 ) -> None:
     del keda_api
     shop.apply(scaled(main_bus, min=2))
@@ -101,6 +103,7 @@ def test_kedas_api_takes_what_it_is_told_and_the_number_of_pods_is_its_own(
     references = get(shop, "triggerauthentications")["spec"]["secretTargetRef"]
     secret = shop.secret(_NAME) or {}
     assert {each["key"] for each in references} <= set(secret)
+    assert comes_to_rest(operator, operator.wait_for_leader(), 2 * 1.1 * RESYNC_SECONDS)
 
     shop.kubectl("scale", f"deployment/{_NAME}", "--replicas=3")  # as an autoscaler does
     shop.annotate("billing", "Subscription", rotate="now")  # so that the Deployment is applied again
