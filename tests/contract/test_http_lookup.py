@@ -44,7 +44,7 @@ async def looking_up(
         pytest.param(Value(None), Found(None), id="200, null"),
         pytest.param(Value(7, status=203), Found(7), id="203"),
         pytest.param(Value(status=204, body=b""), MISSING, id="204"),
-        pytest.param(Value(status=404), MISSING, id="404"),
+        pytest.param(Value("x" * 100_000, status=404), MISSING, id="404, whatever it says"),
         pytest.param(Value(status=400), Failure("Rejected", "HTTP 400"), id="400"),
         pytest.param(Value(status=401), Failure("Rejected", "HTTP 401"), id="401"),
         pytest.param(Value(status=500), Failure("Unavailable", "HTTP 500"), id="500"),
@@ -74,6 +74,21 @@ async def test_what_an_answer_means_and_what_is_remembered(value: Value, expecte
             assert await lookup.fetch("EUR") == (expected, False)
             assert lookup.cached("EUR") == (None if isinstance(expected, Failure) else expected)
     assert service.headers[0]["accept"] == "application/json"
+    assert service.headers[0]["accept-encoding"] == "identity"
+
+
+async def test_what_speaks_no_http_is_told_without_the_key() -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with looking_up(f"http://127.0.0.1:{port}/{{key}}") as lookup:
+            found, _shared = await lookup.fetch("customer-of-somebody")
+    assert isinstance(found, Failure)
+    assert found.reason == "Unavailable"
+    assert "somebody" not in found.message
 
 
 async def test_nobody_is_there() -> None:

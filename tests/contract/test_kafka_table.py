@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ class Registry:
         if self.is_away:
             return [AWAY] * len(events)
         for event, topic in events:
-            event.set_data([topic, int((event.body or b"")[5:])])
+            event.set_data([topic, Decimal((event.body or b"")[5:].decode())])
         return [None] * len(events)
 
 
@@ -143,7 +144,7 @@ async def test_a_table_that_is_too_large_is_a_problem_and_drops_nothing(
         assert problems == []
         topics.write(name, [("k4", value(9), {})])
         await until(lambda: len(problems) == 1)
-    words = "has more than 3 keys: raise lookups[customer].topicRef.maxEntries, and the memory of the pods"
+    words = "has more than 3 keys: raise lookups[customer].topicRef.maxEntries"
     assert problems == [f"look-up customer: topic {name} {words}"]
 
 
@@ -156,7 +157,7 @@ async def test_a_registry_that_does_not_answer_is_waited_for(kafka: Kafka, topic
         assert table.find("a") is MISSING, "it is not read yet"
         registry.is_away = False
         await until(lambda: table.problem is None)
-        assert (table.find("a"), table.find("b")) == (Found([name, 7]), Found(1))
+        assert (table.find("a"), table.find("b")) == (Found([name, Decimal(7)]), Found(1))
 
 
 async def test_without_a_registry_its_wire_format_is_no_value(kafka: Kafka, topics: Topics, name: str) -> None:

@@ -1,7 +1,6 @@
 """From a record to what is to be delivered; whatever its bytes do, the end is a value and no exception."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.lookups import Lookups
@@ -9,11 +8,9 @@ from eventplane.events.dead_letters import Origin
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
 from eventplane.events.event import Event
-from eventplane.events.lookups import Answer
+from eventplane.events.lookups import NOTHING_KNOWN, Answer
 from eventplane.events.processing import Processed, Processor
 from eventplane.events.record import Record
-
-_NOTHING: Final[Mapping[str, Answer]] = {}
 
 
 class Interpreter:
@@ -38,7 +35,7 @@ class Interpreter:
         """Tell whether the data of an event have to be read first, with the help of the registry."""
         return event.is_framed and not event.has_data and self._reads_data
 
-    def process(self, decoded: Event | Failure, known: Mapping[str, Answer] = _NOTHING) -> Processed:
+    def process(self, decoded: Event | Failure, known: Mapping[str, Answer] = NOTHING_KNOWN) -> Processed:
         """Filter and transform; `known` is what was looked up for it."""
         if isinstance(decoded, Failure):
             return decoded

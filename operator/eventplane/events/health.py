@@ -6,7 +6,8 @@
 | 2 | the source has not gone round for long | no | no |
 | 3 | something is under way in a partition, and nothing has ended there for long | no | yes |
 | 4 | what failed cannot be set aside: its partition stands still | yes: a restart would not help | no |
-| 5 | anything else: waits for retries, nothing to do, no partition | yes | yes |
+| 5 | a table that is looked into is not read yet, or cannot be read on | yes | no |
+| 6 | anything else: waits for retries, nothing to do, no partition | yes | yes |
 """
 
 from collections.abc import Iterable
@@ -48,9 +49,14 @@ def why_not_alive(sights: Iterable[PartitionSight], seconds_since_poll: float, p
 
 
 def why_not_ready(
-    sights: Iterable[PartitionSight], seconds_since_poll: float, patience: Patience, *, is_assigned: bool
+    sights: Iterable[PartitionSight],
+    seconds_since_poll: float,
+    patience: Patience,
+    *,
+    is_assigned: bool,
+    tables: Iterable[str | None] = (),
 ) -> tuple[str, ...]:
-    """Return rows 1, 2 and 4, in words; nothing where all is well."""
+    """Return rows 1, 2, 4 and 5, in words; nothing where all is well; `tables` says what is wrong with each."""
     problems = [
         f"{place_text(sight.place)} stands still: {sight.stopped}" for sight in sights if sight.stopped is not None
     ]
@@ -58,6 +64,7 @@ def why_not_ready(
         problems.append(f"Kafka was not asked for {seconds_since_poll:.0f} s")
     if not is_assigned:
         problems.append("the group has not given out partitions yet")
+    problems += [problem for problem in tables if problem is not None]
     return tuple(problems)
 
 

@@ -43,6 +43,8 @@ Answer: TypeAlias = Found | Missing | Failure
 Find: TypeAlias = Callable[[str, str], Answer | None]
 """Tells without waiting what is under a key, by the name of the look-up; None: it has to be fetched."""
 MISSING: Final = Missing()
+NOTHING_KNOWN: Final[Mapping[str, Answer]] = {}
+"""Of what an event looks up, by the names of look-ups."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from eventplane.events.delivery import Failure
 from eventplane.events.event import Event, UndecodableError
 from eventplane.events.event_expressions import EventExpression
 from eventplane.events.expressions import Expression, ExpressionError
-from eventplane.events.lookups import Answer, Enrichment, EventLookups, Find, LookUp
+from eventplane.events.lookups import NOTHING_KNOWN, Answer, Enrichment, EventLookups, Find, LookUp
 from eventplane.events.subscribed import compile_filter, compile_transform
 
 
@@ -69,7 +69,6 @@ class Routed:
 Processed: TypeAlias = Filtered | Deliverable | Routed | LookUp | Failure
 FILTERED: Final = Filtered()
 UNCHANGED: Final = Unchanged()
-_NOTHING: Final[Mapping[str, Answer]] = {}
 
 
 class _Asked(NamedTuple):
@@ -201,7 +200,7 @@ class Processor:
         """Whether it looks into the data."""
         return self._way.reads_data or (self._router is not None and self._router.reads_data)
 
-    def process(self, event: Event, known: Mapping[str, Answer] = _NOTHING) -> Processed:
+    def process(self, event: Event, known: Mapping[str, Answer] = NOTHING_KNOWN) -> Processed:
         """Decide by the table above; `known` is what was looked up before."""
         asked = _Asked(event, self._enrichment.for_event(event, known))
         takes = self._way.takes(asked)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from eventplane.api.access import Access
 from eventplane.api.lookups import HttpLookup
 from eventplane.api.metadata import SecretRef
+from eventplane.api.quantities import size_bytes
 from eventplane.api.runtime_config import Credential, credential_folder, lookup_credential_folder
 from eventplane.api.sink import HttpSink, PythonSink
 from eventplane.api.subscription import Subscription
@@ -35,6 +36,8 @@ _FROM_SECRET: Final = {
 """Variables of every container, and the keys of the Secret that they are taken from."""
 _RUNTIME_GRACE_SECONDS: Final = 60
 _STARTUP_FAILURES: Final = 60
+_ENTRY_BYTES: Final = 1024
+"""Of memory for a key that is looked up and its value."""
 
 
 def pod_of(
@@ -56,7 +59,9 @@ def pod_of(
         pull = [{"name": each.name} for each in workload.image_pull_secrets]
     else:
         function = next((each.python for each in subscription.spec.sinks.values() if each.python is not None), None)
-        container, grace = _runtime_container(function, runtime_image, secret_name), _RUNTIME_GRACE_SECONDS
+        resources = _runtime_resources(subscription) if function is None else function.resources
+        container = _runtime_container(function, runtime_image, secret_name, resources)
+        grace = _RUNTIME_GRACE_SECONDS
         pull = [{"name": each.name} for each in function.image_pull_secrets] if function is not None else []
         volumes += [
             {"name": "config", "configMap": {"name": object_name}},
@@ -164,7 +169,24 @@ def _own_container(workload: Workload, secret_name: str) -> dict[str, Any]:
     return container
 
 
-def _runtime_container(function: PythonSink | None, image: str, secret_name: str) -> dict[str, Any]:
+def _runtime_resources(subscription: Subscription) -> Resources:
+    """Give Eventplane's own consumer memory for all that it may have to keep of what is looked up."""
+    usual = Resources()
+    lookups = subscription.spec.lookups
+    entries = sum(each.topic_ref.max_entries for each in lookups if each.topic_ref is not None)
+    entries += sum(each.http.cache.max_entries for each in lookups if each.http is not None)
+    if not entries:
+        return usual
+    limit = size_bytes(usual.limits["memory"]) + entries * _ENTRY_BYTES
+    request = size_bytes(usual.requests["memory"]) + entries * _ENTRY_BYTES
+    return Resources(
+        requests={**usual.requests, "memory": f"{request // 2**20}Mi"}, limits={"memory": f"{limit // 2**20}Mi"}
+    )
+
+
+def _runtime_container(
+    function: PythonSink | None, image: str, secret_name: str, resources: Resources
+) -> dict[str, Any]:
     """Write the container of Eventplane's own consumer: in the operator's image, or in that of the user's function."""
     config = {"name": "EVENTPLANE_RUNTIME_CONFIG", "value": CONFIG_FILE}
     given = function.env if function is not None else ()
@@ -178,7 +200,7 @@ def _runtime_container(function: PythonSink | None, image: str, secret_name: str
         "ports": [{"name": "http", "containerPort": PORT}],
         **liveness(Probe(path="/healthz", port=PORT)),
         "readinessProbe": http_probe(Probe(path="/readyz", port=PORT), seconds=5),
-        "resources": resources_of(Resources() if function is None else function.resources),
+        "resources": resources_of(resources),
         "securityContext": container_security()
         if function is not None
         else {**container_security(), "readOnlyRootFilesystem": True},

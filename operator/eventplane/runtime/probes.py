@@ -36,6 +36,6 @@ class ProbeServer(probes.ProbeServer):
             self._intake.seconds_since_poll(),
             self._patience,
             is_assigned=self._work.is_assigned,
+            tables=[table.problem for table in self._lookups.tables.values()],
         )
-        problems += tuple(table.problem for table in self._lookups.tables.values() if table.problem is not None)
         return (*problems, _STOPPING) if self.is_stopping else problems

@@ -84,15 +84,14 @@ class HttpClient:
         """Ask for what is at a URL of the service, and return its answer; raises nothing."""
 
         async def got() -> HttpAnswer | Failure:
-            headers = {"accept": JSON, **self._authorization()}
+            headers = {"accept": JSON, "accept-encoding": "identity", **self._authorization()}
             async with self._request("GET", url, headers=headers) as response:
-                failure = self._judged(response) if response.status != HTTPStatus.NOT_FOUND else None
-                body = await response.content.read(_MOST_READ + 1) if failure is None else b""
-                while failure is None and len(body) <= _MOST_READ and not response.content.at_eof():
-                    body += await response.content.read(_MOST_READ + 1 - len(body))
-                if len(body) > _MOST_READ:
-                    failure = Failure("Rejected", f"the answer is larger than {_MOST_READ} bytes")
-                return failure or HttpAnswer(response.status, body)
+                is_absent = response.status == HTTPStatus.NOT_FOUND
+                failure = None if is_absent else self._judged(response)
+                if failure is None and not is_absent:
+                    return await _whole(response)
+                await response.content.read(_MOST_READ)
+                return failure or HttpAnswer(response.status, b"")
 
         return await self._answered(got)
 
@@ -110,7 +109,7 @@ class HttpClient:
         except Exception as error:  # noqa: BLE001 - every delivery is answered
             if isinstance(error.__cause__, ForbiddenAddressError):
                 return Failure("Rejected", str(error.__cause__))
-            return Failure("Unavailable", f"no answer: {type(error).__name__} {error}")
+            return Failure("Unavailable", f"no answer: {type(error).__name__} {_words(error)}".rstrip())
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -161,6 +160,22 @@ class HttpClient:
         refusal = why_no_service(host, in_pod=api_server is not None, api_server=api_server)
         if refusal is not None:
             raise ForbiddenAddressError(refusal)
+
+
+async def _whole(response: aiohttp.ClientResponse) -> HttpAnswer | Failure:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MOST_READ:
+            return Failure("Rejected", f"the answer is larger than {_MOST_READ} bytes")
+    return HttpAnswer(response.status, bytes(body))
+
+
+def _words(error: Exception) -> str:
+    """Say what is wrong, but for the URL, which may have a key of an event in it."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message
+    return "" if isinstance(error, aiohttp.InvalidURL) else str(error)
 
 
 def retry_after_ms(header: str | None, now: datetime) -> int | None:

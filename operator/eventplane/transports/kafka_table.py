@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
+
+import orjson
 
 from eventplane.events.delivery import Failure
 from eventplane.events.envelope import decode_record
@@ -28,6 +30,11 @@ _WHILE_READING: Final = 2
 """So many times as many keys may be there before all is read: what is deleted further on is among them."""
 _LOOK_SECONDS: Final = 60.0
 """Until a topic is asked again how many partitions it has."""
+
+
+Kept: TypeAlias = bytes | Answer
+"""JSON, which takes less than half the memory of what it is decoded to, or what no JSON stands for."""
+_AS_JSON: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class TableTooLargeError(Exception):
@@ -62,7 +69,7 @@ class KafkaTable:
         self._open_tail = tail
         self._fail = fail
         self._loop = asyncio.get_running_loop()
-        self._values: dict[bytes, Answer] = {}
+        self._values: dict[bytes, Kept] = {}
         self._is_read = asyncio.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"table-{asked.name}", daemon=True)
@@ -75,7 +82,8 @@ class KafkaTable:
 
     def find(self, key: str) -> Answer:
         """Return what is under a key."""
-        return self._values.get(key.encode("utf-8", "replace"), MISSING)
+        kept = self._values.get(key.encode("utf-8", "replace"), MISSING)
+        return Found(orjson.loads(kept)) if isinstance(kept, bytes) else kept
 
     async def start(self) -> None:
         """Read all; then follow."""
@@ -107,7 +115,7 @@ class KafkaTable:
 
     def _follow(self) -> None:
         """Read from the beginning on until told to end; raises TailError."""
-        values: dict[bytes, Answer] = {}
+        values: dict[bytes, Kept] = {}
         tail = self._open_tail()
         looked = time.monotonic()
         try:
@@ -122,7 +130,7 @@ class KafkaTable:
         finally:
             tail.close()
 
-    def _show(self, values: dict[bytes, Answer]) -> None:
+    def _show(self, values: dict[bytes, Kept]) -> None:
         """Let all that was read be looked up from now on."""
         self.problem = None
         if self._values is values:
@@ -132,27 +140,27 @@ class KafkaTable:
         logger.info("a table is read", extra={"fields": fields})
         self._loop.call_soon_threadsafe(self._is_read.set)
 
-    def _take(self, records: Sequence[Record], values: dict[bytes, Answer]) -> None:
+    def _take(self, records: Sequence[Record], values: dict[bytes, Kept]) -> None:
         """Keep the last value of each key; what has none cannot be in a compacted topic."""
         last = {key: record for record in records if (key := record.key()) is not None}
-        for key, answer in self._answers(last).items():
-            if answer is MISSING:
+        for key, kept in self._kept(last).items():
+            if kept is MISSING:
                 values.pop(key, None)
             else:
-                values[key] = answer
+                values[key] = kept
 
-    def _check_size(self, values: dict[bytes, Answer], *, is_whole: bool) -> None:
+    def _check_size(self, values: dict[bytes, Kept], *, is_whole: bool) -> None:
         name, topic, most = self._asked.name, self._asked.topic, self._asked.most
         if len(values) > (most if is_whole else most * _WHILE_READING):
-            advice = f"raise lookups[{name}].topicRef.maxEntries, and the memory of the pods"
+            advice = f"raise lookups[{name}].topicRef.maxEntries"
             raise TableTooLargeError(f"look-up {name}: topic {topic} has more than {most} keys: {advice}")
 
-    def _answers(self, records: dict[bytes, Record]) -> dict[bytes, Answer]:
+    def _kept(self, records: dict[bytes, Record]) -> dict[bytes, Kept]:
         found = {key: self._decoded(record) for key, record in records.items()}
         framed = {key: each for key, each in found.items() if isinstance(each, Event) and each.is_framed}
         failures = self._read_framed([(event, self._asked.topic) for event in framed.values()])
         found |= {key: each for key, each in zip(framed, failures, strict=True) if each is not None}
-        return {key: _answer(each) for key, each in found.items()}
+        return {key: _small(_answer(each)) for key, each in found.items()}
 
     def _decoded(self, record: Record) -> Event | Missing | Failure:
         if record.value() is None:
@@ -202,3 +210,13 @@ def _answer(found: Event | Missing | Failure) -> Answer:
         except UndecodableError as error:
             found = Failure("Undecodable", str(error))
     return Failure("Unavailable", f"its record: {found.message}") if isinstance(found, Failure) else found
+
+
+def _small(answer: Answer) -> Kept:
+    if not isinstance(answer, Found):
+        return answer
+    try:
+        text = orjson.dumps(answer.value, option=_AS_JSON)
+    except TypeError:  # of a type that only a registry's formats have
+        return answer
+    return bytes(memoryview(text))  # a copy: the original keeps the kilobytes that it was written into

@@ -22,8 +22,8 @@ NOT_ASKED = "Kafka was not asked for 121 s"
         pytest.param(FINE, 121.0, True, (NOT_ASKED,), (NOT_ASKED,), id="2"),
         pytest.param(STUCK, 0.0, True, ("orders-1 is stuck: 3 under way, nothing has ended for 301 s",), (), id="3"),
         pytest.param(STOPPED, 0.0, True, (), ("orders-1 stands still: dlq cannot be written to",), id="4"),
-        pytest.param(FINE, 0.0, True, (), (), id="5: at work"),
-        pytest.param(IDLE, 0.0, True, (), (), id="5: nothing to do"),
+        pytest.param(FINE, 0.0, True, (), (), id="6: at work"),
+        pytest.param(IDLE, 0.0, True, (), (), id="6: nothing to do"),
     ],
 )
 def test_health(
@@ -35,3 +35,9 @@ def test_health(
 ) -> None:
     assert why_not_alive([sight], polled, PATIENCE) == alive
     assert why_not_ready([sight], polled, PATIENCE, is_assigned=is_assigned) == ready
+
+
+def test_a_table_that_is_not_read() -> None:
+    """Row 5."""
+    problem = "the table customer is not read yet"
+    assert why_not_ready([FINE], 0.0, PATIENCE, is_assigned=True, tables=[None, problem]) == (problem,)

@@ -71,6 +71,12 @@ def config_of(desired: DesiredApplication) -> dict[str, Any]:
     return told
 
 
+def pod_of(desired: DesiredApplication) -> dict[str, Any]:
+    (deployment,) = (each for each in desired.objects.manifests if each["kind"] == "Deployment")
+    pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return pod
+
+
 def is_owned(manifest: Manifest) -> bool:
     (owner,) = manifest["metadata"]["ownerReferences"]
     return bool(owner["kind"] == "Subscription" and owner["name"] == "billing" and owner["controller"])
@@ -174,6 +180,7 @@ def test_the_topic_of_a_sink_is_told_and_written_to() -> None:
 
 CUSTOMERS = settled(event_topic("customers", cleanup=["compact"]))
 CUSTOMER: dict[str, Any] = {"name": "customer", "key": "event.data.id", "topic_ref": {"name": "customers"}}
+FX: dict[str, Any] = {"name": "rate", "key": "event.data.currency", "http": {"url": "http://rates/{key}"}}
 LOOKING_UP: dict[str, Any] = {**HTTP, "filter": "lookups.customer != null", "lookups": [CUSTOMER]}
 
 
@@ -236,13 +243,38 @@ def test_the_secrets_of_a_service_that_is_looked_up_are_mounted() -> None:
     desired = resolved(
         subscription(**{**LOOKING_UP, "filter": None, "lookups": rates}), lookup_topics={"customers": CUSTOMERS}
     )
-    (deployment,) = (each for each in desired.objects.manifests if each["kind"] == "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
+    pod = pod_of(desired)
     secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
     named = {"lookup-token-fx-rate": "token", "lookup-ca-fx-rate": "authority", "lookup-certificate-fx-rate": "client"}
     assert named.items() <= secrets.items()
     mounted = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
     assert {f"/bindings/{each}" for each in named} <= mounted
+
+
+@pytest.mark.parametrize(
+    ("lookups", "memory"),
+    [
+        pytest.param([], ("128Mi", "256Mi"), id="none"),
+        pytest.param([CUSTOMER], ("225Mi", "353Mi"), id="a kilobyte for each key"),
+        pytest.param(
+            [{**CUSTOMER, "topic_ref": {"name": "customers", "max_entries": 1_000_000}}, FX],
+            ("1114Mi", "1242Mi"),
+            id="of all of them, and of answers",
+        ),
+    ],
+)
+def test_pods_get_memory_for_what_they_keep(lookups: list[dict[str, Any]], memory: tuple[str, str]) -> None:
+    desired = resolved(subscription(**HTTP, lookups=lookups), lookup_topics={"customers": CUSTOMERS})
+    resources = pod_of(desired)["containers"][0]["resources"]
+    assert (resources["requests"]["memory"], resources["limits"]["memory"]) == memory
+
+
+def test_who_brings_an_image_says_how_much_memory() -> None:
+    function = {"image": "shop/billing:1", "callable": "billing:handle"}
+    desired = resolved(
+        subscription(sink={"python": function}, lookups=[CUSTOMER]), lookup_topics={"customers": CUSTOMERS}
+    )
+    assert pod_of(desired)["containers"][0]["resources"]["limits"]["memory"] == "256Mi"
 
 
 # --- how many pods
