@@ -137,7 +137,7 @@ def test_check_of_codegen_tells_whether_the_file_is_what_would_be_written(eventp
         ("grpc_tools", ["codegen", "order.proto", "--output", "o_pb2.py"], "codegen"),
         ("aiohttp", ["codegen", "--subject", "a", *REGISTRY, "--output", "o.py"], "cli"),
         ("aiohttp", ["check", "order.avsc", "--against", "a", *REGISTRY], "cli"),
-        ("proto_schema_parser", ["check", "order.avsc", "--against", "a", *REGISTRY], "cli"),
+        ("proto_schema_parser", ["check", "order.proto", "--against", "a", *REGISTRY], "cli"),
     ],
 )
 def test_without_an_extra_it_says_what_to_install(package: str, words: list[str], extra: str, folder: Path) -> None:
