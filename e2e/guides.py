@@ -76,6 +76,7 @@ def _autoscaling(place: Workspace) -> Mapping[str, str]:
     """Make a bus, a producer, and a service that is away."""
     _shop(place, failing_percent=0)
     place.kubectl("scale", "deployment/billing", "--replicas=0")
+    place.kubectl("wait", "pod", "--selector=app=billing", "--for=delete", "--timeout=60s")  # it takes events
     return {"shop": place.namespace}
 
 
