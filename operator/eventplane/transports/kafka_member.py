@@ -20,6 +20,7 @@ from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.beginning import LookBack
 from eventplane.events.record import Place
 from eventplane.transports.kafka_beginning import begin, further_back
+from eventplane.transports.kafka_notices import is_end
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ class KafkaMember(ABC):
         return records
 
     def _complain(self, error: KafkaError | None) -> None:
-        if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name
+        if error is None or is_end(error):
             return
         if error.fatal():
             self._problem = f"the consumer cannot go on: {error.str()}"

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from eventplane.events.beginning import Beginning, FirstAfter
 from eventplane.events.record import Record
 from eventplane.transports.kafka_beginning import located
+from eventplane.transports.kafka_notices import is_end, is_of_group
 from eventplane.transports.kafka_settings import consumer_settings
 from eventplane.transports.seams import UnreadableError
 
@@ -85,7 +86,7 @@ class KafkaSnapshot:
                 self._consumer.assign([start])
                 self._reads = start.partition
             messages: Sequence[Message] = self._consumer.consume(_MOST, _POLL_SECONDS)
-        return messages
+        return [each for each in messages if (error := each.error()) is None or not is_of_group(error)]
 
     def _found(self, since_ms: int | None) -> Sequence[tuple[TopicPartition, int]]:
         """Tell where to begin in each partition, and the offset behind its end; raises KafkaException."""
@@ -126,7 +127,7 @@ class KafkaSnapshot:
         offset = message.offset() or 0
         if error is None:
             return offset >= end - 1
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors have such names
+        if is_end(error):
             return offset >= end
         if error.retriable():
             return False

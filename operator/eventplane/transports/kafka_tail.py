@@ -7,11 +7,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from eventplane.events.beginning import Beginning, Start
 from eventplane.events.record import Record
 from eventplane.transports.kafka_beginning import located
+from eventplane.transports.kafka_notices import is_end, is_of_group
 from eventplane.transports.kafka_settings import consumer_settings
 
 # bounds of memory for each reader: what is read ahead, and what one answer of a broker may hold
@@ -90,9 +91,11 @@ class KafkaTail:
             messages: list[Message] = self._consumer.consume(most, seconds)
         for message in messages:
             error = message.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors have such names
+            if error is None or is_of_group(error):
+                continue
+            if is_end(error):
                 self.unread.discard(message.partition())
-            elif error is not None and not error.retriable():
+            elif not error.retriable():
                 raise TailError(f"it cannot be read on: {error.str()}")
         return [each for each in messages if each.error() is None]  # type: ignore[misc]  # a Message is a Record
 

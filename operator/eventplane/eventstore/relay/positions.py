@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from eventplane.eventstore.errors import EventStoreError
 from eventplane.eventstore.stored import Position
+from eventplane.transports.kafka_notices import is_end, is_of_group
 from eventplane.transports.kafka_settings import consumer_settings
 from eventplane.transports.seams import Write
 
@@ -111,13 +112,13 @@ class PositionLog:
             error = message.error()
             if error is None:
                 found = message.value() if message.key() == self._key else found
-            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                continue  # it has no right to a group, and needs none: librdkafka looks for one that it never joins
-            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own errors have such names
+            elif is_of_group(error):
+                continue
+            elif not is_end(error):
                 raise KafkaException(error)
             elif (message.offset() or 0) >= end:
                 return found
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - as above
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001 - librdkafka's own errors have such names
 
 
 def _parsed(value: bytes) -> Position:
