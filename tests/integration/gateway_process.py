@@ -112,7 +112,7 @@ def gateway(
     ca = str(issuers.authority.certificate)
     told = {
         "audience": AUDIENCE,
-        "tokenReviews": {"url": issuers.url, "caFile": ca, "tokenFile": str(issuers.token_file)},
+        "tokenReviews": {"url": issuers.origin, "caFile": ca, "tokenFile": str(issuers.token_file)},
         "oidc": [{"name": "realm", "issuer": issuers.issuer, "caFile": ca}],
         "certificateDir": str(folder / "tls"),
         "limits": dict(limits or {}),

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from integration.local_server import LocalServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
 
 @dataclass(frozen=True)
@@ -52,59 +50,29 @@ class Answer:
     """Before the answer."""
 
 
-class HttpService:
-    """Listens on the loopback, on a thread of its own."""
+class HttpService(LocalServer):
+    """Takes events."""
 
     def __init__(
         self,
         answer: Callable[[Request, int], Answer] = lambda _request, _attempt: Answer(),
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__(tls)
         self.answer = answer
-        self._tls = tls
         self.received: list[Request] = []
         """All requests, in order."""
         self.taken: list[Request] = []
         """Requests that were answered by 2xx, in order."""
         self.attempts: Counter[str] = Counter()
         self.at_once: defaultdict[str, int] = defaultdict(int)
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self._tls is not None else ''}://127.0.0.1:{self.port}/events"
+        return f"{self.origin}/events"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        app = web.Application()
-        app.add_routes([web.post("/{path:.*}", self._take)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def _stop(self) -> None:
-        await self._runner.cleanup()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return [web.post("/{path:.*}", self._take)]
 
     async def _take(self, got: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in got.headers.items()}

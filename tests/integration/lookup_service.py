@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from aiohttp import web
+from integration.local_server import LocalServer
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True)
@@ -31,47 +29,24 @@ class Value:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class LookupService:
-    """Listens on the loopback, on a thread of its own; `answer` gets the key and the number of the request for it."""
+class LookupService(LocalServer):
+    """Is asked by key; `answer` gets the key and the number of the request for it."""
 
     def __init__(self, answer: Callable[[str, int], Value], tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self.answer = answer
-        self._tls = tls
         self.asked: Counter[str] = Counter()
         """Requests, by key."""
         self.headers: list[dict[str, str]] = []
         self.at_once = 0
         self.most_at_once = 0
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self._tls is not None else ''}://127.0.0.1:{self.port}/v1/{{key}}?full=1"
+        return f"{self.origin}/v1/{{key}}?full=1"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        app = web.Application()
-        app.add_routes([web.get("/{path:(?s:.*)}", self._take)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return [web.get("/{path:(?s:.*)}", self._take)]
 
     async def _take(self, got: web.Request) -> web.Response:
         path, _question_mark, query = got.raw_path.partition("?")

@@ -83,7 +83,7 @@ def test_why_there_is_no_token(
     words: str,
 ) -> None:
     url = changes.get("token_endpoint_url", issuers.token_endpoint)
-    asked = replace(source, **changes | {"token_endpoint_url": f"{issuers.url}{url}" if url[0] == "/" else url})
+    asked = replace(source, **changes | {"token_endpoint_url": f"{issuers.origin}{url}" if url[0] == "/" else url})
     if "ca_pem" in changes:
         others = Authority(tmp_path)
         others.create()

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import BasicAuth, web
+from integration.local_server import LocalServer
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from e2e.servers.certificates import Authority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
 AUDIENCE = "eventplane-gateway"
 _ACCOUNTS = "https://accounts.example"
@@ -32,14 +31,17 @@ _TLS_ENDS_SECONDS = 0.25
 """For so long connections of TLS that were closed may take to say so to the other side."""
 
 
-class TokenIssuers:
-    """Listens on an address of this host, on a thread of its own, with a certificate of a throw-away authority."""
+class TokenIssuers(LocalServer):
+    """Has a certificate of a throw-away authority."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
-        self._folder = folder
         self._host = host
         self.authority = Authority(folder)
         self.authority.create()
+        self.certificate(folder / "server")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server" / "tls.crt", folder / "server" / "tls.key")
+        super().__init__(context, host)
         self.token_file = folder / "token"
         self.token_file.write_text(f"{_OWN}\n")
         self.reviews: list[Any] = []
@@ -57,18 +59,10 @@ class TokenIssuers:
         self._ends: dict[str, float] = {}
         self._cluster = ECKey.generate_key("P-256")
         self._keys = [ECKey.generate_key("P-256", {"kid": "first"})]
-        self.port = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._runner: web.AppRunner
-
-    @property
-    def url(self) -> str:
-        return f"https://{self._host}:{self.port}"
 
     @property
     def issuer(self) -> str:
-        return f"{self.url}/realm"
+        return f"{self.origin}/realm"
 
     def service_account(self, name: str, seconds: float = 600, audience: str = AUDIENCE) -> str:
         """Issue a token as the TokenRequest API does."""
@@ -100,19 +94,6 @@ class TokenIssuers:
         """Sign with the key before again."""
         self._keys.pop()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
     def certificate(self, folder: Path) -> None:
         """Write tls.crt and tls.key for a listener on that address."""
         folder.mkdir(exist_ok=True)
@@ -120,27 +101,16 @@ class TokenIssuers:
         (folder / "tls.crt").write_text(certificate)
         (folder / "tls.key").write_text(key)
 
-    async def _start(self) -> None:
-        app = web.Application()
-        app.add_routes(
-            [
-                web.post("/apis/authentication.k8s.io/v1/tokenreviews", self._review),
-                web.get("/realm/.well-known/openid-configuration", self._discover),
-                web.get("/realm/keys", self._show_keys),
-                web.post("/realm/token", self._give),
-                web.route("*", "/realm/moved", self._redirect),
-            ]
-        )
-        self.certificate(self._folder / "server")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / "server" / "tls.crt", self._folder / "server" / "tls.key")
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, 0, ssl_context=context).start()
-        self.port = self._runner.addresses[0][1]
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return [
+            web.post("/apis/authentication.k8s.io/v1/tokenreviews", self._review),
+            web.get("/realm/.well-known/openid-configuration", self._discover),
+            web.get("/realm/keys", self._show_keys),
+            web.post("/realm/token", self._give),
+            web.route("*", "/realm/moved", self._redirect),
+        ]
 
-    async def _stop(self) -> None:
-        await self._runner.cleanup()
+    async def ended(self) -> None:
         await asyncio.sleep(_TLS_ENDS_SECONDS)
 
     async def _redirect(self, _request: web.Request) -> web.Response:
