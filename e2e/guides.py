@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -42,6 +43,11 @@ class Guide:
     def page(self) -> Path:
         """The page; its files are in the folder of its name."""
         return GUIDE / f"{self.name}.md"
+
+    def outdated(self, cluster: Cluster) -> str:
+        """Run the page's commands; return how the page differs from what they print, as a unified diff."""
+        shown, real = self.page.read_text(), self.rendered(cluster)
+        return "\n".join(unified_diff(shown.splitlines(), real.splitlines(), "the page", "the commands", lineterm=""))
 
     def rendered(self, cluster: Cluster) -> str:
         """Run the page's commands; return the page as it should be."""
