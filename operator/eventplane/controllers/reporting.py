@@ -5,7 +5,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from eventplane.api import FINALIZER
 from eventplane.api.conditions import Condition
@@ -23,10 +22,6 @@ from eventplane.planning.verdicts import with_transition_times
 logger = logging.getLogger(__name__)
 
 
-EVENT_PAUSE_SECONDS: Final = 0.02
-"""From one Event to the next, as the kubelet has it: as fast as statuses, they would take half of the API server."""
-
-
 class Reporter:
     """Writes to the API server, a bounded number of requests at a time, and lets the store know."""
 
@@ -35,7 +30,7 @@ class Reporter:
         self._store = store
         self._now = now
         self._slots = asyncio.Semaphore(concurrency)
-        self._event_turn = asyncio.Lock()
+        self._event_turn = asyncio.Lock()  # as many at once as statuses, they would take half of the API server's time
         self._posting: set[asyncio.Task[None]] = set()
         self._turns: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -127,7 +122,6 @@ class Reporter:
                         message=each.message,
                         now=self._now(),
                     )
-                    await asyncio.sleep(EVENT_PAUSE_SECONDS)
             except (Gone, Conflict, Unavailable, Rejected) as error:
                 logger.warning(
                     "an Event could not be posted: %s", error, extra={"fields": key_fields(kind, metadata.key)}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from eventplane.controllers import lanes, passes, queue, reporting
+from eventplane.controllers import lanes, passes, queue
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,6 @@ def short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "FIRST_REPROBE_SECONDS", 0.005)
     monkeypatch.setattr(lanes, "LAST_REPROBE_SECONDS", 0.01)
     monkeypatch.setattr(queue, "FIRST_RETRY_SECONDS", 0.005)
-    monkeypatch.setattr(reporting, "EVENT_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture(autouse=True)
