@@ -67,7 +67,8 @@ class SubscriptionSpec(AccessSpec):
         ),
         (
             (
-                "!has(self.lookups) || self.delivery.guarantee != 'ExactlyOnce'"
+                "!has(self.lookups) || !has(self.delivery) || !has(self.delivery.guarantee)"
+                " || self.delivery.guarantee != 'ExactlyOnce'"
                 " || !self.lookups.exists(lookup, has(lookup.http))"
             ),
             "a transaction waits for no service: with ExactlyOnce name a topicRef in lookups instead of http",
