@@ -40,6 +40,14 @@ except urllib.error.HTTPError as refused:
 print(json.dumps({"status": answer.status, "body": json.load(answer)}))
 """
 """Publishes one event, from inside of the cluster. What is secret comes by stdin."""
+LISTEN = """
+import json, ssl, sys, urllib.request
+told = json.loads(sys.stdin.readline())
+request = urllib.request.Request(told["url"], headers=told["headers"])
+with urllib.request.urlopen(request, timeout=20, context=ssl.create_default_context(cadata=told["ca"])) as stream:
+    print(next(line for line in stream if line.startswith(b"data:")).decode().removeprefix("data:"))
+"""
+"""Reads the first event of a stream, likewise."""
 
 
 class Shop:
@@ -94,16 +102,25 @@ class Shop:
 
     def publish(self, token: str, event_id: str) -> tuple[int, dict[str, Any]]:
         """Publish an event through the Service; return status and body of the answer."""
-        told = {
-            "url": f"https://{self.host}/v1/topics/{self.topic}/events",
+        event = {"event_id": event_id, "event_type": "order.created", "source": "shop", "data": {"amount": 5}}
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        answer = self._run(ASK, headers=headers, event=event)
+        return answer["status"], answer["body"]
+
+    def first_event(self, token: str) -> dict[str, Any]:
+        """Read the first event of a stream from the beginning of the topic on."""
+        headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+        found: dict[str, Any] = self._run(LISTEN, "?offset=earliest", headers=headers)
+        return found
+
+    def _run(self, program: str, query: str = "", **told: Any) -> Any:
+        told |= {
+            "url": f"https://{self.host}/v1/topics/{self.topic}/events{query}",
             "ca": self.authority.certificate.read_text(),
-            "headers": {"authorization": f"Bearer {token}", "content-type": "application/json"},
-            "event": {"event_id": event_id, "event_type": "order.created", "source": "shop", "data": {"amount": 5}},
         }
         pod = ("exec", "--stdin", "deployment/main-gateway", "--namespace", self.place.namespace)
         feed = json.dumps(told).encode() + b"\n"
-        answer = json.loads(self.place.cluster.kubectl(*pod, "--", "python3", "-c", ASK, feed=feed))
-        return answer["status"], answer["body"]
+        return json.loads(self.place.cluster.kubectl(*pod, "--", "python3", "-c", program, feed=feed))
 
     def get(self, kind: str, name: str = "main-gateway") -> Resource | None:
         """Return an object, or None."""
@@ -187,6 +204,27 @@ def test_somebody_of_an_issuer_publishes_as_far_as_named(shop: Shop, view: Kafka
     assert published[event.encode()]["eventplane-caller"] == b"people:ada"
     assert shop.publish(shop.issuers.person("bob"), "no")[0] == 403
     assert shop.publish(shop.issuers.person("ada", audience="somebody-else"), "no")[0] == 401
+
+
+def test_a_service_account_with_a_subscription_reads_a_stream(shop: Shop, view: KafkaView) -> None:
+    """The gateway's user may read the topic, and has no right to any group."""
+    readers = {"serviceAccounts": [{"name": "stranger"}]}
+    shop.place.apply(application("Subscription", "auditors", "orders", gateway=readers))
+    shop.place.until_ready("auditors", "Subscription")
+    written = dict(view.read(shop.topic, 1)[0].headers() or [])
+    token = shop.token("stranger")
+
+    def first_event() -> dict[str, Any] | None:
+        try:
+            return shop.first_event(token)
+        except CommandError as error:
+            if "403" in str(error):  # the kubelet tells the pod of a grant within a minute
+                return None
+            raise
+
+    found = until(first_event, "a stream", 90)
+    assert found["id"].encode() == written["ce_id"]
+    shop.place.remove("auditors", "Subscription")
 
 
 def test_a_publication_says_which_issuer_nobody_knows(shop: Shop) -> None:
