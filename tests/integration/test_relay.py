@@ -21,7 +21,7 @@ from integration.service_process import ServiceProcess, wait_until
 from integration.subjects import create_topic
 
 from e2e.servers import ports
-from eventplane.eventstore import EventStore
+from eventplane.eventstore import EventStore, restore
 from eventplane.eventstore.configuration import backend_of
 from eventplane.eventstore.relay.positions import UnknownPositionError
 from eventplane.eventstore.relay.relay import RefusedError, Relay, RelaySettings
@@ -198,6 +198,10 @@ async def test_killed_at_random(site: Site) -> None:
     complete(seen, wanted)
     await asyncio.sleep(1)
     assert len(await asyncio.to_thread(site.seen)) == len(wanted), "nothing comes later"
+    anew = f"sqlite:///{site.folder / 'anew.db'}"
+    restored = await restore(anew, site.client, [site.name])
+    assert (restored.events, restored.passed_over) == (len(wanted), 0)
+    assert sorted(await stored(anew)) == sorted(wanted), "a store made of the topic is the same"
     for number in site.struck:  # those that were stopped are killed, too, some seconds later
         assert await asyncio.to_thread(site.processes[number].wait, 10) == -signal.SIGKILL
     left = [each for number, each in enumerate(site.processes) if number not in site.struck]

@@ -10,6 +10,7 @@ from eventplane.eventstore.backend import Backend
 from eventplane.eventstore.errors import ConcurrencyError, EventStoreError, StoreUnavailableError
 from eventplane.eventstore.projections import Projection, catch_up, follow, rebuild
 from eventplane.eventstore.repository import EventSourcedRepository, every
+from eventplane.eventstore.restoring import Restored, restore
 from eventplane.eventstore.shredding import Cipher
 from eventplane.eventstore.store import EventStore
 from eventplane.eventstore.stored import BEGINNING, Position, Snapshot, StoredEvent
@@ -28,6 +29,7 @@ __all__ = [
     "EventStoreError",
     "Position",
     "Projection",
+    "Restored",
     "Snapshot",
     "StoreUnavailableError",
     "StoredEvent",
@@ -36,4 +38,5 @@ __all__ = [
     "every",
     "follow",
     "rebuild",
+    "restore",
 ]
