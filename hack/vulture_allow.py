@@ -75,6 +75,7 @@ used.create_topic
 used.published
 used.dead_letters
 # what the event store is for: applications call it
+used.passed_over
 used.append_event
 used.raise_event
 used.stream_all

@@ -199,7 +199,7 @@ async def test_killed_at_random(site: Site) -> None:
     await asyncio.sleep(1)
     assert len(await asyncio.to_thread(site.seen)) == len(wanted), "nothing comes later"
     anew = f"sqlite:///{site.folder / 'anew.db'}"
-    restored = await restore(anew, site.client, [site.name])
+    restored = await restore(anew, {"kafka_servers": site.kafka.bootstrap("PLAINTEXT")}, [site.name])
     assert (restored.events, restored.passed_over) == (len(wanted), 0)
     assert sorted(await stored(anew)) == sorted(wanted), "a store made of the topic is the same"
     for number in site.struck:  # those that were stopped are killed, too, some seconds later
