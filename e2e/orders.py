@@ -58,11 +58,15 @@ def publish(shop: Workspace, count: int) -> list[str]:
     return ids
 
 
+def metrics(shop: Workspace) -> str:
+    """Read what the consumer shows at /metrics."""
+    return shop.kubectl("exec", "deployment/billing-subscription", "--", "python3", "-c", _METRICS)
+
+
 def counts(shop: Workspace) -> Counter[str]:
     """Read what the consumer counts, without labels."""
-    text = shop.kubectl("exec", "deployment/billing-subscription", "--", "python3", "-c", _METRICS)
     found: Counter[str] = Counter()
-    for name, _, number in _SAMPLE.findall(text):
+    for name, _, number in _SAMPLE.findall(metrics(shop)):
         found[name] += int(float(number))
     return found
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from e2e.orders import ids_in, policy, publish, taking_orders, until_all_are_done
+from e2e.orders import ids_in, metrics, policy, publish, taking_orders, until_all_are_done
+from e2e.servers.polling import poll
 from e2e.workspace import topic
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def test_a_topic_that_is_not_compacted_is_refused_and_a_compacted_one_is_looked_
     for number in range(0, SENT, 2):
         view.produce(f"{shop.namespace}.customers", json.dumps({"tier": "gold"}).encode(), key=str(number).encode())
     found = shop.until_ready("billing", "Subscription", seconds=60)
+    entries = f'eventplane_runtime_table_entries{{lookup="customer"}} {SENT / 2}'
+    assert poll(lambda: entries in metrics(shop), 20, every=0.5), "a table follows its topic, a moment later"
     assert f"READ topic {shop.namespace}.customers" in found["status"]["grants"]
     sent = publish(shop, SENT)
     counted = until_all_are_done(shop, SENT)
