@@ -102,6 +102,7 @@ async def operator(kubeconfig: Path, resync_seconds: float | None = None) -> Asy
         "EVENTPLANE_LEADER_ELECTION": "false",
         "EVENTPLANE_IDENTITY": "bench",
         "EVENTPLANE_PROBE_PORT": str(port),
+        "MALLOC_ARENA_MAX": "1",  # as in the chart
     }
     if resync_seconds is not None:
         environment["EVENTPLANE_RESYNC_SECONDS"] = str(resync_seconds)
