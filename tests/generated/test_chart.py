@@ -141,7 +141,7 @@ def test_settings_and_environment_reach_the_process_as_written(rendered: Render)
     assert environment["EVENTPLANE_RESYNC_SECONDS"] == "1000000"
     assert environment["EVENTPLANE_LOG_LEVEL"] == "DEBUG"
     assert environment["TZ"] == "UTC"
-    assert environment["MALLOC_ARENA_MAX"] == "2"
+    assert environment["MALLOC_ARENA_MAX"] == "1"
     assert "MALLOC_ARENA_MAX" not in environment_of(rendered('env={"MALLOC_ARENA_MAX": null}'))
 
 
