@@ -162,13 +162,11 @@ class Maker:
         event = task.decoded
         if isinstance(event, Failure):
             return event
-        if isinstance(made, LookUp):
-            raise AssertionError("no transaction waits")  # noqa: TRY004 - refused before; for type checkers
+        if isinstance(made, Routed | LookUp):
+            raise AssertionError("no transaction has routes, or waits")  # noqa: TRY004 - refused before; for type checkers
         return made if isinstance(made, Failure) else self._write(task, event, made)
 
-    def _write(self, task: Task, event: Event, made: Deliverable | Routed) -> Failure | Write:
-        if isinstance(made, Routed):
-            raise AssertionError("no transaction has routes")  # noqa: TRY004 - refused before; for type checkers
+    def _write(self, task: Task, event: Event, made: Deliverable) -> Failure | Write:
         try:
             value, headers = topic_record(event, made.data if isinstance(made, NewData) else None)
         except Exception as error:  # noqa: BLE001 - what cannot be written is no reason to stop

@@ -184,12 +184,16 @@ def first_topic(past: Past | None, place: Place) -> str:
 
 def past_of(record: Record) -> Past | None:
     """Read what a record of a retry topic says of itself; None where somebody wrote nonsense."""
-    return history_of(record) or _waiting_of(record)
+    found = _fields_of(record)
+    return _history(record, found) or _waiting(record, found)
 
 
 def history_of(record: Record) -> History | None:
     """Read what is known of an event that failed; None where it never has, or somebody wrote nonsense."""
-    found = _fields_of(record)
+    return _history(record, _fields_of(record))
+
+
+def _history(record: Record, found: Mapping[str, str]) -> History | None:
     reason = found.get("reason")
     if reason not in _REASONS:
         return None
@@ -208,8 +212,7 @@ def history_of(record: Record) -> History | None:
         return None
 
 
-def _waiting_of(record: Record) -> Waiting | None:
-    found = _fields_of(record)
+def _waiting(record: Record, found: Mapping[str, str]) -> Waiting | None:
     try:
         subscription = found["subscription"]
         return Waiting(subscription, _origin(found), int(found["due"]), route_of(record, subscription))

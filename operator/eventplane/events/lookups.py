@@ -106,11 +106,11 @@ class Enrichment:
 
 
 class EventLookups:
-    """What one event looks up: whoever asks twice is told the same."""
+    """An event, and what it looks up: whoever asks twice is told the same."""
 
     def __init__(self, enrichment: Enrichment, event: Event, known: dict[str, Answer]) -> None:
+        self.event = event
         self._enrichment = enrichment
-        self._event = event
         self._known = known
 
     def values(self, names: Sequence[str]) -> Mapping[str, Any] | LookUp | Failure:
@@ -118,7 +118,7 @@ class EventLookups:
         wanted: dict[str, str] = {}
         for name in names:
             if name not in self._known:
-                answer = self._enrichment.answer(name, self._event)
+                answer = self._enrichment.answer(name, self.event)
                 if isinstance(answer, str):
                     wanted[name] = answer
                 else:

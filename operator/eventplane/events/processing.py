@@ -71,13 +71,6 @@ FILTERED: Final = Filtered()
 UNCHANGED: Final = Unchanged()
 
 
-class _Asked(NamedTuple):
-    """The event that expressions are asked about."""
-
-    event: Event
-    lookups: EventLookups
-
-
 class _Clause:
     """A filter or a transform."""
 
@@ -86,11 +79,11 @@ class _Clause:
         self._lookups = self._expression.lookups(enrichment.names)
         self.reads_data = self._expression.reads_data or enrichment.reads_data(self._lookups)
 
-    def evaluate(self, asked: _Asked) -> Any:
+    def evaluate(self, asked: EventLookups) -> Any:
         """Return what it makes of an event, or the LookUp or Failure that comes before; raises as EventExpression."""
         if not self._lookups:
             return self._expression.evaluate(asked.event)
-        values = asked.lookups.values(self._lookups)
+        values = asked.values(self._lookups)
         if isinstance(values, LookUp | Failure):
             return values
         return self._expression.evaluate_with(asked.event, values)
@@ -110,7 +103,7 @@ class _Way:
     def reads_data(self) -> bool:
         return any(each is not None and each.reads_data for each in (self._filter, self._transform))
 
-    def takes(self, asked: _Asked) -> bool | LookUp | Failure:
+    def takes(self, asked: EventLookups) -> bool | LookUp | Failure:
         """Tell whether the filter is true."""
         if self._filter is None:
             return True
@@ -119,7 +112,7 @@ class _Way:
             return answer
         return self._wrong("filter", f"it is neither true nor false but a {type(answer).__name__}")
 
-    def make(self, asked: _Asked) -> Deliverable | LookUp | Failure:
+    def make(self, asked: EventLookups) -> Deliverable | LookUp | Failure:
         """Transform."""
         if self._transform is None:
             return UNCHANGED
@@ -131,7 +124,7 @@ class _Way:
         except TypeError as error:
             return self._wrong("transform", f"its result is no JSON: {error}")
 
-    def _outcome(self, which: str, clause: _Clause, asked: _Asked) -> Any:
+    def _outcome(self, which: str, clause: _Clause, asked: EventLookups) -> Any:
         try:
             return clause.evaluate(asked)
         except UndecodableError as error:
@@ -157,7 +150,7 @@ class _Router:
     def reads_data(self) -> bool:
         return any(way.reads_data for way in self._ways.values())
 
-    def route(self, asked: _Asked) -> Filtered | Routed | LookUp | Failure:
+    def route(self, asked: EventLookups) -> Filtered | Routed | LookUp | Failure:
         """Decide by the table above."""
         only = route_of(asked.event.record, self._subscription)
         taken: list[RouteTaken] = []
@@ -173,7 +166,7 @@ class _Router:
             return FILTERED
         return Failure("Unrouted", "no route takes it" if only is None else f"route {only} does not take it any more")
 
-    def _answers(self, asked: _Asked, only: str | None) -> Iterator[RouteTaken | LookUp | Failure]:
+    def _answers(self, asked: EventLookups, only: str | None) -> Iterator[RouteTaken | LookUp | Failure]:
         """Ask one after the other; what is not looked at any more is not asked."""
         for name, way in self._ways.items():
             if only is not None and name != only:
@@ -202,7 +195,7 @@ class Processor:
 
     def process(self, event: Event, known: Mapping[str, Answer] = NOTHING_KNOWN) -> Processed:
         """Decide by the table above; `known` is what was looked up before."""
-        asked = _Asked(event, self._enrichment.for_event(event, known))
+        asked = self._enrichment.for_event(event, known)
         takes = self._way.takes(asked)
         if takes is False:
             return FILTERED

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from eventplane.api.conditions import Reason
 from eventplane.api.event_topic import PartitionGrowth
 from eventplane.api.metadata import Adoption
-from eventplane.planning.desired import DesiredTopic
+from eventplane.planning.desired import CLEANUP, DesiredTopic
 from eventplane.planning.plan import Difference, Plan, Refusal
 from eventplane.planning.topic_changes import (
     AddPartitions,
@@ -179,7 +179,7 @@ def _growth_obstacle(request: TopicRequest, existing: ExistingTopic) -> tuple[bo
         return False, None
     if request.growth == "Never":
         return False, "partitionGrowth is Never"
-    policies = (existing.config.get("cleanup.policy", ""), request.desired.config.get("cleanup.policy", ""))
+    policies = (existing.config.get(CLEANUP, ""), request.desired.config.get(CLEANUP, ""))
     if any("compact" in policy for policy in policies):
         return False, "the topic is compacted"
     if existing.usage is None:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
+from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.events.delivery import Failure
 from eventplane.events.lookups import MISSING, Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from eventplane.delivery.engine import Engine
     from eventplane.events.event import Event
     from eventplane.events.lookups import Answer
+    from eventplane.transports.memory import MemorySource
+
+
+def config_of(**told: Any) -> RuntimeConfig:
+    """Return what the consumer of the Subscription shop/emails is told, which reads orders."""
+    return RuntimeConfig.model_validate(
+        {"namespace": "shop", "name": "emails", "group": "g", "topics": ["orders"], **told}
+    )
+
+
+@asynccontextmanager
+async def at_work(engine: Engine, source: MemorySource) -> AsyncIterator[None]:
+    """Let an engine take what comes."""
+    source.start(engine)
+    try:
+        yield
+    finally:
+        await source.stop()
+        engine.close()
 
 
 class Registry:

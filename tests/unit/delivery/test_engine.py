@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.delivery.parts import Registry, until
+from unit.delivery.parts import Registry, at_work, config_of, until
 
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import history_of
@@ -69,27 +68,14 @@ async def world(
         log = MemoryLog()
         log.create("orders", 2)
         log.create("dlq")
-    told: dict[str, Any] = {
-        "namespace": "shop",
-        "name": "emails",
-        "group": "g",
-        "topics": ["orders"],
-        "retry": RETRY,
-        "http": {"url": "http://emails/"},
-        **others,
-    }
-    config = RuntimeConfig.model_validate(told)
+    config = config_of(**{"retry": RETRY, "http": {"url": "http://emails/"}, **others})
     sink = sink or MemorySink()
     reading = Reading.of(config, 1.0)
     source = MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)
     used: Sink = sink
     engine = Engine(config, Ports(source, used, MemoryWriter(log), registry), Ambience(leave_seconds=0.2))
-    source.start(engine)
-    try:
+    async with at_work(engine, source):
         yield World(log, sink, engine, source)
-    finally:
-        await source.stop()
-        engine.close()
 
 
 async def test_delivered_and_committed() -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.delivery.parts import Entries, Registry, Service, until
+from unit.delivery.parts import Entries, Registry, Service, at_work, config_of, until
 
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.counts import Counts
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
@@ -77,30 +76,15 @@ async def world(
     log = MemoryLog()
     log.create("orders", partitions)
     log.create("dlq")
-    config = RuntimeConfig.model_validate(
-        {
-            "namespace": "shop",
-            "name": "emails",
-            "group": "g",
-            "topics": ["orders"],
-            "retry": RETRY,
-            "http": {"url": "http://emails/"},
-            "lookups": [RATE],
-            "transform": TRANSFORM,
-            **told,
-        }
-    )
+    asking = {"lookups": [RATE], "transform": TRANSFORM}
+    config = config_of(**{"retry": RETRY, "http": {"url": "http://emails/"}, **asking, **told})
     lookups = Lookups({"customer": Entries(**{"1": Found("one")})}, {"rate": service})
     reading, sink = Reading.of(config, 1.0), MemorySink(keeps_order=True)
     source = MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)
     ports = Ports(source, sink, MemoryWriter(log), registry, lookups)
     engine = Engine(config, ports, Ambience(leave_seconds=0.2))
-    source.start(engine)
-    try:
+    async with at_work(engine, source):
         yield World(log, sink, engine, lookups)
-    finally:
-        await source.stop()
-        engine.close()
 
 
 async def test_what_is_looked_up_is_delivered_in_order_with_what_is_not() -> None:
@@ -286,18 +270,7 @@ async def test_all_begin_and_end_together() -> None:
 async def test_a_transaction_looks_into_tables(number: int, written: tuple[str, bytes]) -> None:
     known: dict[str, Answer] = {"1": Found("one"), "3": Failure("Rejected", "its record")}
     table = Entries(**known)
-    config = RuntimeConfig.model_validate(
-        {
-            "namespace": "shop",
-            "name": "emails",
-            "group": "g",
-            "topics": ["orders"],
-            "retry": RETRY,
-            "topic": {"topic": "out"},
-            "lookups": [CUSTOMER],
-            "transform": "lookups.customer",
-        }
-    )
+    config = config_of(retry=RETRY, topic={"topic": "out"}, lookups=[CUSTOMER], transform="lookups.customer")
     maker = Maker(config, "out", None, Ambience(), Lookups({"customer": table}))
     record = PlainRecord(("orders", 0), 0, str(number).encode())
     made = maker.make(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.delivery.parts import Registry, until
+from unit.delivery.parts import Registry, config_of, until
 
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.relay import Relay
 from eventplane.events.dead_letters import NOT_BEFORE, history_of
 from eventplane.events.delivery import Failure
@@ -71,17 +70,8 @@ async def world(
     for topic in ("out", "dlq", "r1", "r2"):
         log.create(topic)
     log.largest["out"] = 1_000
-    told: dict[str, Any] = {
-        "namespace": "shop",
-        "name": "emails",
-        "group": "g",
-        "topics": ["orders"],
-        "retry": RETRY,
-        "topic": {"topic": "out"},
-        "delivery": {"guarantee": "ExactlyOnce"},
-        **others,
-    }
-    config = RuntimeConfig.model_validate(told)
+    once = {"topic": {"topic": "out"}, "delivery": {"guarantee": "ExactlyOnce"}}
+    config = config_of(**{"retry": RETRY, **once, **others})
     reading = Reading.of(config, 1.0)
     exchange = MemoryExchange(
         MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)

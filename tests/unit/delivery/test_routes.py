@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.delivery.parts import until
+from unit.delivery.parts import config_of, until
 
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import history_of
@@ -39,16 +38,7 @@ class World:
         self.log = MemoryLog()
         for topic, partitions in (("orders", 2), ("dlq", 1), ("retry", 1)):
             self.log.create(topic, partitions)
-        told = {
-            "namespace": "shop",
-            "name": "emails",
-            "group": "g",
-            "topics": ["orders"],
-            "retry": RETRY,
-            "routes": {"match": "All", "to": TO},
-            **others,
-        }
-        config = RuntimeConfig.model_validate(told)
+        config = config_of(**{"retry": RETRY, "routes": {"match": "All", "to": TO}, **others})
         self.sinks = {name: MemorySink(keeps_order=to.topic is not None) for name, to in config.destinations.items()}
         reading = Reading.of(config, 1.0)
         self.source = MemorySource(self.log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.delivery.parts import Registry, until
+from unit.delivery.parts import Registry, at_work, config_of, until
 
-from eventplane.api.runtime_config import RuntimeConfig
 from eventplane.delivery.endings import Ambience
 from eventplane.delivery.engine import Engine, Ports
 from eventplane.events.dead_letters import NOT_BEFORE, history_of
@@ -108,18 +107,13 @@ async def world(retry: dict[str, Any], log: MemoryLog | None = None, **others: A
         log.create("orders", 2)
         for topic in ("dlq", "r1", "r2"):
             log.create(topic)
-    told = {"namespace": "shop", "name": "emails", "group": "g", "topics": ["orders"], "retry": retry, **others}
-    config = RuntimeConfig.model_validate({"http": {"url": "http://emails/"}, **told})
+    config = config_of(**{"http": {"url": "http://emails/"}, "retry": retry, **others})
     reading = Reading.of(config, 1.0)
     source = MemorySource(log, "g", reading.topics, reading.retry_topics, "Earliest", reading.look_back)
     sink = Timed(clock)
     engine = Engine(config, Ports(source, sink, MemoryWriter(log), registry), Ambience(now_ms=clock, leave_seconds=0.2))
-    source.start(engine)
-    try:
+    async with at_work(engine, source):
         yield World(log, clock, engine, sink)
-    finally:
-        await source.stop()
-        engine.close()
 
 
 async def test_in_topics_it_holds_up_nothing_and_its_waits_are_no_attempts() -> None:
