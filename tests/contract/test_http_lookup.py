@@ -176,7 +176,7 @@ async def test_what_is_under_way_ends_with_the_client() -> None:
 
 
 async def test_a_bearer_is_shown(tmp_path: Path) -> None:
-    mount(tmp_path / "lookup-token-fx-rate", {"token": "secret"})
+    mount(tmp_path / "lookup-fx-rate-token", {"token": "secret"})
     with LookupService(lambda _key, _attempt: Value(1)) as service:
         told = {"url": service.url, "bearerTokenSecretRef": {"name": "token"}}
         asked = HttpLookupSpec.model_validate(told)

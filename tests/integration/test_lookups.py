@@ -269,8 +269,8 @@ def test_a_service_that_is_known_by_its_certificate_and_wants_a_token(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "server" / "tls.crt", tmp_path / "server" / "tls.key")
     bindings = tmp_path / "c"
-    mount(bindings / "lookup-ca-rate", {"ca.crt": authority.certificate.read_text()})
-    mount(bindings / "lookup-token-rate", {"token": "secret-token"})
+    mount(bindings / "lookup-rate-ca", {"ca.crt": authority.certificate.read_text()})
+    mount(bindings / "lookup-rate-token", {"token": "secret-token"})
     with LookupService(lambda key, _attempt: Value(int(key)), tls=context) as rates:
         rate = service(rates.url)
         rate["http"] |= {

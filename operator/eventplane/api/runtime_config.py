@@ -31,8 +31,8 @@ def credential_folder(what: Credential, route: str = "") -> str:
 
 
 def lookup_credential_folder(what: Credential, lookup: str) -> str:
-    """Name the same of a service that is looked up; no name of a volume has an underscore."""
-    return f"lookup-{what}-{lookup.replace('_', '-')}"
+    """Name the same of a service that is looked up; no name of a volume has an underscore, or ends with a dash."""
+    return f"lookup-{lookup.replace('_', '-')}-{what}"
 
 
 class RetryTier(ApiModel):

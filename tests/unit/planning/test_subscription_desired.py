@@ -1,6 +1,7 @@
 """All that a Subscription asks for, put together."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from eventplane.api.conditions import Reason
 from eventplane.api.dead_letter_policy import DeadLetterPolicy
 from eventplane.api.event_bus import EventBus
 from eventplane.api.event_topic import EventTopic
+from eventplane.api.runtime_config import lookup_credential_folder
 from eventplane.api.subscription import Subscription, SubscriptionStatus
 from eventplane.planning.access_state import Grant
 from eventplane.planning.connection import AccessConnection, KafkaConnection
@@ -245,10 +247,15 @@ def test_the_secrets_of_a_service_that_is_looked_up_are_mounted() -> None:
     )
     pod = pod_of(desired)
     secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
-    named = {"lookup-token-fx-rate": "token", "lookup-ca-fx-rate": "authority", "lookup-certificate-fx-rate": "client"}
+    named = {"lookup-fx-rate-token": "token", "lookup-fx-rate-ca": "authority", "lookup-fx-rate-certificate": "client"}
     assert named.items() <= secrets.items()
     mounted = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
     assert {f"/bindings/{each}" for each in named} <= mounted
+
+
+def test_whatever_a_look_up_is_called_its_volumes_have_names_that_kubernetes_takes() -> None:
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", lookup_credential_folder("certificate", "a_b_" + "_" * 26))
+    assert len(lookup_credential_folder("certificate", "r" * 30)) <= 63
 
 
 @pytest.mark.parametrize(
